@@ -1,0 +1,243 @@
+//! From text to one [`Statement`], before DataFusion sees it.
+//!
+//! DataFusion's parser knows neither catalogs that are attached nor Spark's clauses, and would read some of them as
+//! aliases. So the statements that icelift runs itself are read here, on sqlparser's tokens; their queries and all
+//! other statements go through the parsers that DataFusion uses. Whether a name belongs to an attached catalog is not
+//! known here: [`parse_for_datafusion`] reads the same text as DataFusion would, and [`target`] tells the name even
+//! where a statement is none of ours.
+
+use std::collections::BTreeMap;
+
+use datafusion::sql::parser::{DFParserBuilder, Statement as DataFusionStatement};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use crate::error::{Error, ErrorKind, Result};
+
+mod attach;
+mod columns;
+mod create_table;
+mod cursor;
+mod insert;
+mod names;
+mod options;
+mod partition;
+mod query;
+pub mod script;
+mod tokens;
+pub mod variables;
+
+pub use attach::Attach;
+pub(crate) use columns::{Column, ColumnType};
+pub(crate) use create_table::{CreateTable, TableSource};
+pub(crate) use insert::Insert;
+pub(crate) use partition::PartitionField;
+
+use cursor::Cursor;
+use tokens::{from_datafusion, sql_error, unsupported};
+
+/// One statement.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Statement {
+    Attach(Attach),
+    Detach {
+        name: String,
+        if_exists: bool,
+    },
+    CreateSchema {
+        name: Vec<String>,
+        if_not_exists: bool,
+        properties: BTreeMap<String, String>,
+    },
+    DropSchema {
+        name: Vec<String>,
+        if_exists: bool,
+        cascade: bool,
+    },
+    CreateTable(CreateTable),
+    DropTable {
+        name: Vec<String>,
+        if_exists: bool,
+        purge: bool,
+    },
+    Insert(Insert),
+    /// Of an `INSERT` or a `CREATE TABLE … AS`.
+    Explain {
+        analyze: bool,
+        verbose: bool,
+        statement: Box<Statement>,
+    },
+    /// Everything else, as DataFusion's parser reads it.
+    Query(Box<DataFusionStatement>),
+}
+
+/// Reads the one statement in `text`; a `;` may end it.
+pub(crate) fn parse(text: &str) -> Result<Statement> {
+    let tokens = tokens::statement(text)?;
+    match own(&mut Cursor::new(&tokens))? {
+        Some(statement) => Ok(statement),
+        None => Ok(Statement::Query(Box::new(datafusion_statement(tokens)?))),
+    }
+}
+
+/// Reads the one statement in `text` as DataFusion does, for statements of ours that concern a table of DataFusion's.
+pub(crate) fn parse_for_datafusion(text: &str) -> Result<DataFusionStatement> {
+    datafusion_statement(tokens::statement(text)?)
+}
+
+/// The table or schema that a `CREATE`, `DROP` or `INSERT` concerns, also inside `EXPLAIN`, also if [`parse`] rejects
+/// the rest: DataFusion's own tables can have types and clauses that Iceberg's have not.
+pub(crate) fn target(text: &str) -> Option<Vec<String>> {
+    let tokens = tokens::statement(text).ok()?;
+    let cursor = &mut Cursor::new(&tokens);
+    if Kind::of(cursor) == Kind::Explain {
+        explain_head(cursor);
+    }
+    match Kind::of(cursor) {
+        Kind::CreateSchema => names::create_schema_head(cursor).ok().map(|(_, name)| name),
+        Kind::DropSchema => names::drop_head(cursor, "SCHEMA").ok().map(|(_, name)| name),
+        Kind::CreateTable => create_table::head(cursor).ok().map(|head| head.name),
+        Kind::DropTable => names::drop_head(cursor, "TABLE").ok().map(|(_, name)| name),
+        Kind::Insert => insert::head(cursor).ok().map(|(_, name)| name),
+        Kind::Attach | Kind::Detach | Kind::Explain | Kind::Unbuilt(_) | Kind::Other => None,
+    }
+}
+
+/// What the first words of a statement tell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Attach,
+    Detach,
+    CreateSchema,
+    DropSchema,
+    CreateTable,
+    DropTable,
+    Insert,
+    Explain,
+    /// A statement of ours that a later version has.
+    Unbuilt(&'static str),
+    Other,
+}
+
+impl Kind {
+    fn of(cursor: &Cursor<'_>) -> Self {
+        let kinds = [
+            (&["ATTACH"][..], Kind::Attach),
+            (&["DETACH"], Kind::Detach),
+            (&["CREATE", "SCHEMA"], Kind::CreateSchema),
+            (&["DROP", "SCHEMA"], Kind::DropSchema),
+            (&["CREATE", "TABLE"], Kind::CreateTable),
+            (&["CREATE", "OR", "REPLACE", "TABLE"], Kind::CreateTable),
+            (&["DROP", "TABLE"], Kind::DropTable),
+            (&["INSERT"], Kind::Insert),
+            (&["EXPLAIN"], Kind::Explain),
+            (&["MIGRATE"], Kind::Unbuilt("MIGRATE")),
+            (&["VERIFY"], Kind::Unbuilt("VERIFY")),
+            (&["CALL"], Kind::Unbuilt("CALL")),
+            (&["ROLLBACK", "MIGRATION"], Kind::Unbuilt("ROLLBACK MIGRATION")),
+        ];
+        let found = kinds.into_iter().find(|(words, _)| cursor.sees(words));
+        found.map_or(Kind::Other, |(_, kind)| kind)
+    }
+}
+
+/// Reads a statement of ours; `None` is for DataFusion.
+fn own(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
+    Ok(Some(match Kind::of(cursor) {
+        Kind::Attach => Statement::Attach(attach::attach(cursor)?),
+        Kind::Detach => attach::detach(cursor)?,
+        Kind::CreateSchema => names::create_schema(cursor)?,
+        Kind::DropSchema => names::drop_schema(cursor)?,
+        Kind::CreateTable => Statement::CreateTable(create_table::create_table(cursor)?),
+        Kind::DropTable => names::drop_table(cursor)?,
+        Kind::Insert => Statement::Insert(insert::insert(cursor)?),
+        Kind::Explain => return explain(cursor),
+        Kind::Unbuilt(name) => return Err(unbuilt(name)),
+        Kind::Other => return Ok(None),
+    }))
+}
+
+/// Reads `EXPLAIN …` of a statement of ours; `None` is for DataFusion.
+fn explain(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
+    let Explained {
+        analyze,
+        verbose,
+        format,
+    } = explain_head(cursor);
+    let place = cursor.place();
+    let statement = match Kind::of(cursor) {
+        Kind::Insert => Statement::Insert(insert::insert(cursor)?),
+        Kind::CreateTable => match create_table::create_table(cursor)? {
+            create @ CreateTable {
+                source: TableSource::Query(_),
+                ..
+            } => Statement::CreateTable(create),
+            _ => return Ok(None),
+        },
+        Kind::Unbuilt(name) => return Err(unbuilt(name)),
+        // DataFusion's parser would show what an ATTACH says, and recurse without limit at EXPLAIN EXPLAIN.
+        Kind::Attach | Kind::Detach | Kind::Explain => {
+            return Err(sql_error(
+                "EXPLAIN takes a query, INSERT or CREATE TABLE … AS; another statement begins",
+                place,
+            ));
+        }
+        Kind::CreateSchema | Kind::DropSchema | Kind::DropTable | Kind::Other => return Ok(None),
+    };
+    if format {
+        return Err(unsupported(
+            "EXPLAIN FORMAT is only supported for queries, not for the statement",
+            place,
+        ));
+    }
+    Ok(Some(Statement::Explain {
+        analyze,
+        verbose,
+        statement: Box::new(statement),
+    }))
+}
+
+/// What stands between EXPLAIN and the statement.
+struct Explained {
+    analyze: bool,
+    verbose: bool,
+    format: bool,
+}
+
+/// Reads `EXPLAIN [ANALYZE] [VERBOSE] [FORMAT name]`, in DataFusion's order.
+fn explain_head(cursor: &mut Cursor<'_>) -> Explained {
+    cursor.words(&["EXPLAIN"]);
+    let analyze = cursor.words(&["ANALYZE"]);
+    let verbose = cursor.words(&["VERBOSE"]);
+    let format = cursor.words(&["FORMAT"]);
+    if format {
+        cursor.step();
+    }
+    Explained {
+        analyze,
+        verbose,
+        format,
+    }
+}
+
+fn unbuilt(name: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("{name} is not supported in this version"),
+    )
+}
+
+fn datafusion_statement(tokens: Vec<TokenWithSpan>) -> Result<DataFusionStatement> {
+    let mut parser = DFParserBuilder::new(tokens).build().map_err(from_datafusion)?;
+    let statement = parser.parse_statement().map_err(from_datafusion)?;
+    let rest = parser.parser.peek_token_ref();
+    if rest.token == Token::EOF {
+        return Ok(statement);
+    }
+    Err(sql_error(
+        format!("expected the end of the statement, found `{}`", rest.token),
+        rest.span.start,
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+//! The query inside one of our statements.
+
+use datafusion::sql::sqlparser::ast::{Query, SetExpr};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::cursor::Cursor;
+use super::tokens::{from_parser, sql_error};
+use crate::error::Result;
+
+/// Parses tokens that are one query and nothing else, with the parser that DataFusion uses.
+pub(super) fn parse(tokens: Vec<TokenWithSpan>) -> Result<Box<Query>> {
+    let cursor = Cursor::new(&tokens);
+    if cursor.peek().token == Token::EOF {
+        return Err(cursor.expected("a query"));
+    }
+    let start = cursor.place();
+    let mut parser = Parser::new(&GenericDialect {}).with_tokens_with_locations(tokens);
+    let query = parser.parse_query().map_err(|error| from_parser(&error))?;
+    if parser.peek_token_ref().token != Token::EOF {
+        let found = parser.peek_token_ref();
+        let error = parser.expected_ref::<()>("the end of the query", found);
+        return Err(error.err().map_or_else(
+            || sql_error("the query does not end", start),
+            |error| from_parser(&error),
+        ));
+    }
+    // The parser takes these for queries, too.
+    match query.body.as_ref() {
+        SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => Err(sql_error(
+            "expected a query, found a statement that changes a table",
+            start,
+        )),
+        _ => Ok(query),
+    }
+}
