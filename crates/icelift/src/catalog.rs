@@ -1,0 +1,75 @@
+//! What ATTACH creates: one Iceberg catalog behind a common door.
+//!
+//! The trait is our own and not the `iceberg` crate's: a commit must say whether it landed, a new table must keep the
+//! field ids it is given, and every table comes with the store it lives in. See `docs/decisions/0002-own-catalog-trait.md`.
+
+mod attach;
+mod local;
+mod new_table;
+mod provider;
+mod table;
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use iceberg::{NamespaceIdent, TableIdent, TableRequirement, TableUpdate};
+
+pub use attach::AttachedCatalog;
+pub(crate) use attach::Catalogs;
+pub(crate) use new_table::NewTable;
+pub(crate) use provider::{IcebergTable, StatementCatalogs, not_attached};
+pub(crate) use table::{Table, TableName};
+
+use crate::error::{Error, Result};
+use crate::storage::Store;
+
+/// What a commit asks for: all `updates`, or nothing if one of the `requirements` does not hold.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CommitRequest {
+    pub requirements: Vec<TableRequirement>,
+    pub updates: Vec<TableUpdate>,
+}
+
+/// What is known after a commit was sent.
+#[derive(Debug)]
+pub(crate) enum CommitOutcome {
+    /// The table is as the request asked.
+    Landed(Table),
+    /// The table is as it was before and will not change by this request. A conflict has the kind
+    /// [`CommitConflict`](crate::ErrorKind::CommitConflict) and may be rebased; anything else is final.
+    NotLanded(Error),
+    /// Nobody knows yet: read the table, never guess.
+    Unknown(Error),
+}
+
+/// An Iceberg catalog: namespaces, tables and the one atomic operation, the commit.
+#[async_trait]
+pub(crate) trait Catalog: Debug + Send + Sync {
+    /// The store of the catalog's tables.
+    fn store(&self) -> &Store;
+
+    /// All namespaces, nested ones with their full names.
+    async fn list_namespaces(&self) -> Result<Vec<NamespaceIdent>>;
+
+    /// Creates a namespace; it is an error if it exists.
+    async fn create_namespace(&self, namespace: &NamespaceIdent, properties: HashMap<String, String>) -> Result<()>;
+
+    /// Drops an empty namespace.
+    async fn drop_namespace(&self, namespace: &NamespaceIdent) -> Result<()>;
+
+    /// The names of the tables of a namespace.
+    async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<String>>;
+
+    /// Reads a table's current metadata.
+    async fn load_table(&self, ident: &TableIdent) -> Result<Table>;
+
+    /// Creates a table with the field ids it is given.
+    async fn create_table(&self, table: NewTable) -> Result<Table>;
+
+    /// Takes a table out of the catalog and leaves its files.
+    async fn drop_table(&self, ident: &TableIdent) -> Result<()>;
+
+    /// Commits to a table.
+    async fn commit(&self, ident: &TableIdent, request: CommitRequest) -> CommitOutcome;
+}

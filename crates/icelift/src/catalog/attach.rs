@@ -1,0 +1,152 @@
+//! The catalogs of a session, by name.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio_util::task::TaskTracker;
+
+use super::Catalog;
+use super::local::LocalCatalog;
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::sql::Attach;
+use crate::storage::{Store, UploadSettings};
+
+/// The names that DataFusion keeps for itself.
+const RESERVED: [&str; 2] = ["datafusion", "information_schema"];
+const PART_SIZE: &str = "s3.multipart.part-size-bytes";
+const PART_CONCURRENCY: &str = "s3.multipart.num-threads";
+/// S3 and R2 refuse smaller parts.
+const PART_MIN_BYTES: usize = 5 << 20;
+
+/// What a person sees of an attached catalog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttachedCatalog {
+    /// The name in SQL.
+    pub name: String,
+    /// `local`.
+    pub kind: String,
+    /// Where its tables are.
+    pub warehouse: String,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    described: AttachedCatalog,
+    catalog: Arc<dyn Catalog>,
+}
+
+/// The attached catalogs of a session. Cheap to clone; all clones share the entries.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Catalogs(Arc<RwLock<BTreeMap<String, Entry>>>);
+
+impl Catalogs {
+    pub fn get(&self, name: &str) -> Option<Arc<dyn Catalog>> {
+        let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        entries.get(name).map(|entry| Arc::clone(&entry.catalog))
+    }
+
+    pub fn describe(&self) -> Vec<AttachedCatalog> {
+        let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        entries.values().map(|entry| entry.described.clone()).collect()
+    }
+
+    /// Opens and adds a catalog. No table of it is touched.
+    pub async fn attach(&self, attach: Attach, cleanup: &TaskTracker) -> Result<()> {
+        let name = attach.name.clone();
+        if RESERVED.contains(&name.as_str()) {
+            return Err(Error::new(ErrorKind::Config, format!("`{name}` is DataFusion's own catalog"))
+                .stage(Stage::Catalog)
+                .hint("choose another name after AS"));
+        }
+        if self.get(&name).is_some() {
+            return if attach.if_not_exists { Ok(()) } else { Err(attached_already(&name)) };
+        }
+        let (kind, warehouse) = (attach.options.get("type").cloned(), attach.warehouse.clone());
+        let catalog = open(attach, cleanup).await?;
+        let described = AttachedCatalog {
+            name: name.clone(),
+            kind: kind.unwrap_or_default(),
+            warehouse: warehouse.unwrap_or_default(),
+        };
+        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if entries.contains_key(&name) {
+            return Err(attached_already(&name));
+        }
+        entries.insert(name, Entry { described, catalog });
+        Ok(())
+    }
+
+    /// Forgets a catalog; its tables stay where they are. False if it was not attached.
+    pub fn detach(&self, name: &str) -> bool {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(name).is_some()
+    }
+}
+
+/// Opens the catalog that `attach` describes.
+async fn open(attach: Attach, cleanup: &TaskTracker) -> Result<Arc<dyn Catalog>> {
+    let Attach { name, warehouse, mut options, .. } = attach;
+    let warehouse = warehouse.or_else(|| options.remove("warehouse"));
+    let kind = options.remove("type").ok_or_else(|| {
+        Error::new(ErrorKind::Config, format!("the catalog `{name}` has no type"))
+            .stage(Stage::Catalog)
+            .hint("ATTACH '<folder>' AS name (TYPE local)")
+    })?;
+    match kind.to_ascii_lowercase().as_str() {
+        "local" => {
+            let warehouse = warehouse.ok_or_else(|| {
+                Error::new(ErrorKind::Config, format!("the local catalog `{name}` has no warehouse folder"))
+                    .stage(Stage::Catalog)
+                    .hint("ATTACH '<folder>' AS name (TYPE local)")
+            })?;
+            let uploads = upload_settings(&name, &mut options)?;
+            let store = Store::local(uploads, cleanup.clone());
+            Ok(Arc::new(LocalCatalog::open(&name, &warehouse, options, store).await?))
+        }
+        "glue" | "rest" | "r2" | "s3tables" => {
+            Err(Error::new(ErrorKind::Unsupported, format!("catalogs of type `{kind}` are not in this version"))
+                .stage(Stage::Catalog)
+                .subject(format!("`{name}`"))
+                .hint("TYPE local is"))
+        }
+        _ => Err(Error::new(ErrorKind::Config, format!("`{kind}` is no catalog type"))
+            .stage(Stage::Catalog)
+            .subject(format!("`{name}`"))
+            .hint("TYPE local is supported")),
+    }
+}
+
+/// Fails on options that nothing reads, naming those that are. Values never appear: they may be secrets.
+pub(super) fn refuse_unknown(catalog: &str, left: &BTreeMap<String, String>, known: &[&str]) -> Result<()> {
+    let Some(unknown) = left.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
+    let known: Vec<_> = ["type", PART_SIZE, PART_CONCURRENCY].iter().chain(known).map(|key| format!("`{key}`")).collect();
+    Err(Error::new(ErrorKind::Config, format!("the option `{unknown}` is unknown"))
+        .stage(Stage::Catalog)
+        .subject(format!("`{catalog}`"))
+        .hint(format!("this type of catalog takes {}", known.join(", "))))
+}
+
+fn upload_settings(catalog: &str, options: &mut BTreeMap<String, String>) -> Result<UploadSettings> {
+    let mut settings = UploadSettings::default();
+    let mut take = |key: &str, slot: &mut usize, min: usize| -> Result<()> {
+        let Some(value) = options.remove(key) else { return Ok(()) };
+        match value.parse() {
+            Ok(number) if number >= min => *slot = number,
+            _ => {
+                return Err(Error::new(ErrorKind::Config, format!("the option `{key}` must be a number of at least {min}"))
+                    .stage(Stage::Catalog)
+                    .subject(format!("`{catalog}`")));
+            }
+        }
+        Ok(())
+    };
+    take(PART_SIZE, &mut settings.part_bytes, PART_MIN_BYTES)?;
+    take(PART_CONCURRENCY, &mut settings.part_concurrency, 1)?;
+    Ok(settings)
+}
+
+fn attached_already(name: &str) -> Error {
+    Error::new(ErrorKind::AlreadyExists, format!("a catalog `{name}` is attached already"))
+        .stage(Stage::Catalog)
+        .hint(format!("DETACH {name} first, or ATTACH IF NOT EXISTS"))
+}

@@ -1,0 +1,251 @@
+//! `TYPE local`: a SQLite database and a folder, created if missing. The embedded default.
+//!
+//! The database has the tables of Iceberg's JDBC catalog, so PyIceberg's and Java's SQL catalogs open it too. Several
+//! processes may use it at once: the commit is one conditional UPDATE.
+
+mod database;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use iceberg::spec::TableMetadata;
+use iceberg::{MetadataLocation, NamespaceIdent, TableIdent};
+
+use self::database::Database;
+use super::{Catalog, CommitOutcome, CommitRequest, NewTable, Table, TableName};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::storage::Store;
+
+/// A catalog in a SQLite database.
+#[derive(Debug)]
+pub(super) struct LocalCatalog {
+    name: String,
+    warehouse: String,
+    database: Arc<Database>,
+    store: Store,
+}
+
+impl LocalCatalog {
+    /// Opens or creates the catalog `name`. Options: `uri` (the database file, `<warehouse>/catalog.db` unless set),
+    /// `catalog-name` (which catalog of a shared database; adopted if there is but one).
+    pub async fn open(name: &str, warehouse: &str, mut options: BTreeMap<String, String>, store: Store) -> Result<Self> {
+        let folder = absolute(warehouse)?;
+        let uri = options.remove("uri");
+        let file = match uri.as_deref().map(|uri| uri.strip_prefix("sqlite://").unwrap_or(uri)) {
+            Some(uri) => absolute(uri)?,
+            None => folder.join("catalog.db"),
+        };
+        let catalog_name = options.remove("catalog-name");
+        super::attach::refuse_unknown(name, &options, &["uri", "catalog-name", "warehouse"])?;
+        for folder in [Some(folder.as_path()), file.parent()].into_iter().flatten() {
+            tokio::fs::create_dir_all(folder).await.map_err(|source| {
+                Error::new(ErrorKind::Write, format!("the folder `{}` cannot be created", folder.display()))
+                    .stage(Stage::Catalog)
+                    .subject(format!("`{name}`"))
+                    .hint("choose a warehouse folder that you may write to")
+                    .source(source)
+            })?;
+        }
+        let database = Database::open(file, catalog_name).await?;
+        let warehouse = folder.display().to_string();
+        Ok(Self { name: name.to_string(), warehouse, database: Arc::new(database), store })
+    }
+
+    fn table_name(&self, ident: &TableIdent) -> TableName {
+        TableName { catalog: self.name.clone(), ident: ident.clone() }
+    }
+
+    fn table_location(&self, table: &NewTable) -> String {
+        let namespace = table.ident.namespace.as_ref().join("/");
+        let default = || format!("file://{}/{namespace}/{}", self.warehouse, table.ident.name);
+        let location = table.location.clone().unwrap_or_else(default);
+        location.trim_end_matches('/').to_string()
+    }
+
+    async fn write_metadata(&self, metadata: &TableMetadata, location: &MetadataLocation) -> Result<()> {
+        metadata.write_to(&self.store.file_io(), location).await.map_err(|source| {
+            Error::new(ErrorKind::Write, format!("the metadata file `{location}` cannot be written"))
+                .stage(Stage::Catalog)
+                .hint("check the space left and the rights on the warehouse folder")
+                .source(source)
+        })
+    }
+
+    /// Deletes metadata files that the table forgot, where `write.metadata.delete-after-commit.enabled` asks for it.
+    async fn delete_expired(&self, metadata: &TableMetadata, expired: &[iceberg::spec::MetadataLog]) {
+        let wanted = metadata.properties().get("write.metadata.delete-after-commit.enabled");
+        if wanted.is_none_or(|value| value != "true") {
+            return;
+        }
+        for log in expired {
+            if let Err(error) = self.store.delete(&log.metadata_file).await {
+                tracing::warn!(%error, "an expired metadata file could not be deleted");
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Catalog for LocalCatalog {
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    async fn list_namespaces(&self) -> Result<Vec<NamespaceIdent>> {
+        let names = self.database.list_namespaces().await?;
+        Ok(names.into_iter().filter_map(|name| namespace(&name)).collect())
+    }
+
+    async fn create_namespace(&self, namespace: &NamespaceIdent, properties: HashMap<String, String>) -> Result<()> {
+        if self.database.create_namespace(namespace.to_string(), properties).await? {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::AlreadyExists, format!("the namespace `{}.{namespace}` exists already", self.name))
+            .hint("CREATE SCHEMA IF NOT EXISTS leaves it as it is"))
+    }
+
+    async fn drop_namespace(&self, namespace: &NamespaceIdent) -> Result<()> {
+        let tables = self.list_tables(namespace).await?;
+        if !tables.is_empty() {
+            let message = format!("the namespace `{}.{namespace}` holds {} tables", self.name, tables.len());
+            return Err(Error::new(ErrorKind::Sql, message).hint("drop its tables first"));
+        }
+        self.database.drop_namespace(namespace.to_string()).await
+    }
+
+    async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<String>> {
+        if !self.database.namespace_exists(namespace.to_string()).await? {
+            return Err(namespace_not_found(&self.name, namespace));
+        }
+        self.database.list_tables(namespace.to_string()).await
+    }
+
+    async fn load_table(&self, ident: &TableIdent) -> Result<Table> {
+        match self.database.metadata_location(ident.clone()).await? {
+            Some(location) => Table::read(self.table_name(ident), location, self.store.clone()).await,
+            None if !self.database.namespace_exists(ident.namespace.to_string()).await? => {
+                Err(namespace_not_found(&self.name, &ident.namespace))
+            }
+            None => Err(Error::new(ErrorKind::NotFound, format!("the table {} does not exist", self.table_name(ident)))
+                .hint("SHOW TABLES lists what is attached")),
+        }
+    }
+
+    async fn create_table(&self, table: NewTable) -> Result<Table> {
+        let ident = table.ident.clone();
+        if !self.database.namespace_exists(ident.namespace.to_string()).await? {
+            return Err(namespace_not_found(&self.name, &ident.namespace));
+        }
+        let exists = || {
+            Error::new(ErrorKind::AlreadyExists, format!("the table {} exists already", self.table_name(&ident)))
+                .hint("CREATE TABLE IF NOT EXISTS leaves it as it is")
+        };
+        if self.database.metadata_location(ident.clone()).await?.is_some() {
+            return Err(exists());
+        }
+        let location = self.table_location(&table);
+        let metadata = table.metadata(location.clone())?;
+        let file = MetadataLocation::new_with_metadata(location, &metadata);
+        self.write_metadata(&metadata, &file).await?;
+        let location = file.to_string();
+        if !self.database.insert_table(ident.clone(), location.clone()).await? {
+            self.store.delete(&location).await?;
+            return Err(exists());
+        }
+        let (name, store) = (self.table_name(&ident), self.store.clone());
+        let file_io = store.file_io();
+        Ok(Table { name, metadata: metadata.into(), metadata_location: location, store, file_io, staged: None })
+    }
+
+    async fn drop_table(&self, ident: &TableIdent) -> Result<()> {
+        if self.database.delete_table(ident.clone()).await? {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::NotFound, format!("the table {} does not exist", self.table_name(ident))))
+    }
+
+    async fn commit(&self, ident: &TableIdent, request: CommitRequest) -> CommitOutcome {
+        let table = match self.load_table(ident).await {
+            Ok(table) => table,
+            Err(error) => return CommitOutcome::NotLanded(error),
+        };
+        let (metadata, expired) = match apply(&table, request) {
+            Ok(applied) => applied,
+            Err(error) => return CommitOutcome::NotLanded(error.subject(&table.name)),
+        };
+        let file = next_location(&table, &metadata);
+        let location = file.to_string();
+        if let Err(error) = self.write_metadata(&metadata, &file).await {
+            return CommitOutcome::NotLanded(error);
+        }
+        let swapped = self.database.swap(ident.clone(), table.metadata_location.clone(), location.clone()).await;
+        let landed = match swapped {
+            Ok(swapped) => swapped,
+            // The answer was lost, the database was not: what it holds now settles it.
+            Err(error) => match self.database.metadata_location(ident.clone()).await {
+                Ok(found) if found.as_ref() == Some(&location) => true,
+                Ok(_) => {
+                    let _ = self.store.delete(&location).await;
+                    return CommitOutcome::NotLanded(error);
+                }
+                Err(_) => return CommitOutcome::Unknown(error),
+            },
+        };
+        if !landed {
+            let _ = self.store.delete(&location).await;
+            return CommitOutcome::NotLanded(conflict(&table.name));
+        }
+        self.delete_expired(&metadata, &expired).await;
+        CommitOutcome::Landed(Table { metadata: metadata.into(), metadata_location: location, ..table })
+    }
+}
+
+/// The table's metadata with the request applied, and the metadata files it no longer lists.
+fn apply(table: &Table, request: CommitRequest) -> Result<(TableMetadata, Vec<iceberg::spec::MetadataLog>)> {
+    for requirement in &request.requirements {
+        requirement.check(Some(&table.metadata)).map_err(|source| conflict(&table.name).source(source))?;
+    }
+    let refused = |source: iceberg::Error| {
+        Error::new(ErrorKind::Write, "the commit is not valid").stage(Stage::Snapshot).source(source)
+    };
+    let mut builder = table.metadata.as_ref().clone().into_builder(Some(table.metadata_location.clone()));
+    for update in request.updates {
+        builder = update.apply(builder).map_err(refused)?;
+    }
+    let built = builder.build().map_err(refused)?;
+    Ok((built.metadata, built.expired_metadata_logs))
+}
+
+/// The next metadata file; one that was named by rules unknown to us starts the count anew.
+fn next_location(table: &Table, metadata: &TableMetadata) -> MetadataLocation {
+    match MetadataLocation::from_str(&table.metadata_location) {
+        Ok(current) => current.with_next_version().with_new_metadata(metadata),
+        Err(_) => MetadataLocation::new_with_metadata(metadata.location(), metadata),
+    }
+}
+
+fn conflict(name: &TableName) -> Error {
+    Error::new(ErrorKind::CommitConflict, "the table was changed by another writer")
+        .stage(Stage::Snapshot)
+        .subject(name)
+        .hint("run the statement again")
+}
+
+fn namespace_not_found(catalog: &str, namespace: &NamespaceIdent) -> Error {
+    Error::new(ErrorKind::NotFound, format!("the namespace `{catalog}.{namespace}` does not exist"))
+        .hint(format!("CREATE SCHEMA {catalog}.{namespace}"))
+}
+
+/// JDBC catalogs join the levels of a namespace by dots.
+fn namespace(name: &str) -> Option<NamespaceIdent> {
+    NamespaceIdent::from_strs(name.split('.')).ok()
+}
+
+fn absolute(path: &str) -> Result<PathBuf> {
+    let path = path.strip_prefix("file:").map_or(path, |rest| rest.strip_prefix("//").unwrap_or(rest));
+    std::path::absolute(Path::new(path))
+        .map_err(|source| Error::new(ErrorKind::Config, format!("`{path}` is not a folder")).source(source))
+}

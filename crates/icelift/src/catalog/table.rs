@@ -1,0 +1,115 @@
+//! A table at one point in time, and the store that holds it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use iceberg::TableIdent;
+use iceberg::io::FileIO;
+use iceberg::spec::{Manifest, ManifestFile, ManifestList, SnapshotRef, TableMetadata, TableMetadataRef};
+
+use super::CommitRequest;
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::storage::Store;
+
+/// A table's full name, as a person would type it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct TableName {
+    pub catalog: String,
+    pub ident: TableIdent,
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}.{}.{}`", self.catalog, self.ident.namespace, self.ident.name)
+    }
+}
+
+/// One version of a table's metadata.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    pub name: TableName,
+    pub metadata: TableMetadataRef,
+    pub metadata_location: String,
+    pub store: Store,
+    pub file_io: FileIO,
+    /// Changes that were made to `metadata` and go into the same commit as the next snapshot (`CREATE OR REPLACE`).
+    pub staged: Option<Arc<CommitRequest>>,
+}
+
+impl Table {
+    /// Reads the metadata file at `metadata_location`.
+    pub async fn read(name: TableName, metadata_location: String, store: Store) -> Result<Self> {
+        let file_io = store.file_io();
+        let metadata = match TableMetadata::read_from(&file_io, &metadata_location).await {
+            Ok(metadata) => metadata,
+            Err(source) => return Err(unreadable(&store, &name, &metadata_location, source).await),
+        };
+        Ok(Self { name, metadata: metadata.into(), metadata_location, store, file_io, staged: None })
+    }
+
+    /// The manifests of a snapshot.
+    pub async fn manifest_list(&self, snapshot: &SnapshotRef) -> Result<ManifestList> {
+        if snapshot.encryption_key_id().is_some() {
+            return Err(Error::new(ErrorKind::Unsupported, "the table is encrypted").subject(&self.name));
+        }
+        let location = snapshot.manifest_list();
+        let bytes = self.store.read(location).await.map_err(|error| error.stage(Stage::Scan))?;
+        // A table that was upgraded keeps the manifest lists of its first format.
+        let version = self.metadata.format_version();
+        ManifestList::parse_with_version(&bytes, version)
+            .or_else(|_| ManifestList::parse_with_version(&bytes, iceberg::spec::FormatVersion::V1))
+            .map_err(|source| metadata_error("the manifest list", location, source))
+    }
+
+    /// Deletes every file that the table's metadata names. To be called once the catalog has forgotten the table.
+    pub async fn purge(&self) -> Result<()> {
+        let failed = |source: iceberg::Error| {
+            Error::new(ErrorKind::Write, "the files of the dropped table could not all be deleted")
+                .stage(Stage::Catalog)
+                .subject(&self.name)
+                .hint(format!("what is left lies below `{}`", self.metadata.location()))
+                .source(source)
+        };
+        let table = iceberg::table::Table::builder()
+            .file_io(self.file_io.clone())
+            .metadata(self.metadata.clone())
+            .metadata_location(self.metadata_location.clone())
+            .identifier(self.name.ident.clone())
+            .runtime(iceberg::Runtime::current())
+            .build()
+            .map_err(failed)?;
+        iceberg::drop_table_data(&table).await.map_err(failed)
+    }
+
+    /// The entries of one manifest.
+    pub async fn manifest(&self, file: &ManifestFile) -> Result<Manifest> {
+        let loaded = file.load_manifest(&self.file_io).await;
+        loaded.map_err(|source| metadata_error("the manifest", &file.manifest_path, source))
+    }
+}
+
+fn metadata_error(what: &str, location: &str, source: iceberg::Error) -> Error {
+    Error::new(ErrorKind::Read, format!("{what} cannot be read"))
+        .stage(Stage::Scan)
+        .subject(format!("`{location}`"))
+        .hint("the table is damaged or its files were removed; an older snapshot may still be readable")
+        .source(source)
+}
+
+/// Says what is wrong with a metadata file that `iceberg` refused: gone, of a later format, or damaged.
+async fn unreadable(store: &Store, name: &TableName, location: &str, source: iceberg::Error) -> Error {
+    let newest = 3;
+    let found = match store.read(location).await {
+        Ok(bytes) => serde_json::from_slice::<serde_json::Value>(&bytes).ok(),
+        Err(error) => return error.stage(Stage::Catalog).hint(format!("{name} points to a metadata file that is gone")),
+    };
+    let version = found.as_ref().and_then(|json| json.get("format-version")).and_then(serde_json::Value::as_u64);
+    let error = match version {
+        Some(version) if version > newest => Error::new(
+            ErrorKind::Unsupported,
+            format!("the table has format version {version}, versions 1 to {newest} are supported"),
+        ),
+        _ => Error::new(ErrorKind::Read, format!("the metadata file `{location}` cannot be parsed")),
+    };
+    error.stage(Stage::Catalog).subject(name).source(source)
+}

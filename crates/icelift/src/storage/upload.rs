@@ -1,0 +1,217 @@
+//! One object being written: equal parts, bounded concurrency, no unfinished upload left behind.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, PutPayloadMut};
+use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
+
+use super::{UploadSettings, sync, write_error};
+use crate::error::{Error, ErrorKind, Result};
+
+/// S3 and R2 take no more parts for one object.
+const MAX_PARTS: u64 = 10_000;
+
+/// Writes one object. Dropping it before [`finish`](Self::finish) aborts the upload.
+///
+/// Up to one part is buffered; an object of at most one part is sent by a single request.
+pub(crate) struct Upload {
+    objects: Arc<dyn ObjectStore>,
+    path: Path,
+    location: String,
+    settings: UploadSettings,
+    cleanup: TaskTracker,
+    buffer: PutPayloadMut,
+    started: Option<Box<dyn MultipartUpload>>,
+    parts: JoinSet<object_store::Result<()>>,
+    part_count: u64,
+    written_bytes: u64,
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload").field("location", &self.location).field("written_bytes", &self.written_bytes).finish()
+    }
+}
+
+impl Upload {
+    pub(super) fn new(
+        objects: Arc<dyn ObjectStore>,
+        path: Path,
+        location: String,
+        settings: UploadSettings,
+        cleanup: TaskTracker,
+    ) -> Self {
+        Self {
+            objects,
+            path,
+            location,
+            settings,
+            cleanup,
+            buffer: PutPayloadMut::new(),
+            started: None,
+            parts: JoinSet::new(),
+            part_count: 0,
+            written_bytes: 0,
+        }
+    }
+
+    /// Appends bytes; waits while as many parts are in flight as the settings allow.
+    pub async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
+        self.written_bytes += bytes.len() as u64;
+        // A part leaves only once more bytes follow it, so that one part alone can go as a single request.
+        while self.buffer.content_length() + bytes.len() > self.settings.part_bytes {
+            let room = self.settings.part_bytes - self.buffer.content_length();
+            self.buffer.push(bytes.split_to(room));
+            let part = std::mem::take(&mut self.buffer).freeze();
+            self.send(part).await?;
+        }
+        self.buffer.push(bytes);
+        Ok(())
+    }
+
+    /// Bytes held in memory: the buffer and the parts in flight.
+    pub fn memory_bytes(&self) -> usize {
+        self.buffer.content_length() + self.parts.len() * self.settings.part_bytes
+    }
+
+    async fn send(&mut self, part: PutPayload) -> Result<()> {
+        self.part_count += 1;
+        if self.part_count > MAX_PARTS {
+            return Err(Error::new(ErrorKind::Write, format!("the object needs more than {MAX_PARTS} parts"))
+                .subject(&self.location)
+                .hint("lower `write.target-file-size-bytes` or raise `write.part-size-bytes`"));
+        }
+        while self.parts.len() >= self.settings.part_concurrency {
+            self.join_part().await?;
+        }
+        let started = match &mut self.started {
+            Some(started) => started,
+            slot => {
+                let begun = self.objects.put_multipart(&self.path).await;
+                slot.insert(begun.map_err(|source| write_error(&self.location, source))?)
+            }
+        };
+        self.parts.spawn(started.put_part(part));
+        Ok(())
+    }
+
+    async fn join_part(&mut self) -> Result<()> {
+        match self.parts.join_next().await {
+            None | Some(Ok(Ok(()))) => Ok(()),
+            Some(Ok(Err(source))) => Err(write_error(&self.location, source)),
+            Some(Err(source)) => {
+                Err(Error::new(ErrorKind::Internal, "a part upload died").subject(&self.location).source(source))
+            }
+        }
+    }
+
+    /// Sends what is left and completes the object. Returns its size in bytes.
+    pub async fn finish(mut self) -> Result<u64> {
+        let rest = std::mem::take(&mut self.buffer).freeze();
+        if self.started.is_none() {
+            let put = self.objects.put(&self.path, rest).await;
+            put.map_err(|source| write_error(&self.location, source))?;
+        } else {
+            if rest.content_length() > 0 {
+                self.send(rest).await?;
+            }
+            while !self.parts.is_empty() {
+                self.join_part().await?;
+            }
+            if let Some(started) = &mut self.started {
+                started.complete().await.map_err(|source| write_error(&self.location, source))?;
+            }
+            // Completed: nothing is left for `drop` to abort.
+            self.started = None;
+        }
+        sync(&self.location).await?;
+        Ok(self.written_bytes)
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let Some(mut started) = self.started.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let mut parts = std::mem::take(&mut self.parts);
+        let location = std::mem::take(&mut self.location);
+        let abort = async move {
+            // A part that is still on its way would outlive the abort.
+            parts.shutdown().await;
+            if let Err(error) = started.abort().await {
+                tracing::warn!(location, %error, "an unfinished upload could not be aborted");
+            }
+        };
+        self.cleanup.spawn_on(abort, &runtime);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use object_store::memory::InMemory;
+    use object_store::path::Path;
+    use object_store::{ObjectStore, ObjectStoreExt};
+    use tokio_util::task::TaskTracker;
+
+    use super::{Upload, UploadSettings};
+    use crate::storage::{Meter, MeteredStore};
+
+    fn upload(objects: Arc<dyn ObjectStore>, part_bytes: usize, file: &std::path::Path) -> Upload {
+        let settings = UploadSettings { part_bytes, part_concurrency: 2 };
+        Upload::new(objects, Path::from("x"), file.display().to_string(), settings, TaskTracker::new())
+    }
+
+    /// A file to sync, as the memory store has none.
+    fn stand_in() -> tempfile::NamedTempFile {
+        tempfile::NamedTempFile::new().unwrap()
+    }
+
+    #[tokio::test]
+    async fn cuts_equal_parts_whatever_the_writes() {
+        let meter = Arc::new(Meter::default());
+        let objects: Arc<dyn ObjectStore> = Arc::new(MeteredStore::new(Arc::new(InMemory::new()), Arc::clone(&meter)));
+        let file = stand_in();
+        let mut upload = upload(Arc::clone(&objects), 10, file.path());
+        let content: Vec<u8> = (0..45).collect();
+        for chunk in [&content[..3], &content[3..30], &content[30..31], &content[31..]] {
+            upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();
+        }
+        assert_eq!(upload.finish().await.unwrap(), 45);
+        assert_eq!(objects.get(&Path::from("x")).await.unwrap().bytes().await.unwrap(), content);
+        // Start, 4 parts of 10 bytes, 1 of 5, completion.
+        assert_eq!(meter.read().put_requests, 7);
+    }
+
+    #[tokio::test]
+    async fn one_part_goes_as_one_request() {
+        let meter = Arc::new(Meter::default());
+        let objects: Arc<dyn ObjectStore> = Arc::new(MeteredStore::new(Arc::new(InMemory::new()), Arc::clone(&meter)));
+        let file = stand_in();
+        let mut upload = upload(Arc::clone(&objects), 10, file.path());
+        upload.write(Bytes::from_static(b"0123456789")).await.unwrap();
+        upload.finish().await.unwrap();
+        assert_eq!(meter.read().put_requests, 1);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_upload_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let tracker = TaskTracker::new();
+        let store = crate::storage::Store::local(UploadSettings { part_bytes: 4, part_concurrency: 2 }, tracker.clone());
+        let location = folder.path().join("a.bin").display().to_string();
+        let mut upload = store.upload(&location).unwrap();
+        upload.write(Bytes::from_static(b"0123456789")).await.unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "the staged file");
+        drop(upload);
+        tracker.close();
+        tracker.wait().await;
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
