@@ -242,3 +242,9 @@ fn foreign_execution(error: DataFusionError) -> Error {
     let text = error.strip_backtrace();
     Error::new(kind, text)
 }
+
+impl From<arrow::error::ArrowError> for Error {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Error::from(DataFusionError::from(error))
+    }
+}

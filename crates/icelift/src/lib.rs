@@ -1,1 +1,49 @@
-//! lib
+//! Moves Apache Iceberg tables between catalogs with plain SQL.
+//!
+//! An [`Engine`] is a DataFusion session in which Iceberg catalogs are attached by name. A migration is a statement:
+//!
+//! ```
+//! # async fn doc() -> icelift::Result<()> {
+//! use icelift::Engine;
+//!
+//! # let folder = tempfile::tempdir().expect("a folder");
+//! # let warehouse = |name: &str| folder.path().join(name).display().to_string();
+//! let engine = Engine::builder().build().await?;
+//! engine.run(&format!("ATTACH '{}' AS glue (TYPE local)", warehouse("glue"))).await?;
+//! engine.run(&format!("ATTACH '{}' AS r2 (TYPE local)", warehouse("r2"))).await?;
+//! engine.run("CREATE SCHEMA glue.default").await?;
+//! engine.run("CREATE SCHEMA r2.default").await?;
+//! engine.run("CREATE TABLE glue.default.t PARTITIONED BY (year) AS SELECT DATE '2019-05-01' AS date, 2019 AS year").await?;
+//!
+//! engine.run("CREATE TABLE r2.default.t PARTITIONED BY (year, quarter) AS
+//!             SELECT *, quarter(date) AS quarter FROM glue.default.t WHERE false").await?;
+//! let answer = engine.run("INSERT INTO r2.default.t
+//!                          SELECT *, quarter(date) AS quarter FROM glue.default.t WHERE year = 2019").await?;
+//! let batches = answer.collect().await?;
+//! assert_eq!(batches[0].num_rows(), 1);
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Runtime::new().expect("a runtime").block_on(doc()).expect("the example runs");
+//! ```
+//!
+//! # Layout
+//! - `engine`: attach catalogs, run statements
+//! - `catalog`: what ATTACH creates
+//! - `storage`: bytes, counted
+//! - `sql`: from text to a statement
+//! - `pipeline`: the path of the rows, `scan → select → shuffle → sink → snapshot`
+//!
+//! The library prints nothing and reads neither the environment nor the home folder. It logs through `tracing`.
+
+mod catalog;
+mod engine;
+mod error;
+mod pipeline;
+mod sql;
+mod storage;
+
+pub use catalog::AttachedCatalog;
+pub use engine::{Engine, EngineBuilder, RowStream};
+pub use error::{Error, ErrorKind, Result, Stage};
+pub use sql::{Attach, script, variables};
+pub use storage::MeterReading;

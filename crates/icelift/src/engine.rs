@@ -1,0 +1,107 @@
+//! The engine: catalogs attached to one DataFusion session, statements run one by one.
+
+mod builder;
+mod create;
+mod names;
+mod rows;
+mod schema;
+mod statement;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::prelude::SessionContext;
+use tokio_util::task::TaskTracker;
+
+pub use self::builder::EngineBuilder;
+pub use self::rows::RowStream;
+use crate::catalog::{AttachedCatalog, Catalogs};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::sql::{self, Attach, variables};
+use crate::storage::MeterReading;
+
+/// A DataFusion session with Iceberg catalogs attached to it. Cheap to clone; clones are the same session.
+#[derive(Clone)]
+pub struct Engine {
+    session: SessionContext,
+    catalogs: Catalogs,
+    variables: Arc<BTreeMap<String, String>>,
+    cleanup: TaskTracker,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("catalogs", &self.catalogs.describe()).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Starts to describe an engine.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// Runs exactly one statement. What it changes is changed when this returns or, for statements with rows to give,
+    /// when the stream has ended.
+    ///
+    /// DDL gives a stream without columns; INSERT gives one row with the column `count`.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the text, the names in it, or the tables; see [`ErrorKind`].
+    pub async fn run(&self, sql: &str) -> Result<RowStream> {
+        let statement = match sql::parse(sql) {
+            Ok(statement) => statement,
+            // What is no statement of ours may be one of DataFusion's about a table of its own.
+            Err(error) if self.concerns_datafusion(sql) => return self.run_in_datafusion(sql).await.map_err(|_| error),
+            Err(error) => return Err(error),
+        };
+        statement::run(self, sql, statement).await
+    }
+
+    /// Attaches a catalog. `${NAME}` in the warehouse and the options is replaced from the engine's variables.
+    ///
+    /// # Errors
+    /// An unknown variable or option, a name in use, a catalog that cannot be opened.
+    pub async fn attach(&self, attach: Attach) -> Result<()> {
+        let expand = |text: &str| variables::expand(text, &self.variables);
+        let options = attach.options.iter().map(|(key, value)| Ok((key.clone(), expand(value)?)));
+        let attach = Attach {
+            warehouse: attach.warehouse.as_deref().map(expand).transpose()?,
+            options: options.collect::<Result<_>>()?,
+            ..attach
+        };
+        self.catalogs.attach(attach, &self.cleanup).await
+    }
+
+    /// Detaches a catalog; its tables stay where they are.
+    ///
+    /// # Errors
+    /// No catalog of this name is attached.
+    pub fn detach(&self, name: &str) -> Result<()> {
+        if self.catalogs.detach(name) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::NotFound, format!("no catalog `{name}` is attached")).stage(Stage::Catalog))
+    }
+
+    /// The attached catalogs, by name.
+    pub fn catalogs(&self) -> Vec<AttachedCatalog> {
+        self.catalogs.describe()
+    }
+
+    /// What a catalog's store was asked since it was attached.
+    pub fn meter(&self, catalog: &str) -> Option<MeterReading> {
+        self.catalogs.get(catalog).map(|catalog| catalog.store().meter())
+    }
+
+    /// The session below, to register tables and functions of one's own. Statements that are run on it directly do not
+    /// see the attached catalogs.
+    pub fn session(&self) -> SessionContext {
+        self.session.clone()
+    }
+
+    /// Waits until the files of failed and dropped statements are removed and commits under way are settled.
+    pub async fn settle(&self) {
+        rows::settle(&self.cleanup).await;
+    }
+}

@@ -1,0 +1,106 @@
+//! How an engine is put together.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SessionStateBuilder, disk_manager::DiskManagerBuilder, disk_manager::DiskManagerMode};
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use tokio_util::task::TaskTracker;
+
+use super::Engine;
+use crate::catalog::Catalogs;
+use crate::error::Result;
+use crate::pipeline::select::{quarter, transforms};
+use crate::sql::Attach;
+
+/// Consumers that an error about the memory limit names.
+const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(5).unwrap();
+
+/// Describes an [`Engine`]. Without settings: all cores, no memory limit, no catalog.
+#[derive(Debug, Default)]
+pub struct EngineBuilder {
+    variables: BTreeMap<String, String>,
+    memory_limit_bytes: Option<usize>,
+    parallelism: Option<usize>,
+    spill_folder: Option<PathBuf>,
+    attached: Vec<Attach>,
+}
+
+impl EngineBuilder {
+    /// What `${NAME}` in ATTACH may stand for. The library reads no environment itself.
+    pub fn variables(mut self, variables: BTreeMap<String, String>) -> Self {
+        self.variables = variables;
+        self
+    }
+
+    /// The memory that sorts, joins, aggregates and open files may hold together, in bytes.
+    pub fn memory_limit_bytes(mut self, bytes: usize) -> Self {
+        self.memory_limit_bytes = Some(bytes);
+        self
+    }
+
+    /// The number of streams that a statement is cut into; all cores unless set.
+    pub fn parallelism(mut self, streams: usize) -> Self {
+        self.parallelism = Some(streams.max(1));
+        self
+    }
+
+    /// The folder for what does not fit into memory; the system's temporary folder unless set.
+    pub fn spill_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.spill_folder = Some(folder.into());
+        self
+    }
+
+    /// Attaches a catalog at [`build`](Self::build).
+    pub fn attach(mut self, attach: Attach) -> Self {
+        self.attached.push(attach);
+        self
+    }
+
+    /// Opens the session and attaches the catalogs.
+    ///
+    /// # Errors
+    /// Those of [`Engine::attach`], and a spill folder that cannot be used.
+    pub async fn build(self) -> Result<Engine> {
+        let mut runtime = RuntimeEnvBuilder::new();
+        if let Some(bytes) = self.memory_limit_bytes {
+            let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED_CONSUMERS);
+            runtime = runtime.with_memory_pool(Arc::new(pool) as Arc<dyn MemoryPool>);
+        }
+        if let Some(folder) = self.spill_folder {
+            let mode = DiskManagerMode::Directories(vec![folder]);
+            runtime = runtime.with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode));
+        }
+        let mut config = SessionConfig::new().with_information_schema(true);
+        if let Some(streams) = self.parallelism {
+            config = config.with_target_partitions(streams);
+        }
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::new(runtime.build()?))
+            .with_default_features()
+            .build();
+        let session = SessionContext::new_with_state(state);
+        for function in functions() {
+            session.register_udf(function);
+        }
+        let engine = Engine {
+            session,
+            catalogs: Catalogs::default(),
+            variables: Arc::new(self.variables),
+            cleanup: TaskTracker::new(),
+        };
+        for attach in self.attached {
+            engine.attach(attach).await?;
+        }
+        Ok(engine)
+    }
+}
+
+fn functions() -> impl Iterator<Item = ScalarUDF> {
+    std::iter::once(quarter::quarter()).chain(transforms::transforms())
+}

@@ -1,0 +1,167 @@
+//! `CREATE TABLE`: from columns, LIKE another table, or AS a query.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::logical_expr::LogicalPlan;
+use iceberg::TableUpdate;
+use iceberg::spec::{MAIN_BRANCH, Schema, TableMetadataBuilder, UnboundPartitionSpec};
+
+use super::names::{table_name, unknown_catalog};
+use super::statement::{View, write_plan};
+use super::{Engine, RowStream, schema};
+use crate::catalog::{Catalog, CommitOutcome, CommitRequest, IcebergTable, NewTable, Table, TableName};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::select::{Assignment, types};
+use crate::sql::{CreateTable, TableSource};
+
+/// Runs `CREATE TABLE`.
+pub(super) async fn run(engine: &Engine, statement: CreateTable) -> Result<RowStream> {
+    let name = table_name(&statement.name)?;
+    let catalog = engine.catalogs.get(&name.catalog).ok_or_else(|| unknown_catalog(&statement.name))?;
+    let existing = match catalog.load_table(&name.ident).await {
+        Ok(table) => Some(table),
+        Err(error) if error.kind() == ErrorKind::NotFound && error.at().is_none() => None,
+        Err(error) => return Err(error),
+    };
+    if existing.is_some() && statement.if_not_exists {
+        return Ok(RowStream::empty());
+    }
+    let view = View::new(engine, false).await;
+    let (new, query) = describe(&view, &statement, &name).await.map_err(|it| it.stage(Stage::Catalog).subject(&name))?;
+    let replaced = existing.filter(|_| statement.or_replace);
+    let table = match &replaced {
+        Some(table) => staged(table, new)?,
+        None => catalog.create_table(new).await?,
+    };
+    let Some(query) = query else {
+        if replaced.is_some() {
+            commit_staged(&catalog, &table).await?;
+        }
+        return Ok(RowStream::empty());
+    };
+    let filled = fill(&view, &catalog, table.clone(), query).await;
+    match filled {
+        Ok(()) => Ok(RowStream::empty()),
+        Err(error) => {
+            engine.settle().await;
+            if replaced.is_none() && error.kind() != ErrorKind::CommitUnknown {
+                undo(&catalog, &table).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// What the statement creates, and the query that fills it.
+async fn describe(view: &View<'_>, statement: &CreateTable, name: &TableName) -> Result<(NewTable, Option<LogicalPlan>)> {
+    let mut spec = None;
+    let (schema, query, keep_field_ids) = match &statement.source {
+        TableSource::Columns => (schema::schema(statement.columns.as_deref().unwrap_or_default())?, None, false),
+        TableSource::Like(like) => {
+            let like = view.table(&table_name(like)?).await?;
+            let metadata = &like.table.metadata;
+            spec = Some(metadata.default_partition_spec().as_ref().clone().into_unbound());
+            (metadata.current_schema().as_ref().clone(), None, true)
+        }
+        TableSource::Query(query) => {
+            let plan = view.plan(query).await?;
+            (types::iceberg_schema(plan.schema().as_arrow().fields())?, Some(plan), true)
+        }
+    };
+    if !statement.partition_by.is_empty() {
+        spec = Some(schema::partition_spec(&statement.partition_by, &schema)?);
+    }
+    let mut properties: BTreeMap<String, String> = statement.properties.clone();
+    if let Some(comment) = &statement.comment {
+        properties.insert("comment".to_string(), comment.clone());
+    }
+    let new = NewTable {
+        ident: name.ident.clone(),
+        schema: unnumbered(schema)?,
+        partition_spec: spec.map_or_else(|| UnboundPartitionSpec::builder().build(), renumbered),
+        properties,
+        location: statement.location.clone(),
+        keep_field_ids,
+    };
+    Ok((new, query))
+}
+
+/// A new table begins with schema 0.
+fn unnumbered(schema: Schema) -> Result<Schema> {
+    schema.into_builder().with_schema_id(0).build().map_err(|source| {
+        Error::new(ErrorKind::Sql, format!("the schema is not valid: {}", source.message())).source(source)
+    })
+}
+
+/// A new table counts its partition fields anew.
+fn renumbered(spec: UnboundPartitionSpec) -> UnboundPartitionSpec {
+    let fields = spec.fields().iter().map(|field| (field.source_id, field.name.clone(), field.transform));
+    let added = fields.into_iter().try_fold(UnboundPartitionSpec::builder(), |builder, (source, name, transform)| {
+        builder.add_partition_field(source, name, transform)
+    });
+    // Names and sources come from a valid spec, so nothing can be refused.
+    added.map_or(spec, |builder| builder.build())
+}
+
+/// Writes the query's rows into the table.
+async fn fill(view: &View<'_>, catalog: &Arc<dyn Catalog>, table: Table, query: LogicalPlan) -> Result<()> {
+    let table = Arc::new(IcebergTable::new(Arc::clone(catalog), table)?);
+    let plan = write_plan(query, Assignment::Position, table)?;
+    view.execute(plan).await?.collect().await.map(|_| ())
+}
+
+/// Takes back a table whose rows could not be written.
+async fn undo(catalog: &Arc<dyn Catalog>, table: &Table) {
+    let dropped = async {
+        catalog.drop_table(&table.name.ident).await?;
+        table.store.delete(&table.metadata_location).await
+    };
+    if let Err(error) = dropped.await {
+        tracing::warn!(table = %table.name, %error, "the table of a failed CREATE TABLE could not be dropped");
+    }
+}
+
+/// The existing table as it will be: new schema, spec and properties, no rows. The history stays.
+fn staged(existing: &Table, new: NewTable) -> Result<Table> {
+    let failed = |source: iceberg::Error| {
+        Error::new(ErrorKind::Sql, format!("the table cannot be replaced: {}", source.message()))
+            .stage(Stage::Catalog)
+            .subject(&existing.name)
+            .source(source)
+    };
+    let mut properties = new.properties;
+    if properties.remove("format-version").is_some_and(|it| it != (existing.metadata.format_version() as u8).to_string()) {
+        return Err(Error::new(ErrorKind::Unsupported, "OR REPLACE cannot change the format version")
+            .stage(Stage::Catalog)
+            .subject(&existing.name)
+            .hint("DROP TABLE first"));
+    }
+    let builder = existing.metadata.as_ref().clone().into_builder(None);
+    let built = builder
+        .remove_ref(MAIN_BRANCH)
+        .add_current_schema(new.schema)
+        .and_then(|builder| builder.add_default_partition_spec(new.partition_spec))
+        .and_then(|builder| builder.set_properties(properties.into_iter().collect()))
+        .and_then(TableMetadataBuilder::build)
+        .map_err(failed)?;
+    let request = CommitRequest {
+        requirements: vec![
+            iceberg::TableRequirement::UuidMatch { uuid: existing.metadata.uuid() },
+            iceberg::TableRequirement::RefSnapshotIdMatch {
+                r#ref: MAIN_BRANCH.to_string(),
+                snapshot_id: existing.metadata.current_snapshot_id(),
+            },
+        ],
+        updates: built.changes.into_iter().filter(|it| !matches!(it, TableUpdate::AssignUuid { .. })).collect(),
+    };
+    Ok(Table { metadata: built.metadata.into(), staged: Some(Arc::new(request)), ..existing.clone() })
+}
+
+async fn commit_staged(catalog: &Arc<dyn Catalog>, table: &Table) -> Result<()> {
+    let request = table.staged.as_deref().cloned().unwrap_or_default();
+    match catalog.commit(&table.name.ident, request).await {
+        CommitOutcome::Landed(_) => Ok(()),
+        CommitOutcome::NotLanded(error) | CommitOutcome::Unknown(error) => Err(error),
+    }
+}

@@ -1,0 +1,9 @@
+//! The path of the rows, in the order in which a folder listing prints it:
+//! `scan → select → shuffle → sink → snapshot`.
+
+pub(crate) mod scan;
+pub(crate) mod select;
+pub(crate) mod shuffle;
+pub(crate) mod sink;
+pub(crate) mod snapshot;
+pub(crate) mod values;

@@ -1,0 +1,166 @@
+//! Reads one snapshot of a table on every core.
+//!
+//! In: a table, a projection, filters. Out: record batches of the table's schema, one stream per partition of the plan.
+//! What must hold: every live row whose file, row group and page may match the filters comes out exactly once; deleted
+//! rows never do; columns are found by field id, whatever the file calls them.
+
+mod bounds;
+mod deletes;
+mod files;
+mod ranges;
+mod reader;
+mod reshape;
+mod rows;
+mod splits;
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::Session;
+use datafusion::common::{DFSchema, Result as DataFusionResult, Statistics};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use futures::StreamExt;
+
+use self::bounds::Filter;
+use self::files::PlannedFiles;
+use self::reader::ScanContext;
+use self::splits::Split;
+use crate::catalog::Table;
+use crate::error::Result;
+
+/// Plans the scan of the table's current snapshot. Reads manifests, no data.
+///
+/// # Errors
+/// Unreadable manifests, file formats and delete files that are not supported.
+pub(crate) async fn plan(
+    table: &Table,
+    schema: &SchemaRef,
+    state: &dyn Session,
+    projection: Option<&Vec<usize>>,
+    filters: &[Expr],
+    limit: Option<usize>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let df_schema = DFSchema::try_from(Arc::clone(schema))?;
+    let predicate = match conjunction(filters.iter().cloned()) {
+        Some(filter) => Some(state.create_physical_expr(filter, &df_schema)?),
+        None => None,
+    };
+    let filter = predicate.and_then(|predicate| Filter::new(predicate, schema, table.metadata.current_schema()));
+    let files = files::plan(table, filter.as_ref()).await?;
+    let statistics = files.statistics(table, schema, filter.is_none());
+    let splits = splits::pack(&files, state.config().target_partitions());
+    let columns: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
+    let statistics = statistics.project(Some(&columns));
+    let projected: SchemaRef = Arc::new(schema.project(&columns)?);
+    let context = Arc::new(ScanContext::new(table, &projected, &columns, filter, state.config().batch_size())?);
+    // An exact filter is applied above; only without one may the scan itself stop early.
+    let limit = limit.filter(|_| filters.is_empty());
+    Ok(Arc::new(IcebergScan::new(table.name.to_string(), projected, context, files, splits, statistics, limit)))
+}
+
+/// The plan node of a scan.
+#[derive(Debug)]
+pub(crate) struct IcebergScan {
+    table: String,
+    context: Arc<ScanContext>,
+    summary: String,
+    partitions: Vec<Vec<Split>>,
+    statistics: Statistics,
+    limit: Option<usize>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl IcebergScan {
+    fn new(
+        table: String,
+        schema: SchemaRef,
+        context: Arc<ScanContext>,
+        files: PlannedFiles,
+        partitions: Vec<Vec<Split>>,
+        statistics: Statistics,
+        limit: Option<usize>,
+    ) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(partitions.len()),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        let metrics = ExecutionPlanMetricsSet::new();
+        let (properties, summary) = (Arc::new(properties), files.summary());
+        Self { table, context, summary, partitions, statistics, limit, properties, metrics }
+    }
+}
+
+impl DisplayAs for IcebergScan {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns: Vec<_> = self.schema().fields().iter().map(|field| field.name().clone()).collect();
+        write!(f, "IcebergScan: table={}, columns=[{}], {}", self.table, columns.join(", "), self.summary)?;
+        if let Some(filter) = self.context.filter() {
+            write!(f, ", pruned by {filter}")?;
+        }
+        if let Some(limit) = self.limit {
+            write!(f, ", limit={limit}")?;
+        }
+        Ok(())
+    }
+}
+
+impl ExecutionPlan for IcebergScan {
+    fn name(&self) -> &str {
+        "IcebergScan"
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let splits = self.partitions.get(partition).cloned().unwrap_or_default();
+        let rows = reader::read(Arc::clone(&self.context), splits, self.limit);
+        let rows = rows.map(move |batch| {
+            if let Ok(batch) = &batch {
+                metrics.record_output(batch.num_rows());
+            }
+            batch.map_err(Into::into)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn partition_statistics(&self, partition: Option<usize>) -> DataFusionResult<Statistics> {
+        Ok(match partition {
+            None if self.limit.is_none() => self.statistics.clone(),
+            _ => Statistics::new_unknown(&self.schema()),
+        })
+    }
+}

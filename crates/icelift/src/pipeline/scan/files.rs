@@ -1,0 +1,194 @@
+//! The files of a snapshot: manifests read, pruned by partition and by file metrics, deletes matched.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, Statistics};
+use futures::{StreamExt, TryStreamExt, stream};
+use iceberg::spec::{
+    DataContentType, DataFile, DataFileFormat, ManifestContentType, ManifestEntryRef, ManifestFile, PartitionSpecRef,
+    Struct,
+};
+
+use super::bounds::Filter;
+use super::deletes::DeleteFile;
+use crate::catalog::Table;
+use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::values::scalar;
+
+/// Manifests that are read at once.
+const MANIFEST_CONCURRENCY: usize = 16;
+
+/// A data file to read, with everything that bears on its rows.
+#[derive(Debug)]
+pub(super) struct PlannedFile {
+    pub file: DataFile,
+    pub spec: PartitionSpecRef,
+    pub deletes: Vec<Arc<DeleteFile>>,
+}
+
+/// The files of a scan, in the order of the manifests.
+#[derive(Debug, Default)]
+pub(super) struct PlannedFiles {
+    pub files: Vec<Arc<PlannedFile>>,
+    pruned_manifests: usize,
+    pruned_files: usize,
+}
+
+/// A live entry, with what it inherits from its manifest.
+struct Entry {
+    entry: ManifestEntryRef,
+    spec: PartitionSpecRef,
+}
+
+/// Reads the manifests of the current snapshot and keeps the files that may hold matching rows.
+pub(super) async fn plan(table: &Table, filter: Option<&Filter>) -> Result<PlannedFiles> {
+    let mut planned = PlannedFiles::default();
+    let Some(snapshot) = table.metadata.current_snapshot() else { return Ok(planned) };
+    let list = table.manifest_list(snapshot).await?;
+    let mut wanted = Vec::new();
+    for manifest in list.consume_entries() {
+        let spec = spec_of(table, &manifest)?;
+        if filter.is_none_or(|filter| filter.manifest_may_match(&manifest, &spec)) {
+            wanted.push((manifest, spec));
+        } else {
+            planned.pruned_manifests += 1;
+        }
+    }
+    let (mut data, mut deletes) = (Vec::new(), Vec::new());
+    let loads = wanted.into_iter().map(|(manifest, spec)| async move {
+        let entries = table.manifest(&manifest).await?.into_parts().0;
+        Ok::<_, Error>((manifest, spec, entries))
+    });
+    // In order, so that files are read in the order in which they were written.
+    let mut loaded = stream::iter(loads).buffered(MANIFEST_CONCURRENCY);
+    while let Some((manifest, spec, entries)) = loaded.try_next().await? {
+        for entry in entries.into_iter().filter(|entry| entry.is_alive()) {
+            let entry = Entry { entry, spec: Arc::clone(&spec) };
+            if manifest.content == ManifestContentType::Deletes {
+                deletes.push(delete_file(&manifest, entry)?);
+            } else if filter.is_none_or(|filter| filter.file_may_match(entry.entry.data_file(), &entry.spec)) {
+                data.push(entry);
+            } else {
+                planned.pruned_files += 1;
+            }
+        }
+    }
+    for entry in data {
+        planned.files.push(Arc::new(planned_file(entry, &deletes)?));
+    }
+    Ok(planned)
+}
+
+fn spec_of(table: &Table, manifest: &ManifestFile) -> Result<PartitionSpecRef> {
+    let spec = table.metadata.partition_spec_by_id(manifest.partition_spec_id);
+    spec.cloned().ok_or_else(|| {
+        let message = format!("the manifest names the unknown partition spec {}", manifest.partition_spec_id);
+        Error::new(ErrorKind::Read, message).subject(format!("`{}`", manifest.manifest_path))
+    })
+}
+
+fn planned_file(Entry { entry, spec }: Entry, deletes: &[Arc<DeleteFile>]) -> Result<PlannedFile> {
+    let file = entry.data_file().clone();
+    if file.file_format() != DataFileFormat::Parquet {
+        return Err(unsupported(&file, &format!("data files of format {}", file.file_format())));
+    }
+    if file.key_metadata().is_some() {
+        return Err(unsupported(&file, "encrypted data files"));
+    }
+    let sequence = entry.sequence_number().unwrap_or(0);
+    let applies = |delete: &&Arc<DeleteFile>| delete.applies_to(&file, spec.spec_id(), sequence);
+    let deletes = deletes.iter().filter(applies).cloned().collect();
+    Ok(PlannedFile { file, spec, deletes })
+}
+
+fn delete_file(manifest: &ManifestFile, Entry { entry, spec }: Entry) -> Result<Arc<DeleteFile>> {
+    let file = entry.data_file().clone();
+    if file.file_format() != DataFileFormat::Parquet && file.file_format() != DataFileFormat::Puffin {
+        return Err(unsupported(&file, &format!("delete files of format {}", file.file_format())));
+    }
+    if file.content_type() == DataContentType::Data {
+        let message = "a delete manifest lists a data file";
+        return Err(Error::new(ErrorKind::Read, message).subject(format!("`{}`", manifest.manifest_path)));
+    }
+    Ok(Arc::new(DeleteFile::new(file, spec, entry.sequence_number().unwrap_or(0))))
+}
+
+fn unsupported(file: &DataFile, what: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("{what} cannot be read"))
+        .subject(format!("`{}`", file.file_path()))
+        .hint("rewrite the table's files as Parquet with the engine that wrote them")
+}
+
+/// Whether two partitions of one spec are the same.
+pub(super) fn same_partition(a: &Struct, b: &Struct) -> bool {
+    a.fields() == b.fields()
+}
+
+impl PlannedFiles {
+    /// What EXPLAIN shows of the files.
+    pub fn summary(&self) -> String {
+        let bytes: u64 = self.files.iter().map(|planned| planned.file.file_size_in_bytes()).sum();
+        let mut text = format!("files={}, bytes={bytes}", self.files.len());
+        let with_deletes = self.files.iter().filter(|planned| !planned.deletes.is_empty()).count();
+        for (count, what) in [
+            (with_deletes, "files_with_deletes"),
+            (self.pruned_files, "files_pruned"),
+            (self.pruned_manifests, "manifests_pruned"),
+        ] {
+            if count > 0 {
+                text.push_str(&format!(", {what}={count}"));
+            }
+        }
+        text
+    }
+
+    /// Row counts and bounds. Exact where the metadata is: without deletes, and without a filter that may drop rows.
+    pub fn statistics(&self, table: &Table, schema: &SchemaRef, all_rows: bool) -> Statistics {
+        let exact = all_rows && self.files.iter().all(|planned| planned.deletes.is_empty());
+        let precision = |value: usize| if exact { Precision::Exact(value) } else { Precision::Inexact(value) };
+        let rows: u64 = self.files.iter().map(|planned| planned.file.record_count()).sum();
+        let bytes: u64 = self.files.iter().map(|planned| planned.file.file_size_in_bytes()).sum();
+        let fields = table.metadata.current_schema().as_struct().fields();
+        let columns = fields.iter().map(|field| self.column_statistics(field.id, exact));
+        let column_statistics: Vec<_> = columns.collect();
+        debug_assert_eq!(column_statistics.len(), schema.fields().len());
+        Statistics {
+            num_rows: precision(rows as usize),
+            total_byte_size: Precision::Inexact(bytes as usize),
+            column_statistics,
+        }
+    }
+
+    /// Null counts are exact when every file has one. Bounds are exact for whole numbers and dates only: strings may be
+    /// truncated and floats leave out NaN.
+    fn column_statistics(&self, id: i32, exact: bool) -> ColumnStatistics {
+        let mut statistics = ColumnStatistics::new_unknown();
+        let nulls = self.files.iter().map(|planned| planned.file.null_value_counts().get(&id).copied());
+        if let Some(nulls) = nulls.sum::<Option<u64>>() {
+            let nulls = nulls as usize;
+            statistics.null_count = if exact { Precision::Exact(nulls) } else { Precision::Inexact(nulls) };
+        }
+        let mut bounds = Vec::with_capacity(self.files.len());
+        for planned in &self.files {
+            let file = &planned.file;
+            let bound = |bound: Option<&iceberg::spec::Datum>| bound.and_then(|it| scalar(it.literal(), it.data_type()));
+            bounds.push((bound(file.lower_bounds().get(&id)), bound(file.upper_bounds().get(&id))));
+        }
+        let mut merged = bounds.into_iter();
+        let Some((Some(mut lower), Some(mut upper))) = merged.next() else { return statistics };
+        for (low, high) in merged {
+            let (Some(low), Some(high)) = (low, high) else { return statistics };
+            if low < lower {
+                lower = low;
+            }
+            if high > upper {
+                upper = high;
+            }
+        }
+        statistics.min_value = Precision::Inexact(lower);
+        statistics.max_value = Precision::Inexact(upper);
+        statistics
+    }
+}

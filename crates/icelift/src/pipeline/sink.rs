@@ -1,0 +1,163 @@
+//! The physical sink: rows → Parquet files → one commit.
+//!
+//! In: any number of streams of the target's columns. Out: one row, the number of rows written, after the commit. What
+//! must hold: as many rows are committed as came in, or nothing is; files of a statement that fails or is cancelled are
+//! removed.
+//!
+//! The unit of work is the row group. Each lane encodes row groups on its own core; finished ones go to the open file of
+//! their partition, whichever lane they come from. So files come out near their target size, not one per core.
+
+mod encode;
+mod files;
+mod metrics;
+mod paths;
+mod run;
+mod settings;
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef};
+use datafusion::catalog::Session;
+use datafusion::common::Result as DataFusionResult;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
+};
+use futures::stream;
+
+use self::settings::SinkSettings;
+use crate::catalog::{Catalog, Table};
+use crate::error::{Error, ErrorKind, Result, Stage};
+
+/// Plans writing `input`, whose columns are those of `schema`, into the table.
+pub(crate) fn plan(
+    catalog: &Arc<dyn Catalog>,
+    table: &Table,
+    schema: &SchemaRef,
+    state: &dyn Session,
+    input: Arc<dyn ExecutionPlan>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let place = |error: Error| error.stage(Stage::Sink).subject(&table.name);
+    if input.schema().fields().len() != schema.fields().len() {
+        let message = format!("{} columns for a table of {}", input.schema().fields().len(), schema.fields().len());
+        return Err(place(Error::new(ErrorKind::Internal, message)));
+    }
+    let settings = SinkSettings::new(&table.metadata).map_err(place)?;
+    let lanes = state.config().target_partitions();
+    Ok(Arc::new(IcebergSink::new(Arc::clone(catalog), table.clone(), Arc::clone(schema), settings, lanes, input)))
+}
+
+/// What the tasks of a sink share.
+#[derive(Debug)]
+pub(super) struct SinkTarget {
+    pub catalog: Arc<dyn Catalog>,
+    pub table: Table,
+    pub schema: SchemaRef,
+    pub settings: SinkSettings,
+    pub lanes: usize,
+}
+
+/// The plan node of a sink.
+#[derive(Debug)]
+pub(crate) struct IcebergSink {
+    target: Arc<SinkTarget>,
+    input: Arc<dyn ExecutionPlan>,
+    properties: Arc<PlanProperties>,
+}
+
+impl IcebergSink {
+    fn new(
+        catalog: Arc<dyn Catalog>,
+        table: Table,
+        schema: SchemaRef,
+        settings: SinkSettings,
+        lanes: usize,
+        input: Arc<dyn ExecutionPlan>,
+    ) -> Self {
+        Self::over(Arc::new(SinkTarget { catalog, table, schema, settings, lanes }), input)
+    }
+
+    fn over(target: Arc<SinkTarget>, input: Arc<dyn ExecutionPlan>) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(count_schema()),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Self { target, input, properties: Arc::new(properties) }
+    }
+}
+
+/// What an INSERT answers.
+pub(crate) fn count_schema() -> SchemaRef {
+    Arc::new(ArrowSchema::new(vec![Field::new("count", DataType::UInt64, false)]))
+}
+
+impl DisplayAs for IcebergSink {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SinkTarget { table, settings, lanes, .. } = self.target.as_ref();
+        let spec = table.metadata.default_partition_spec();
+        let partitions: Vec<_> = spec.fields().iter().map(|field| field.name.clone()).collect();
+        write!(
+            f,
+            "IcebergSink: table={}, partitions=[{}], lanes={lanes}, target_file_bytes={}, row_group_bytes={}, codec={}",
+            table.name,
+            partitions.join(", "),
+            settings.target_file_bytes,
+            settings.row_group_bytes,
+            settings.codec
+        )
+    }
+}
+
+impl ExecutionPlan for IcebergSink {
+    fn name(&self) -> &str {
+        "IcebergSink"
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        match (children.pop(), children.len()) {
+            (Some(input), 0) => Ok(Arc::new(Self::over(Arc::clone(&self.target), input))),
+            _ => Err(Error::new(ErrorKind::Internal, "a sink has one input").into()),
+        }
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
+        if partition != 0 {
+            return Err(Error::new(ErrorKind::Internal, "a sink has one output").into());
+        }
+        let inputs = (0..self.input.output_partitioning().partition_count())
+            .map(|input| self.input.execute(input, Arc::clone(&context)))
+            .collect::<DataFusionResult<Vec<_>>>()?;
+        let expected = self.input.partition_statistics(None)?.total_byte_size;
+        let expected_bytes = expected.get_value().copied().unwrap_or(0);
+        let target = Arc::clone(&self.target);
+        let count = async move {
+            let place = |error: Error| error.stage(Stage::Sink).subject(&target.table.name);
+            let rows = run::run(Arc::clone(&target), inputs, expected_bytes, &context).await.map_err(place)?;
+            Ok(RecordBatch::try_new(count_schema(), vec![Arc::new(UInt64Array::from(vec![rows]))])?)
+        };
+        Ok(Box::pin(RecordBatchStreamAdapter::new(count_schema(), stream::once(count))))
+    }
+}

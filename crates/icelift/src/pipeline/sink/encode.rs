@@ -1,0 +1,195 @@
+//! Encodes rows into row groups that belong to no file yet.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use iceberg::spec::{PrimitiveType, Schema};
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::basic::LogicalType;
+use parquet::file::properties::WriterPropertiesPtr;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{Type as ParquetType, TypePtr};
+
+use super::SinkTarget;
+use crate::error::{Error, ErrorKind, Result, Stage};
+
+/// A row group closes at this many rows, however few bytes they are.
+const ROW_GROUP_MAX_ROWS: usize = 1 << 24;
+
+/// What all row groups and files of a sink have in common.
+pub(super) struct Encoder {
+    columns: SchemaRef,
+    pub parquet_schema: TypePtr,
+    pub properties: WriterPropertiesPtr,
+    factory: ArrowRowGroupWriterFactory,
+    row_group_bytes: usize,
+}
+
+impl Encoder {
+    pub fn new(target: &SinkTarget) -> Result<Self> {
+        let schema = target.table.metadata.current_schema();
+        let parquet_schema = parquet_schema(&target.schema, schema)?;
+        let properties = Arc::new(target.settings.writer_properties());
+        // The factory wants a writer for its schema and properties only; nothing is written by it.
+        let template = SerializedFileWriter::new(Vec::new(), Arc::clone(&parquet_schema), Arc::clone(&properties));
+        let template = template.map_err(parquet_failed)?;
+        let factory = ArrowRowGroupWriterFactory::new(&template, Arc::clone(&target.schema));
+        let columns = Arc::clone(&target.schema);
+        Ok(Self { columns, parquet_schema, properties, factory, row_group_bytes: target.settings.row_group_bytes })
+    }
+
+    pub fn open(&self) -> Result<OpenRowGroup> {
+        let writers = self.factory.create_column_writers(0).map_err(parquet_failed)?;
+        Ok(OpenRowGroup { writers, rows: 0, nans: BTreeMap::new() })
+    }
+}
+
+/// The Parquet schema of the columns, with the field ids and the logical types that Iceberg wants.
+fn parquet_schema(columns: &SchemaRef, schema: &Schema) -> Result<TypePtr> {
+    let converted = ArrowSchemaConverter::new().schema_root("table").convert(columns).map_err(parquet_failed)?;
+    with_uuids(&converted.root_schema_ptr(), schema)
+}
+
+/// Arrow has no UUID: `iceberg` maps it to 16 plain bytes, which would lose the logical type.
+fn with_uuids(of: &TypePtr, schema: &Schema) -> Result<TypePtr> {
+    let info = of.get_basic_info();
+    if of.is_primitive() {
+        let field = info.has_id().then(|| schema.field_by_id(info.id())).flatten();
+        let uuid = field.is_some_and(|field| field.field_type.as_primitive_type() == Some(&PrimitiveType::Uuid));
+        if !uuid {
+            return Ok(Arc::clone(of));
+        }
+        let built = ParquetType::primitive_type_builder(info.name(), of.get_physical_type())
+            .with_repetition(info.repetition())
+            .with_length(16)
+            .with_logical_type(Some(LogicalType::Uuid))
+            .with_id(Some(info.id()))
+            .build();
+        return built.map(Arc::new).map_err(parquet_failed);
+    }
+    let fields = of.get_fields().iter().map(|field| with_uuids(field, schema)).collect::<Result<Vec<_>>>()?;
+    let mut builder = ParquetType::group_type_builder(info.name())
+        .with_fields(fields)
+        .with_logical_type(info.logical_type_ref().cloned())
+        .with_converted_type(info.converted_type())
+        .with_id(info.has_id().then(|| info.id()));
+    if info.has_repetition() {
+        builder = builder.with_repetition(info.repetition());
+    }
+    builder.build().map(Arc::new).map_err(parquet_failed)
+}
+
+pub(super) fn parquet_failed(source: parquet::errors::ParquetError) -> Error {
+    Error::new(ErrorKind::Write, "the rows cannot be encoded as Parquet").stage(Stage::Sink).source(source)
+}
+
+/// A row group being encoded.
+pub(super) struct OpenRowGroup {
+    writers: Vec<ArrowColumnWriter>,
+    rows: usize,
+    nans: BTreeMap<i32, u64>,
+}
+
+/// An encoded row group, ready to be appended to any file of the sink.
+pub(super) struct EncodedRowGroup {
+    pub chunks: Vec<ArrowColumnChunk>,
+    pub rows: usize,
+    /// NaN values by field id: Parquet has no statistics of them.
+    pub nans: BTreeMap<i32, u64>,
+}
+
+impl OpenRowGroup {
+    /// Encodes the rows of a batch.
+    ///
+    /// # Errors
+    /// NULL in a required column.
+    pub fn write(&mut self, encoder: &Encoder, batch: &RecordBatch) -> Result<()> {
+        let mut writers = self.writers.iter_mut();
+        for (field, column) in encoder.columns.fields().iter().zip(batch.columns()) {
+            check_required(field, column)?;
+            count_nans(field, column, &mut self.nans);
+            for leaf in compute_leaves(field, column).map_err(parquet_failed)? {
+                let Some(writer) = writers.next() else {
+                    return Err(Error::new(ErrorKind::Internal, "a batch has more leaves than the table"));
+                };
+                writer.write(&leaf).map_err(parquet_failed)?;
+            }
+        }
+        self.rows += batch.num_rows();
+        Ok(())
+    }
+
+    pub fn is_full(&self, encoder: &Encoder) -> bool {
+        self.rows >= ROW_GROUP_MAX_ROWS || self.encoded_bytes() >= encoder.row_group_bytes
+    }
+
+    fn encoded_bytes(&self) -> usize {
+        self.writers.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum()
+    }
+
+    /// Bytes held in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.writers.iter().map(ArrowColumnWriter::memory_size).sum()
+    }
+
+    pub fn finish(self) -> Result<EncodedRowGroup> {
+        let chunks = self.writers.into_iter().map(ArrowColumnWriter::close).collect::<Result<_, _>>();
+        Ok(EncodedRowGroup { chunks: chunks.map_err(parquet_failed)?, rows: self.rows, nans: self.nans })
+    }
+}
+
+/// Arrow checks NOT NULL nowhere on the way here.
+fn check_required(field: &Field, array: &ArrayRef) -> Result<()> {
+    if !field.is_nullable() && array.logical_null_count() > 0 {
+        return Err(Error::new(ErrorKind::SchemaMismatch, format!("NULL for the required column `{}`", field.name()))
+            .hint("filter such rows out, or give them a value with COALESCE"));
+    }
+    match (field.data_type(), array.data_type()) {
+        (DataType::Struct(fields), DataType::Struct(_)) => {
+            let parent = array.as_struct();
+            for (field, child) in fields.iter().zip(parent.columns()) {
+                // A child is NULL wherever its parent is; only the other rows count.
+                let excused = parent.nulls().is_some_and(|parent| {
+                    child.logical_nulls().is_none_or(|child| {
+                        parent.iter().zip(child.iter()).all(|(parent, child)| child || !parent)
+                    })
+                });
+                if !excused {
+                    check_required(field, child)?;
+                }
+            }
+            Ok(())
+        }
+        (DataType::List(element), DataType::List(_)) => check_required(element, array.as_list::<i32>().values()),
+        (DataType::Map(entries, _), DataType::Map(..)) => {
+            let inner: ArrayRef = Arc::new(array.as_map().entries().clone());
+            check_required(entries, &inner)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn count_nans(field: &Field, array: &ArrayRef, nans: &mut BTreeMap<i32, u64>) {
+    let found = match field.data_type() {
+        DataType::Float32 => array.as_any().downcast_ref::<Float32Array>().map(|array| {
+            array.iter().flatten().filter(|value| value.is_nan()).count()
+        }),
+        DataType::Float64 => array.as_any().downcast_ref::<Float64Array>().map(|array| {
+            array.iter().flatten().filter(|value| value.is_nan()).count()
+        }),
+        DataType::Struct(fields) => {
+            for (field, child) in fields.iter().zip(array.as_struct().columns()) {
+                count_nans(field, child, nans);
+            }
+            None
+        }
+        _ => None,
+    };
+    let id = field.metadata().get(parquet::arrow::PARQUET_FIELD_ID_META_KEY).and_then(|id| id.parse().ok());
+    if let (Some(found), Some(id)) = (found, id) {
+        *nans.entry(id).or_default() += found as u64;
+    }
+}

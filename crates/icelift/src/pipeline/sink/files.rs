@@ -1,0 +1,250 @@
+//! The open files of a sink: one per partition, filled with row groups from all lanes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat};
+use parquet::file::writer::SerializedFileWriter;
+use tokio::sync::Mutex as AsyncMutex;
+use uuid::Uuid;
+
+use super::encode::{EncodedRowGroup, Encoder, parquet_failed};
+use super::metrics::ColumnMetrics;
+use super::{SinkTarget, paths};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::shuffle::PartitionKey;
+use crate::storage::{Store, Upload};
+
+/// Files that are open at once; beyond that the first one found idle is closed early.
+const MAX_OPEN_FILES: usize = 256;
+
+/// All files of one sink. Shared by its lanes.
+pub(super) struct Files {
+    target: Arc<SinkTarget>,
+    encoder: Arc<Encoder>,
+    attempt: Uuid,
+    pool: Arc<dyn MemoryPool>,
+    partitions: Mutex<HashMap<Arc<[u8]>, Arc<AsyncMutex<PartitionFiles>>>>,
+    written: Mutex<Progress>,
+}
+
+#[derive(Default)]
+struct Progress {
+    next_number: usize,
+    open: usize,
+    finished: Vec<DataFile>,
+}
+
+/// The files of one partition: at most one is open.
+struct PartitionFiles {
+    key: PartitionKey,
+    open: Option<OpenFile>,
+}
+
+struct OpenFile {
+    location: String,
+    writer: SerializedFileWriter<Vec<u8>>,
+    upload: Upload,
+    nans: BTreeMap<i32, u64>,
+    rows: usize,
+    reservation: MemoryReservation,
+}
+
+impl Files {
+    pub fn new(target: Arc<SinkTarget>, encoder: Arc<Encoder>, attempt: Uuid, pool: Arc<dyn MemoryPool>) -> Self {
+        Self { target, encoder, attempt, pool, partitions: Mutex::default(), written: Mutex::default() }
+    }
+
+    fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends a row group to the open file of its partition, and closes the file when it has reached its size.
+    pub async fn append(&self, key: &PartitionKey, row_group: EncodedRowGroup) -> Result<()> {
+        let partition = {
+            let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = || Arc::new(AsyncMutex::new(PartitionFiles { key: key.clone(), open: None }));
+            Arc::clone(partitions.entry(Arc::clone(&key.bytes)).or_insert_with(new))
+        };
+        let mut partition = partition.lock().await;
+        if partition.open.is_none() {
+            self.make_room().await?;
+            partition.open = Some(self.open(key)?);
+        }
+        let Some(open) = &mut partition.open else { return Ok(()) };
+        open.append(row_group).await?;
+        // Half a row group above or below the target is nearer to it than a whole one.
+        let settings = &self.target.settings;
+        if open.writer.bytes_written() + settings.row_group_bytes / 2 >= settings.target_file_bytes {
+            self.close(&mut partition).await?;
+        }
+        Ok(())
+    }
+
+    fn open(&self, key: &PartitionKey) -> Result<OpenFile> {
+        let table = &self.target.table;
+        let number = {
+            let mut progress = self.progress();
+            progress.next_number += 1;
+            progress.open += 1;
+            progress.next_number
+        };
+        let metadata = &table.metadata;
+        let partition = paths::partition_folder(metadata.default_partition_spec(), metadata.current_schema(), &key.values);
+        let name = paths::file_name(self.attempt, number);
+        let location = format!("{}/{partition}{name}", paths::data_folder(metadata));
+        let (schema, properties) = (Arc::clone(&self.encoder.parquet_schema), Arc::clone(&self.encoder.properties));
+        let writer = SerializedFileWriter::new(Vec::new(), schema, properties).map_err(parquet_failed)?;
+        let upload = table.store.upload(&location)?;
+        let reservation = MemoryConsumer::new(format!("IcebergSink file {number}")).register(&self.pool);
+        Ok(OpenFile { location, writer, upload, nans: BTreeMap::new(), rows: 0, reservation })
+    }
+
+    /// Closes a file of another partition if too many are open.
+    async fn make_room(&self) -> Result<()> {
+        if self.progress().open < MAX_OPEN_FILES {
+            return Ok(());
+        }
+        let all: Vec<_> = {
+            let partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+            partitions.values().cloned().collect()
+        };
+        for other in all {
+            // A partition that is busy is not idle; the caller's own is locked and so passed over.
+            if let Ok(mut other) = other.try_lock()
+                && other.open.is_some()
+            {
+                return self.close(&mut other).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn close(&self, partition: &mut PartitionFiles) -> Result<()> {
+        let Some(open) = partition.open.take() else { return Ok(()) };
+        let file = open.finish(&self.target, &partition.key).await?;
+        let mut progress = self.progress();
+        progress.open -= 1;
+        progress.finished.push(file);
+        Ok(())
+    }
+
+    /// Closes all files. To be called when no lane writes any more.
+    pub async fn finish(&self) -> Result<Vec<DataFile>> {
+        let all: Vec<_> = {
+            let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+            partitions.drain().map(|(_, partition)| partition).collect()
+        };
+        for partition in all {
+            self.close(&mut *partition.lock().await).await?;
+        }
+        let mut files = self.finished();
+        files.sort_by(|a: &DataFile, b| a.file_path().cmp(b.file_path()));
+        Ok(files)
+    }
+
+    /// The files that are complete so far.
+    pub fn finished(&self) -> Vec<DataFile> {
+        self.progress().finished.clone()
+    }
+}
+
+impl OpenFile {
+    async fn append(&mut self, row_group: EncodedRowGroup) -> Result<()> {
+        let mut writer = self.writer.next_row_group().map_err(parquet_failed)?;
+        for chunk in row_group.chunks {
+            chunk.append_to_row_group(&mut writer).map_err(parquet_failed)?;
+        }
+        writer.close().map_err(parquet_failed)?;
+        for (id, count) in row_group.nans {
+            *self.nans.entry(id).or_default() += count;
+        }
+        self.rows += row_group.rows;
+        self.send().await
+    }
+
+    /// Hands the encoded bytes to the upload.
+    async fn send(&mut self) -> Result<()> {
+        self.writer.flush().map_err(|source| parquet_failed(source.into()))?;
+        let bytes = Bytes::from(std::mem::take(self.writer.inner_mut()));
+        self.upload.write(bytes).await?;
+        self.reservation.resize(self.upload.memory_bytes());
+        Ok(())
+    }
+
+    async fn finish(mut self, target: &SinkTarget, key: &PartitionKey) -> Result<DataFile> {
+        let metadata = self.writer.finish().map_err(parquet_failed)?;
+        self.send().await?;
+        let Self { location, upload, nans, rows, .. } = self;
+        let size_bytes = upload.finish().await?;
+        if i64::try_from(rows).ok() != Some(metadata.file_metadata().num_rows()) {
+            let message = format!("{rows} rows were encoded, the file has {}", metadata.file_metadata().num_rows());
+            return Err(Error::new(ErrorKind::Internal, message).subject(format!("`{location}`")));
+        }
+        let table = &target.table.metadata;
+        let metrics = ColumnMetrics::new(&metadata, table.current_schema(), &target.settings, &nans);
+        let built = DataFileBuilder::default()
+            .content(DataContentType::Data)
+            .file_path(location)
+            .file_format(DataFileFormat::Parquet)
+            .partition(key.values.clone())
+            .partition_spec_id(table.default_partition_spec_id())
+            .record_count(rows as u64)
+            .file_size_in_bytes(size_bytes)
+            .column_sizes(metrics.column_sizes)
+            .value_counts(metrics.value_counts)
+            .null_value_counts(metrics.null_value_counts)
+            .nan_value_counts(metrics.nan_value_counts)
+            .lower_bounds(metrics.lower_bounds)
+            .upper_bounds(metrics.upper_bounds)
+            .split_offsets(Some(metrics.split_offsets))
+            .sort_order_id(0)
+            .build();
+        built.map_err(|source| Error::new(ErrorKind::Internal, "a data file's description is incomplete").source(source))
+    }
+}
+
+/// Removes the files of a statement that does not commit them, however it ends.
+pub(super) struct Leftovers {
+    files: Option<Arc<Files>>,
+    store: Store,
+}
+
+impl Leftovers {
+    pub fn new(files: &Arc<Files>) -> Self {
+        Self { files: Some(Arc::clone(files)), store: files.target.table.store.clone() }
+    }
+
+    /// The files are committed, or may be: hands off.
+    pub fn keep(mut self) {
+        self.files = None;
+    }
+
+    /// Removes the files now.
+    pub async fn remove(mut self) {
+        if let Some(files) = self.files.take() {
+            remove(&self.store, &files.finished()).await;
+        }
+    }
+}
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        let Some(files) = self.files.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let store = self.store.clone();
+        let tracker = store.cleanup().clone();
+        tracker.spawn_on(async move { remove(&store, &files.finished()).await }, &runtime);
+    }
+}
+
+pub(super) async fn remove(store: &Store, files: &[DataFile]) {
+    for file in files {
+        if let Err(error) = store.delete(file.file_path()).await {
+            let stage = Stage::Sink;
+            tracing::warn!(%stage, file = file.file_path(), %error, "an uncommitted data file could not be removed");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The tasks of a running sink: inputs split and route, lanes encode, one commit at the end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use arrow::array::RecordBatch;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use futures::StreamExt;
+use iceberg::spec::DataFile;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::SinkTarget;
+use super::encode::{Encoder, OpenRowGroup};
+use super::files::{self, Files, Leftovers};
+use crate::catalog::CommitOutcome;
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::shuffle::{Lanes, PartitionKey, Partitioner};
+use crate::pipeline::snapshot;
+
+/// Batches that wait in front of a lane.
+const LANE_QUEUE_BATCHES: usize = 2;
+
+struct Part {
+    key: PartitionKey,
+    rows: RecordBatch,
+}
+
+/// Writes all rows of `inputs` and commits them. Returns their number.
+pub(super) async fn run(
+    target: Arc<SinkTarget>,
+    inputs: Vec<SendableRecordBatchStream>,
+    expected_bytes: usize,
+    context: &TaskContext,
+) -> Result<u64> {
+    let encoder = Arc::new(Encoder::new(&target)?);
+    let pool = Arc::clone(context.memory_pool());
+    let files = Arc::new(Files::new(Arc::clone(&target), Arc::clone(&encoder), Uuid::now_v7(), pool));
+    let leftovers = Leftovers::new(&files);
+    match write(&target, &encoder, &files, inputs, expected_bytes, context).await {
+        Ok((rows, written)) => {
+            if written.is_empty() && target.table.staged.is_none() {
+                return Ok(rows);
+            }
+            leftovers.keep();
+            commit(target, written).await?;
+            Ok(rows)
+        }
+        Err(error) => {
+            leftovers.remove().await;
+            Err(error)
+        }
+    }
+}
+
+async fn write(
+    target: &Arc<SinkTarget>,
+    encoder: &Arc<Encoder>,
+    files: &Arc<Files>,
+    inputs: Vec<SendableRecordBatchStream>,
+    expected_bytes: usize,
+    context: &TaskContext,
+) -> Result<(u64, Vec<DataFile>)> {
+    let spec = target.table.metadata.default_partition_spec();
+    // Only without partitions is it known before the first row what a key will bring.
+    let expected = if spec.is_unpartitioned() { expected_bytes } else { 0 };
+    let lanes = Arc::new(Lanes::new(target.lanes, expected));
+    let rows_in = Arc::new(AtomicU64::new(0));
+    let mut tasks: JoinSet<Result<()>> = JoinSet::new();
+    let mut senders = Vec::new();
+    for lane in 0..target.lanes.max(1) {
+        let (sender, receiver) = mpsc::channel(LANE_QUEUE_BATCHES);
+        let reservation = MemoryConsumer::new(format!("IcebergSink lane {lane}")).register(context.memory_pool());
+        let lane = Lane { encoder: Arc::clone(encoder), files: Arc::clone(files), open: HashMap::new(), reservation };
+        tasks.spawn(lane.run(receiver));
+        senders.push(sender);
+    }
+    for (input, rows) in inputs.into_iter().enumerate() {
+        let partitioner = Partitioner::new(spec, target.table.metadata.current_schema(), &target.schema);
+        let partitioner = partitioner.map_err(|error| error.stage(Stage::Shuffle))?;
+        let route = Route { input, partitioner, lanes: Arc::clone(&lanes), senders: senders.clone() };
+        tasks.spawn(route.run(rows, Arc::clone(&rows_in)));
+    }
+    drop(senders);
+    while let Some(done) = tasks.join_next().await {
+        let died = |source| Error::new(ErrorKind::Internal, "a task of the sink died").source(source);
+        if let Err(error) = done.map_err(died).and_then(|result| result) {
+            // The files of the others must be closed or dropped before leftovers are counted.
+            tasks.shutdown().await;
+            return Err(error);
+        }
+    }
+    let written = files.finish().await?;
+    let (rows_in, rows_out) = (rows_in.load(Relaxed), written.iter().map(DataFile::record_count).sum::<u64>());
+    if rows_in != rows_out {
+        return Err(Error::new(ErrorKind::Internal, format!("{rows_in} rows came in, {rows_out} were written")));
+    }
+    Ok((rows_in, written))
+}
+
+/// Commits in a task of its own: a statement that is cancelled now must still learn whether to remove its files.
+async fn commit(target: Arc<SinkTarget>, written: Vec<DataFile>) -> Result<()> {
+    let tracker = target.table.store.cleanup().clone();
+    let task = tracker.spawn(async move {
+        match snapshot::append(&target.catalog, &target.table, written.clone()).await {
+            CommitOutcome::Landed(_) => Ok(()),
+            CommitOutcome::NotLanded(error) => {
+                files::remove(&target.table.store, &written).await;
+                Err(error)
+            }
+            CommitOutcome::Unknown(error) => Err(error),
+        }
+    });
+    let died = |source| Error::new(ErrorKind::CommitUnknown, "the commit task died").stage(Stage::Snapshot).source(source);
+    task.await.map_err(died)?
+}
+
+/// One input: splits its batches by key and sends the parts to the lanes.
+struct Route {
+    input: usize,
+    partitioner: Partitioner,
+    lanes: Arc<Lanes>,
+    senders: Vec<mpsc::Sender<Part>>,
+}
+
+impl Route {
+    async fn run(mut self, mut batches: SendableRecordBatchStream, rows_in: Arc<AtomicU64>) -> Result<()> {
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(Error::from)?;
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            rows_in.fetch_add(batch.num_rows() as u64, Relaxed);
+            let row_bytes = batch.get_array_memory_size() / batch.num_rows();
+            let parts = self.partitioner.split(batch).map_err(|error| error.stage(Stage::Shuffle))?;
+            for (key, rows) in parts {
+                let lane = self.lanes.assign(&key.bytes, self.input, rows.num_rows() * row_bytes);
+                if self.senders[lane].send(Part { key, rows }).await.is_err() {
+                    // The lane has failed; its own error is the one to report.
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One lane: encodes the row groups of its keys.
+struct Lane {
+    encoder: Arc<Encoder>,
+    files: Arc<Files>,
+    open: HashMap<Arc<[u8]>, (PartitionKey, OpenRowGroup)>,
+    reservation: MemoryReservation,
+}
+
+impl Lane {
+    async fn run(mut self, mut parts: mpsc::Receiver<Part>) -> Result<()> {
+        while let Some(Part { key, rows }) = parts.recv().await {
+            self.write(key, &rows).await?;
+        }
+        let keys: Vec<_> = self.open.keys().cloned().collect();
+        for key in keys {
+            self.close(&key).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, key: PartitionKey, rows: &RecordBatch) -> Result<()> {
+        let bytes = Arc::clone(&key.bytes);
+        if !self.open.contains_key(&bytes) {
+            self.open.insert(Arc::clone(&bytes), (key, self.encoder.open()?));
+        }
+        let Some((_, open)) = self.open.get_mut(&bytes) else { return Ok(()) };
+        open.write(&self.encoder, rows)?;
+        if open.is_full(&self.encoder) {
+            self.close(&bytes).await?;
+        }
+        self.reserve().await
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.open.values().map(|(_, open)| open.memory_bytes()).sum()
+    }
+
+    /// Accounts for the open row groups; where the pool refuses, the largest are closed early.
+    async fn reserve(&mut self) -> Result<()> {
+        loop {
+            let refused = match self.reservation.try_resize(self.memory_bytes()) {
+                Ok(()) => return Ok(()),
+                Err(refused) => refused,
+            };
+            let largest = self.open.iter().max_by_key(|(_, (_, open))| open.memory_bytes()).map(|(key, _)| Arc::clone(key));
+            match largest {
+                Some(largest) => self.close(&largest).await?,
+                None => {
+                    let hint = "raise the memory limit, or lower `write.parquet.row-group-size-bytes` of the table";
+                    return Err(Error::from(refused).hint(hint));
+                }
+            }
+        }
+    }
+
+    async fn close(&mut self, key: &Arc<[u8]>) -> Result<()> {
+        let Some((key, open)) = self.open.remove(key) else { return Ok(()) };
+        self.files.append(&key, open.finish()?).await
+    }
+}

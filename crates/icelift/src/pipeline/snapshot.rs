@@ -1,0 +1,121 @@
+//! Commits data files: one snapshot, all or nothing.
+//!
+//! In: the data files of a statement. Out: landed, not landed, or unknown. What must hold: a commit that lost a race is
+//! built again on what won it, a commit whose answer was lost is settled by reading the table, and nothing is removed
+//! while it is not known.
+
+mod append;
+mod summary;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use iceberg::spec::DataFile;
+use uuid::Uuid;
+
+use self::append::Append;
+use crate::catalog::{Catalog, CommitOutcome, Table};
+use crate::error::{Error, ErrorKind, Stage};
+
+/// How often and how long a commit that lost a race is tried again: Iceberg's own properties and defaults.
+struct Retries {
+    count: usize,
+    min_wait: Duration,
+    max_wait: Duration,
+    total: Duration,
+}
+
+impl Retries {
+    fn new(table: &Table) -> Self {
+        let properties = table.metadata.properties();
+        let number = |key: &str, default: u64| properties.get(key).and_then(|it| it.parse().ok()).unwrap_or(default);
+        Self {
+            count: number("commit.retry.num-retries", 4) as usize,
+            min_wait: Duration::from_millis(number("commit.retry.min-wait-ms", 100)),
+            max_wait: Duration::from_millis(number("commit.retry.max-wait-ms", 60_000)),
+            total: Duration::from_millis(number("commit.retry.total-timeout-ms", 1_800_000)),
+        }
+    }
+}
+
+/// Appends the files to the table's main branch in one snapshot.
+///
+/// `planned` is the table as the rows were written for it: its schema and default partition spec must still be those of
+/// the table when the commit is made.
+pub(crate) async fn append(catalog: &Arc<dyn Catalog>, planned: &Table, files: Vec<DataFile>) -> CommitOutcome {
+    let retries = Retries::new(planned);
+    let mut waits = ExponentialBuilder::default()
+        .with_min_delay(retries.min_wait)
+        .with_max_delay(retries.max_wait)
+        .with_max_times(retries.count)
+        .with_total_delay(Some(retries.total))
+        .with_jitter()
+        .build();
+    let mut append = Append::new(Uuid::new_v4(), files);
+    let mut base = planned.clone();
+    loop {
+        let conflict = match attempt(catalog, planned, &base, &mut append).await {
+            CommitOutcome::NotLanded(error) if error.kind() == ErrorKind::CommitConflict => error,
+            CommitOutcome::NotLanded(error) => return append.cleaned_up(&base.store, error).await,
+            outcome => return outcome,
+        };
+        // Staged changes were made to what is no longer there.
+        let Some(wait) = waits.next().filter(|_| planned.staged.is_none()) else { return append.cleaned_up(&base.store, conflict).await };
+        tracing::info!(table = %planned.name, ?wait, "the commit lost a race and is built again");
+        tokio::time::sleep(wait).await;
+        base = match catalog.load_table(&planned.name.ident).await {
+            Ok(table) => table,
+            Err(error) => return append.cleaned_up(&base.store, error).await,
+        };
+    }
+}
+
+/// Builds the commit on `base` and sends it; settles an unknown outcome by reading the table.
+async fn attempt(catalog: &Arc<dyn Catalog>, planned: &Table, base: &Table, append: &mut Append) -> CommitOutcome {
+    if let Err(error) = check_unchanged(planned, base) {
+        return CommitOutcome::NotLanded(error);
+    }
+    let (request, snapshot_id) = match append.request(base).await {
+        Ok(built) => built,
+        Err(error) => return CommitOutcome::NotLanded(error.stage(Stage::Snapshot).subject(&base.name)),
+    };
+    match catalog.commit(&base.name.ident, request).await {
+        CommitOutcome::Unknown(error) => settle(catalog, base, snapshot_id, error).await,
+        outcome => outcome,
+    }
+}
+
+/// The files fit one schema and one spec only.
+fn check_unchanged(planned: &Table, base: &Table) -> Result<(), Error> {
+    let (before, now) = (&planned.metadata, &base.metadata);
+    let what = if before.uuid() != now.uuid() {
+        "the table was dropped and created again"
+    } else if before.current_schema_id() != now.current_schema_id() {
+        "the table's schema was changed"
+    } else if before.default_partition_spec_id() != now.default_partition_spec_id() {
+        "the table's partition spec was changed"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::Write, format!("{what} while the statement ran"))
+        .stage(Stage::Snapshot)
+        .subject(&base.name)
+        .hint("run the statement again"))
+}
+
+/// The answer was lost: the snapshot is in the table or it is not. Absence is no proof while a request may be under way,
+/// so only presence settles it here.
+async fn settle(catalog: &Arc<dyn Catalog>, base: &Table, snapshot_id: i64, lost: Error) -> CommitOutcome {
+    if let Ok(table) = catalog.load_table(&base.name.ident).await
+        && table.metadata.snapshot_by_id(snapshot_id).is_some()
+    {
+        return CommitOutcome::Landed(table);
+    }
+    let unknown = Error::new(ErrorKind::CommitUnknown, format!("it is not known whether snapshot {snapshot_id} landed"))
+        .stage(Stage::Snapshot)
+        .subject(&base.name)
+        .hint("look for the snapshot in the table before you run the statement again; nothing was removed")
+        .source(lost);
+    CommitOutcome::Unknown(unknown)
+}

@@ -1,0 +1,93 @@
+//! Single values between Iceberg, DataFusion and Arrow.
+
+use arrow::array::{Array, ArrayRef};
+
+use datafusion::common::ScalarValue;
+use iceberg::spec::{Literal, PrimitiveLiteral, PrimitiveType, Type};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The scalar of the Arrow type that `iceberg` maps `primitive` to; `None` for literals out of its range.
+pub(crate) fn scalar(literal: &PrimitiveLiteral, primitive: &PrimitiveType) -> Option<ScalarValue> {
+    let utc = || Some("+00:00".into());
+    Some(match (literal, primitive) {
+        (PrimitiveLiteral::Boolean(value), PrimitiveType::Boolean) => ScalarValue::Boolean(Some(*value)),
+        (PrimitiveLiteral::Int(value), PrimitiveType::Int) => ScalarValue::Int32(Some(*value)),
+        (PrimitiveLiteral::Int(value), PrimitiveType::Date) => ScalarValue::Date32(Some(*value)),
+        (PrimitiveLiteral::Int(value), PrimitiveType::Long) => ScalarValue::Int64(Some(i64::from(*value))),
+        (PrimitiveLiteral::Long(value), PrimitiveType::Long) => ScalarValue::Int64(Some(*value)),
+        (PrimitiveLiteral::Long(value), PrimitiveType::Time) => ScalarValue::Time64Microsecond(Some(*value)),
+        (PrimitiveLiteral::Long(value), PrimitiveType::Timestamp) => {
+            ScalarValue::TimestampMicrosecond(Some(*value), None)
+        }
+        (PrimitiveLiteral::Long(value), PrimitiveType::Timestamptz) => {
+            ScalarValue::TimestampMicrosecond(Some(*value), utc())
+        }
+        (PrimitiveLiteral::Long(value), PrimitiveType::TimestampNs) => {
+            ScalarValue::TimestampNanosecond(Some(*value), None)
+        }
+        (PrimitiveLiteral::Long(value), PrimitiveType::TimestamptzNs) => {
+            ScalarValue::TimestampNanosecond(Some(*value), utc())
+        }
+        (PrimitiveLiteral::Float(value), PrimitiveType::Float) => ScalarValue::Float32(Some(value.0)),
+        (PrimitiveLiteral::Float(value), PrimitiveType::Double) => ScalarValue::Float64(Some(f64::from(value.0))),
+        (PrimitiveLiteral::Double(value), PrimitiveType::Double) => ScalarValue::Float64(Some(value.0)),
+        (PrimitiveLiteral::String(value), PrimitiveType::String) => ScalarValue::Utf8(Some(value.clone())),
+        (PrimitiveLiteral::Binary(value), PrimitiveType::Binary) => ScalarValue::LargeBinary(Some(value.clone())),
+        (PrimitiveLiteral::Binary(value), PrimitiveType::Fixed(size)) => {
+            ScalarValue::FixedSizeBinary(i32::try_from(*size).ok()?, Some(value.clone()))
+        }
+        (PrimitiveLiteral::Int128(value), PrimitiveType::Decimal { precision, scale }) => {
+            let (precision, scale) = (u8::try_from(*precision).ok()?, i8::try_from(*scale).ok()?);
+            ScalarValue::Decimal128(Some(*value), precision, scale)
+        }
+        (PrimitiveLiteral::UInt128(value), PrimitiveType::Uuid) => {
+            ScalarValue::FixedSizeBinary(16, Some(value.to_be_bytes().to_vec()))
+        }
+        _ => return None,
+    })
+}
+
+/// The scalar of a default value; `None` for nested ones.
+pub(crate) fn default_scalar(default: &Literal, of: &Type) -> Option<ScalarValue> {
+    scalar(&default.as_primitive_literal()?, of.as_primitive_type()?)
+}
+
+/// The value of an array as a literal of the Iceberg type `of`; `None` for NULL.
+///
+/// # Errors
+/// An array that is not what `iceberg` maps the type to.
+pub(crate) fn literal_at(array: &ArrayRef, row: usize, of: &Type) -> Result<Option<Literal>> {
+    let value = ScalarValue::try_from_array(array, row)?;
+    if value.is_null() {
+        return Ok(None);
+    }
+    let literal = match (value, of.as_primitive_type()) {
+        (ScalarValue::Boolean(Some(value)), _) => PrimitiveLiteral::Boolean(value),
+        (ScalarValue::Int32(Some(value)) | ScalarValue::Date32(Some(value)), _) => PrimitiveLiteral::Int(value),
+        (
+            ScalarValue::Int64(Some(value))
+            | ScalarValue::Time64Microsecond(Some(value))
+            | ScalarValue::TimestampMicrosecond(Some(value), _)
+            | ScalarValue::TimestampNanosecond(Some(value), _),
+            _,
+        ) => PrimitiveLiteral::Long(value),
+        (ScalarValue::Float32(Some(value)), _) => PrimitiveLiteral::Float(value.into()),
+        (ScalarValue::Float64(Some(value)), _) => PrimitiveLiteral::Double(value.into()),
+        (ScalarValue::Utf8(Some(value)), _) => PrimitiveLiteral::String(value),
+        (ScalarValue::Decimal128(Some(value), ..), _) => PrimitiveLiteral::Int128(value),
+        (ScalarValue::FixedSizeBinary(_, Some(value)), Some(PrimitiveType::Uuid)) => {
+            let bytes = <[u8; 16]>::try_from(value.as_slice());
+            PrimitiveLiteral::UInt128(u128::from_be_bytes(bytes.map_err(|_| unexpected(array, of))?))
+        }
+        (ScalarValue::FixedSizeBinary(_, Some(value)) | ScalarValue::LargeBinary(Some(value)), _) => {
+            PrimitiveLiteral::Binary(value)
+        }
+        _ => return Err(unexpected(array, of)),
+    };
+    Ok(Some(Literal::Primitive(literal)))
+}
+
+fn unexpected(array: &ArrayRef, of: &Type) -> Error {
+    Error::new(ErrorKind::Internal, format!("an array of {} stands for the type {of}", array.data_type()))
+}
