@@ -1,0 +1,240 @@
+//! The command line: what may be typed, and in which order it was typed.
+
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  icelift                                                     the shell, with the catalogs of icelift.toml attached
+  icelift -f sql/01_attach.sql -f sql/04_migrate_year.sql -v year=2019
+  icelift -f sql/01_attach.sql -c 'SELECT count(*) FROM r2.default.drive_stats_r2' --format csv
+  icelift demo                                                a migration from start to end, offline
+
+Exit codes:
+  0 done   1 failed   2 usage or configuration   3 it is not known whether a commit landed
+  130 SIGINT   141 nobody reads the output any more   143 SIGTERM";
+
+/// Moves Apache Iceberg tables between catalogs with plain SQL.
+#[derive(Debug, Parser)]
+#[command(name = "icelift", version, about, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Args {
+    #[command(flatten)]
+    pub shared: Shared,
+
+    /// Runs the statements of FILE; `-` is stdin. With -c: in the order given, in one session, up to the first error
+    #[arg(short, long = "file", value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// Runs the statements of SQL
+    #[arg(short = 'c', long = "command", value_name = "SQL", allow_hyphen_values = true)]
+    commands: Vec<String>,
+
+    /// Sets what `:NAME`, `:'NAME'` and `:"NAME"` stand for in the statements
+    #[arg(short, long = "variable", value_name = "NAME=VALUE", value_parser = variable)]
+    pub variables: Vec<(String, String)>,
+
+    /// Reads catalogs and settings from FILE [default: icelift.toml, where it exists]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Files and commands in the order given.
+    #[arg(skip)]
+    pub inputs: Vec<Input>,
+}
+
+/// What the demo understands as well.
+#[derive(Debug, clap::Args)]
+pub struct Shared {
+    /// How results are printed on stdout [default: table]
+    #[arg(long, global = true, value_enum)]
+    pub format: Option<Format>,
+
+    /// The most memory that queries may take, such as 4GB or 512MiB
+    #[arg(long, global = true, value_name = "BYTES", value_parser = bytes)]
+    pub memory_limit: Option<usize>,
+
+    /// How many threads work [default: one for each core]
+    #[arg(long, global = true, value_name = "COUNT", value_parser = threads)]
+    pub threads: Option<usize>,
+
+    /// What is logged on stderr, such as `info` or `icelift=debug` [default: the variable ICELIFT_LOG, or nothing]
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+
+    /// Says nothing on stderr but errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Migrates a generated drive-stats table from a local "glue" to a local "r2", offline
+    Demo(Demo),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Demo {
+    /// Keeps the files in FOLDER; a second run continues from what it finds there
+    #[arg(long, value_name = "FOLDER")]
+    pub keep: Option<PathBuf>,
+
+    /// How many drives the sample table follows
+    #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = drives)]
+    pub drives: usize,
+}
+
+/// One `-f` or `-c`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    Stdin,
+    File(PathBuf),
+    Command(String),
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// Boxes; long results come as several tables
+    #[default]
+    Table,
+    /// Comma-separated values with a header (RFC 4180); NULL is empty
+    Csv,
+    /// The same with tabs
+    Tsv,
+    /// One array of objects for each statement, one object on each line
+    Json,
+}
+
+/// Reads the command line; ends the process with a message and code 2 when it makes no sense, or after `--help`.
+pub fn parse() -> Args {
+    match checked(Args::command().get_matches()) {
+        Ok(args) => args,
+        Err(error) => error.exit(),
+    }
+}
+
+fn checked(matches: ArgMatches) -> Result<Args, clap::Error> {
+    let mut args = Args::from_arg_matches(&matches)?;
+    args.inputs = in_order(&matches, &args);
+    let alone = args.inputs.is_empty() && args.variables.is_empty() && args.config.is_none();
+    if args.command.is_some() && !alone {
+        let text = "-f, -c, -v and --config do not go with a subcommand";
+        return Err(Args::command().error(ErrorKind::ArgumentConflict, text));
+    }
+    let stdin = args.inputs.iter().filter(|input| **input == Input::Stdin).count();
+    if stdin > 1 {
+        return Err(Args::command().error(ErrorKind::ArgumentConflict, "stdin (`-f -`) can be read only once"));
+    }
+    Ok(args)
+}
+
+/// clap collects files and commands apart; their indices on the command line bring them together again.
+fn in_order(matches: &ArgMatches, args: &Args) -> Vec<Input> {
+    let files = args.files.iter().map(|file| match file.as_os_str() == "-" {
+        true => Input::Stdin,
+        false => Input::File(file.clone()),
+    });
+    let commands = args.commands.iter().cloned().map(Input::Command);
+    let mut inputs: Vec<_> = matches.indices_of("files").into_iter().flatten().zip(files).collect();
+    inputs.extend(matches.indices_of("commands").into_iter().flatten().zip(commands));
+    inputs.sort_by_key(|(index, _)| *index);
+    inputs.into_iter().map(|(_, input)| input).collect()
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let mut letters = name.chars();
+    let starts = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    if !starts || !letters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return Err("a name has letters, digits and `_`, and does not start with a digit".to_owned());
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Reads a number of bytes: `KB`, `MB`, … are powers of 1000; `KiB`, `MiB`, … and a bare `K`, `M`, … powers of 1024.
+pub fn bytes(text: &str) -> Result<usize, String> {
+    const EXPECTED: &str = "expected a number of bytes such as 4GB, 512MiB or 1073741824";
+    let text = text.trim();
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| EXPECTED)?;
+    let unit = unit.trim().to_ascii_lowercase();
+    let (letter, base) = match unit.as_bytes() {
+        [] | [b'b'] => (b' ', 1.0),
+        [letter, b'b'] => (*letter, 1000.0),
+        [letter] | [letter, b'i', b'b'] => (*letter, 1024.0),
+        _ => return Err(EXPECTED.to_owned()),
+    };
+    let power = " kmgt".bytes().position(|known| known == letter).ok_or(EXPECTED)?;
+    let bytes = (number * f64::powi(base, power as i32)).floor();
+    match bytes >= 1.0 && bytes < usize::MAX as f64 {
+        true => Ok(bytes as usize),
+        false => Err(EXPECTED.to_owned()),
+    }
+}
+
+/// Reads a number of threads.
+pub fn threads(text: &str) -> Result<usize, String> {
+    within(text, 1024)
+}
+
+fn drives(text: &str) -> Result<usize, String> {
+    within(text, 1_000_000)
+}
+
+fn within(text: &str, most: usize) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => Err(format!("expected a number from 1 to {most}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &[&str]) -> Result<Args, clap::Error> {
+        checked(Args::command().try_get_matches_from(words)?)
+    }
+
+    #[test]
+    fn files_and_commands_keep_their_order() {
+        let args = parsed(&["icelift", "-c", "a", "-f", "x.sql", "-q", "-c", "-- b", "-f", "-"]).unwrap();
+        let command = |sql: &str| Input::Command(sql.to_owned());
+        assert_eq!(
+            args.inputs,
+            [command("a"), Input::File("x.sql".into()), command("-- b"), Input::Stdin]
+        );
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused() {
+        assert!(parsed(&["icelift", "-f", "-", "-f", "-"]).is_err());
+        assert!(parsed(&["icelift", "-c", "SELECT 1", "demo"]).is_err());
+        assert!(parsed(&["icelift", "-v", "1x=3"]).is_err());
+        assert!(parsed(&["icelift", "--quiet", "demo", "--drives", "5"]).is_ok());
+    }
+
+    #[test]
+    fn bytes_know_both_kinds_of_units() {
+        assert_eq!(bytes("1.5GB"), Ok(1_500_000_000));
+        assert_eq!(bytes("512 MiB"), Ok(512 << 20));
+        assert_eq!(bytes("2g"), Ok(2 << 30));
+        assert_eq!(bytes("1073741824"), Ok(1 << 30));
+        for wrong in ["", "GB", "4XB", "0", "-1", "1e9", "4GBs", "99999999999TB"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn clap_finds_no_fault_with_the_definition() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,118 @@
+//! Where the demo plays: runs the shipped scripts, and says each statement and how fast it went.
+
+use std::collections::BTreeMap;
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use icelift::{Engine, script, variables};
+
+use crate::exit::Stop;
+use crate::print::Output;
+use crate::run::{Done, Runner};
+use crate::session::Setup;
+use crate::signals::Signals;
+use crate::ui;
+
+pub struct Stage {
+    runner: Runner,
+    quiet: bool,
+}
+
+impl Stage {
+    pub async fn open(setup: &mut Setup) -> Result<Self, Stop> {
+        let signals = Signals::listen()?;
+        let engine = setup.engine().await?;
+        Ok(Self {
+            runner: Runner::new(engine, signals, Output::new(setup.format())),
+            quiet: setup.quiet,
+        })
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.runner.engine
+    }
+
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            ui::say(text);
+        }
+    }
+
+    pub fn title(&self, text: &str) {
+        self.say(&format!("\n== {text}"));
+    }
+
+    /// Runs a script and prints its results.
+    pub async fn show(&mut self, script: &str, values: &[(&str, String)]) -> Result<(), Stop> {
+        for sql in self.statements(script, values)? {
+            self.echo(&sql);
+            let done = self.runner.show(&sql).await?;
+            self.say(&format!("-- {}", ui::seconds(done.time)));
+        }
+        Ok(())
+    }
+
+    /// Runs a script of INSERTs and says how many rows went how fast.
+    pub async fn write(&mut self, script: &str, values: &[(&str, String)]) -> Result<(), Stop> {
+        for sql in self.statements(script, values)? {
+            self.echo(&sql);
+            let done = self.runner.write(&sql).await?;
+            self.say(&format!("-- {done}{}", speed(&done)));
+        }
+        Ok(())
+    }
+
+    /// Runs one INSERT that was said already.
+    pub async fn repeat(&mut self, sql: &str, label: &str) -> Result<(), Stop> {
+        let done = self.runner.write(sql).await?;
+        self.say(&format!("-- {label}: {done}{}", speed(&done)));
+        Ok(())
+    }
+
+    /// Runs one statement whose result nobody wants to see.
+    pub async fn execute(&mut self, sql: &str) -> Result<(), Stop> {
+        self.echo(sql);
+        self.runner.collect(sql).await?;
+        Ok(())
+    }
+
+    /// Runs a query of two BIGINT columns, keys and counts.
+    pub async fn pairs(&mut self, sql: &str) -> Result<BTreeMap<i64, u64>, Stop> {
+        let mut pairs = BTreeMap::new();
+        for batch in self.runner.collect(sql).await? {
+            let columns = batch
+                .columns()
+                .iter()
+                .filter_map(|column| column.as_primitive_opt::<Int64Type>());
+            let columns: Vec<_> = columns.collect();
+            if let [keys, values] = columns[..] {
+                let counts = values.values().iter().map(|count| count.unsigned_abs());
+                pairs.extend(keys.values().iter().copied().zip(counts));
+            }
+        }
+        Ok(pairs)
+    }
+
+    fn statements(&self, script: &str, values: &[(&str, String)]) -> Result<Vec<String>, Stop> {
+        let values = values
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
+        let substitute = |piece: script::Piece| Ok(variables::substitute(&piece.sql, &values)?);
+        script::split(script)?.into_iter().map(substitute).collect()
+    }
+
+    /// Says a statement without the comments at its head.
+    pub fn echo(&self, sql: &str) {
+        let is_comment = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with("--");
+        let lines: Vec<_> = sql.lines().skip_while(is_comment).collect();
+        self.say(lines.join("\n").trim_end());
+    }
+}
+
+fn speed(done: &Done) -> String {
+    match done.rows as f64 / done.time.as_secs_f64() {
+        rate if rate.is_finite() => format!(" ({} rows/s)", ui::thousands(rate as u64)),
+        _ => String::new(),
+    }
+}

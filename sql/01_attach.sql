@@ -1,0 +1,17 @@
+-- Purpose: attaches both catalogs: `glue`, the source, and `r2`, the target. The only script that knows where they are.
+-- Needs: the folders of two local catalogs in GLUE_WAREHOUSE and R2_WAREHOUSE; missing folders are created.
+-- Leaves behind: nothing but the folders; catalogs stay attached until the session ends.
+
+ATTACH '${GLUE_WAREHOUSE}' AS glue (TYPE local);
+
+ATTACH '${R2_WAREHOUSE}' AS r2 (TYPE local);
+
+-- The same two names over AWS Glue and Cloudflare R2 Data Catalog (types `glue` and `r2`, not in this version yet):
+--
+--   ATTACH 's3://my-bucket/warehouse' AS glue (TYPE glue, "client.region" 'us-east-1');
+--
+--   ATTACH '${R2_WAREHOUSE}' AS r2 (
+--       TYPE r2,
+--       URI '${R2_CATALOG_URI}',
+--       TOKEN '${R2_CATALOG_API_TOKEN}'
+--   );
