@@ -1,1 +1,50 @@
-fn main() {}
+//! The one binary of integration tests: every further one would link DataFusion again.
+//!
+//! Each module gives its trials by `trials()`; names start with the module, so that `cargo xtask test slt::` runs one of them.
+//! Run them through `cargo xtask test`, which makes the Python environment that `interop` needs.
+
+/// What a user can get wrong, and what the machine can: one clear message, no partial commit, no file left over.
+mod bad_input;
+/// Transcripts of the real binary: flags, scripts, exit codes.
+mod cli;
+/// Tables of other engines read by us, and our tables read by them.
+mod interop;
+/// SQL in, rows out: every file of tests/slt is a trial, and most tests should be there.
+mod slt;
+/// What the other modules share; no trials.
+mod support;
+/// The repository's own rules.
+mod tidy;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials = vec![Trial::test("main::every_file_is_listed", every_file_is_listed)];
+    trials.extend(bad_input::trials());
+    trials.extend(cli::trials());
+    trials.extend(interop::trials());
+    trials.extend(slt::trials());
+    trials.extend(tidy::trials());
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    interop::clean_up();
+    conclusion.exit();
+}
+
+/// A file that nobody declares would never be compiled, and nobody would notice.
+fn every_file_is_listed() -> Result<(), Failed> {
+    let own = include_str!("main.rs");
+    for entry in std::fs::read_dir(support::root().join("tests"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let Some(module) = name.strip_suffix(".rs").filter(|module| *module != "main") else {
+            continue;
+        };
+        if !own.contains(&format!("\nmod {module};")) {
+            return Err(format!("tests/{name} is not declared in tests/main.rs").into());
+        }
+        if module != "support" && !own.contains(&format!("{module}::trials()")) {
+            return Err(format!("the trials of tests/{name} are not collected in tests/main.rs").into());
+        }
+    }
+    Ok(())
+}
