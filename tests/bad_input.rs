@@ -34,7 +34,7 @@ const STATEMENTS: [(&str, &str, Words); 24] = [
     ("unknown_by_name", "INSERT INTO r2.default.t BY NAME SELECT 1 AS id, 2 AS other", &["other"]),
     ("fails_in_last_row", "INSERT INTO r2.default.t SELECT id / (id - 99999), name, d FROM glue.default.s", &["zero"]),
     ("syntax", "SELEKT 1", &["SELEKT"]),
-    ("syntax_at_the_end", "INSERT INTO r2.default.t SELECT * FROM", &["end", "FROM"]),
+    ("syntax_at_the_end", "INSERT INTO r2.default.t SELECT * FROM", &["EOF", "line 1, column 39"]),
     ("unknown_transform", "CREATE TABLE r2.default.u (id BIGINT) PARTITIONED BY (weekly(id))", &["weekly"]),
     ("transform_of_wrong_type", "CREATE TABLE r2.default.u (name STRING) PARTITIONED BY (day(name))", &["day", "name"]),
     ("table_exists", "CREATE TABLE r2.default.t (id BIGINT)", &["t", "exists"]),

@@ -9,48 +9,24 @@ use process::Folder;
 /// The cases of this module, named `cli::…`.
 pub fn trials() -> Vec<Trial> {
     let cases: [(&str, fn()); 18] = [
-        (
-            "files_and_commands_run_in_the_order_given",
-            files_and_commands_run_in_the_order_given,
-        ),
+        ("files_and_commands_run_in_the_order_given", files_and_commands_run_in_the_order_given),
         ("stdin_is_a_script", stdin_is_a_script),
         ("variables_are_put_in", variables_are_put_in),
-        (
-            "the_first_error_stops_and_names_file_and_line",
-            the_first_error_stops_and_names_file_and_line,
-        ),
-        (
-            "lines_in_messages_are_those_of_the_file",
-            lines_in_messages_are_those_of_the_file,
-        ),
+        ("the_first_error_stops_and_names_file_and_line", the_first_error_stops_and_names_file_and_line),
+        ("lines_in_messages_are_those_of_the_file", lines_in_messages_are_those_of_the_file),
         ("usage_errors_end_with_2", usage_errors_end_with_2),
         ("missing_variables_end_with_2", missing_variables_end_with_2),
         ("a_wrong_configuration_ends_with_2", a_wrong_configuration_ends_with_2),
-        (
-            "the_configuration_attaches_and_sets",
-            the_configuration_attaches_and_sets,
-        ),
+        ("the_configuration_attaches_and_sets", the_configuration_attaches_and_sets),
         ("formats_are_exact", formats_are_exact),
-        (
-            "statements_without_rows_print_what_they_should",
-            statements_without_rows_print_what_they_should,
-        ),
+        ("statements_without_rows_print_what_they_should", statements_without_rows_print_what_they_should),
         ("a_closed_pipe_ends_quietly", a_closed_pipe_ends_quietly),
         ("sigint_stops_with_130", sigint_stops_with_130),
         ("sigterm_stops_with_143", sigterm_stops_with_143),
         ("a_table_outlives_the_process", data::a_table_outlives_the_process),
-        (
-            "the_demo_runs_in_a_temporary_folder",
-            data::the_demo_runs_in_a_temporary_folder,
-        ),
-        (
-            "the_demo_runs_twice_in_one_folder",
-            data::the_demo_runs_twice_in_one_folder,
-        ),
-        (
-            "the_demo_leaves_other_folders_alone",
-            data::the_demo_leaves_other_folders_alone,
-        ),
+        ("the_demo_runs_in_a_temporary_folder", data::the_demo_runs_in_a_temporary_folder),
+        ("the_demo_runs_twice_in_one_folder", data::the_demo_runs_twice_in_one_folder),
+        ("the_demo_leaves_other_folders_alone", data::the_demo_leaves_other_folders_alone),
     ];
     let trial = |(name, case): (&str, fn())| {
         Trial::test(format!("cli::{name}"), move || {
@@ -63,16 +39,7 @@ pub fn trials() -> Vec<Trial> {
 
 fn files_and_commands_run_in_the_order_given() {
     let folder = Folder::new().with("a.sql", "\u{feff}CREATE TABLE t AS SELECT 1 AS a;\nSELECT a FROM t;\n");
-    let ran = folder.run(&[
-        "--format",
-        "csv",
-        "-f",
-        "a.sql",
-        "-c",
-        "-- two\nSELECT a + 1 AS b FROM t",
-        "-f",
-        "-",
-    ]);
+    let ran = folder.run(&["--format", "csv", "-f", "a.sql", "-c", "-- two\nSELECT a + 1 AS b FROM t", "-f", "-"]);
     assert_eq!(ran.stdout, "a\n1\nb\n2\n");
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
     let ran = folder.run(&["-c", "SELECT a FROM t", "-f", "a.sql"]);
@@ -94,18 +61,12 @@ fn variables_are_put_in() {
     let folder = Folder::new();
     let sql = "SELECT :year + 1 AS next, :'word' AS word, ':year' AS kept";
     let ran = folder.run(&["--format", "csv", "-v", "year=2019", "-v", "word=it's=so", "-c", sql]);
-    assert_eq!(
-        (ran.code, ran.stdout.as_str(), ran.stderr.as_str()),
-        (0, "next,word,kept\n2020,it's=so,:year\n", "")
-    );
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "next,word,kept\n2020,it's=so,:year\n", ""));
 }
 
 fn the_first_error_stops_and_names_file_and_line() {
     let folder = Folder::new()
-        .with(
-            "a.sql",
-            "SELECT 1 AS a;\n\n-- wrong\nSELECT nope\nFROM (SELECT 1 AS b);\nSELECT 2 AS c;\n",
-        )
+        .with("a.sql", "SELECT 1 AS a;\n\n-- wrong\nSELECT nope\nFROM (SELECT 1 AS b);\nSELECT 2 AS c;\n")
         .with("b.sql", "SELECT 3 AS d;\n");
     let ran = folder.run(&["--format", "csv", "-f", "a.sql", "-f", "b.sql"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (1, "a\n1\n"));
@@ -121,11 +82,7 @@ fn lines_in_messages_are_those_of_the_file() {
     assert!(ran.stderr.starts_with("a.sql:3: error: "), "{}", ran.stderr);
     assert!(ran.stderr.contains("line 5, column 3"), "{}", ran.stderr);
     let ran = folder.run(&["-f", "b.sql"]);
-    assert_eq!(
-        (ran.code, ran.stdout.as_str()),
-        (1, ""),
-        "nothing runs before everything is read"
-    );
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "nothing runs before everything is read");
     assert!(ran.stderr.starts_with("b.sql: error: "), "{}", ran.stderr);
     assert!(ran.stderr.contains("line 2, column 8"), "{}", ran.stderr);
 }
@@ -152,10 +109,7 @@ fn usage_errors_end_with_2() {
 
 fn missing_variables_end_with_2() {
     let folder = Folder::new();
-    let cases = [
-        "ATTACH '${ICELIFT_UNSET}' AS x (TYPE local)",
-        "SELECT 1 = :icelift_unset",
-    ];
+    let cases = ["ATTACH '${ICELIFT_UNSET}' AS x (TYPE local)", "SELECT 1 = :icelift_unset"];
     for sql in cases {
         let ran = folder.run(&["-c", sql]);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
@@ -165,24 +119,12 @@ fn missing_variables_end_with_2() {
 
 fn a_wrong_configuration_ends_with_2() {
     let cases = [
-        (
-            "[catalog.a]\ntype = 'local'\nwarehouse = 'a'\n\n[setings]\nthreads = 1\n",
-            "icelift.toml:5: error: ",
-        ),
+        ("[catalog.a]\ntype = 'local'\nwarehouse = 'a'\n\n[setings]\nthreads = 1\n", "icelift.toml:5: error: "),
         ("\n[catalog.a]\ntoken = 'hunter2'\n", "icelift.toml:2: error: "),
-        (
-            "[catalog.a]\ntype = 'local'\ntoken = 'hunter2\n",
-            "icelift.toml:3: error: ",
-        ),
-        (
-            "[catalog.a]\ntype = 'local'\ntoken = 'hunter2${ICELIFT_UNSET}'\n",
-            "icelift.toml:3: error: ",
-        ),
+        ("[catalog.a]\ntype = 'local'\ntoken = 'hunter2\n", "icelift.toml:3: error: "),
+        ("[catalog.a]\ntype = 'local'\ntoken = 'hunter2${ICELIFT_UNSET}'\n", "icelift.toml:3: error: "),
         ("[settings]\nformat = 'hunter2'\n", "icelift.toml:2: error: "),
-        (
-            "[catalog.a]\ntype = 'no-such-type'\ntoken = 'hunter2'\n",
-            "icelift.toml: error: ",
-        ),
+        ("[catalog.a]\ntype = 'no-such-type'\ntoken = 'hunter2'\n", "icelift.toml: error: "),
     ];
     for (text, start) in cases {
         let ran = Folder::new().with("icelift.toml", text).run(&["-c", "SELECT 1"]);
@@ -221,19 +163,12 @@ fn formats_are_exact() {
     let cases = [
         ("table", table),
         ("csv", "n,word,f\n1,plain,0.5\n,\"say \"\"hi\"\", ü\",\n-300,,2.0\n"),
-        (
-            "tsv",
-            "n\tword\tf\n1\tplain\t0.5\n\t\"say \"\"hi\"\", ü\"\t\n-300\t\t2.0\n",
-        ),
+        ("tsv", "n\tword\tf\n1\tplain\t0.5\n\t\"say \"\"hi\"\", ü\"\t\n-300\t\t2.0\n"),
         ("json", json),
     ];
     for (format, expected) in cases {
         let ran = Folder::new().run(&["--format", format, "-c", sql]);
-        assert_eq!(
-            (ran.code, ran.stdout.as_str(), ran.stderr.as_str()),
-            (0, expected, ""),
-            "{format}"
-        );
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, expected, ""), "{format}");
     }
 }
 
@@ -242,11 +177,7 @@ fn statements_without_rows_print_what_they_should() {
     let table = "+---+\n| a |\n+---+\n+---+\n";
     for (format, expected) in [("table", table), ("csv", "a\n"), ("tsv", "a\n"), ("json", "[]\n")] {
         let ran = Folder::new().run(&["--format", format, "-c", script]);
-        assert_eq!(
-            (ran.code, ran.stdout.as_str(), ran.stderr.as_str()),
-            (0, expected, ""),
-            "{format}"
-        );
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, expected, ""), "{format}");
     }
 }
 

@@ -9,6 +9,8 @@ mod bad_input;
 mod cli;
 /// Tables of other engines read by us, and our tables read by them.
 mod interop;
+/// Every script of sql/, as a user runs it.
+mod shipped_sql;
 /// SQL in, rows out: every file of tests/slt is a trial, and most tests should be there.
 mod slt;
 /// What the other modules share; no trials.
@@ -24,6 +26,7 @@ fn main() {
     trials.extend(bad_input::trials());
     trials.extend(cli::trials());
     trials.extend(interop::trials());
+    trials.extend(shipped_sql::trials());
     trials.extend(slt::trials());
     trials.extend(tidy::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -160,9 +160,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 pub fn bytes(text: &str) -> Result<usize, String> {
     const EXPECTED: &str = "expected a number of bytes such as 4GB, 512MiB or 1073741824";
     let text = text.trim();
-    let split = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let number: f64 = number.parse().map_err(|_| EXPECTED)?;
     let unit = unit.trim().to_ascii_lowercase();
@@ -208,10 +206,7 @@ mod tests {
     fn files_and_commands_keep_their_order() {
         let args = parsed(&["icelift", "-c", "a", "-f", "x.sql", "-q", "-c", "-- b", "-f", "-"]).unwrap();
         let command = |sql: &str| Input::Command(sql.to_owned());
-        assert_eq!(
-            args.inputs,
-            [command("a"), Input::File("x.sql".into()), command("-- b"), Input::Stdin]
-        );
+        assert_eq!(args.inputs, [command("a"), Input::File("x.sql".into()), command("-- b"), Input::Stdin]);
     }
 
     #[test]

@@ -48,12 +48,7 @@ impl Config {
     pub fn read(file: &Path, environment: &BTreeMap<String, String>) -> Result<Self, Problem> {
         let label = file.display().to_string();
         match std::fs::read_to_string(file) {
-            Ok(text) => Reader {
-                label: &label,
-                text: &text,
-                environment,
-            }
-            .config(),
+            Ok(text) => Reader { label: &label, text: &text, environment }.config(),
             Err(error) => Err(Problem {
                 place: Some(label.into()),
                 error: Error::new(ErrorKind::Config, "the configuration file cannot be read").source(error),
@@ -87,10 +82,7 @@ impl<'a> Reader<'a> {
     }
 
     fn catalogs(&self, key: &Key, value: &Value<'a>) -> Result<Vec<Attach>, Problem> {
-        self.table("catalog", key, value)?
-            .iter()
-            .map(|(name, value)| self.catalog(name, value))
-            .collect()
+        self.table("catalog", key, value)?.iter().map(|(name, value)| self.catalog(name, value)).collect()
     }
 
     fn catalog(&self, key: &Key, value: &Value<'a>) -> Result<Attach, Problem> {
@@ -103,12 +95,7 @@ impl<'a> Reader<'a> {
             return Err(self.problem_with_hint(key, format!("`{path}` has no `type`"), hint));
         }
         let warehouse = options.remove("warehouse");
-        Ok(Attach {
-            name,
-            warehouse,
-            options,
-            if_not_exists: false,
-        })
+        Ok(Attach { name, warehouse, options, if_not_exists: false })
     }
 
     /// Options have lower case names, as those of ATTACH.
@@ -161,10 +148,8 @@ impl<'a> Reader<'a> {
     fn text_of(&self, name: &str, value: &Value<'a>) -> Result<String, Problem> {
         let at = value.span().start;
         match value.get_ref() {
-            DeValue::String(text) => icelift::variables::expand(text, self.environment).map_err(|error| Problem {
-                place: Some(self.place(at)),
-                error,
-            }),
+            DeValue::String(text) => icelift::variables::expand(text, self.environment)
+                .map_err(|error| Problem { place: Some(self.place(at)), error }),
             DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
                 Ok(number) => Ok(number.to_string()),
                 Err(_) => Err(self.problem(at, format!("`{name}` is too large a number"))),
@@ -173,43 +158,27 @@ impl<'a> Reader<'a> {
             DeValue::Boolean(truth) => Ok(truth.to_string()),
             other => {
                 let found = other.type_str();
-                Err(self.problem(
-                    at,
-                    format!("`{name}` is of type {found}; expected a string, number or boolean"),
-                ))
+                Err(self.problem(at, format!("`{name}` is of type {found}; expected a string, number or boolean")))
             }
         }
     }
 
     fn unknown(&self, key: &Key, name: &str, allowed: &str) -> Problem {
-        self.problem_with_hint(
-            key,
-            format!("unknown key `{name}`"),
-            format!("the keys here are {allowed}"),
-        )
+        self.problem_with_hint(key, format!("unknown key `{name}`"), format!("the keys here are {allowed}"))
     }
 
     fn problem_with_hint(&self, key: &Key, message: String, hint: impl Into<String>) -> Problem {
         let Problem { place, error } = self.problem(key.span().start, message);
-        Problem {
-            place,
-            error: error.hint(hint),
-        }
+        Problem { place, error: error.hint(hint) }
     }
 
     fn problem(&self, at: usize, message: impl Into<String>) -> Problem {
-        Problem {
-            place: Some(self.place(at)),
-            error: Error::new(ErrorKind::Config, message),
-        }
+        Problem { place: Some(self.place(at)), error: Error::new(ErrorKind::Config, message) }
     }
 
     fn place(&self, at: usize) -> Place {
         let before = self.text.bytes().take(at).filter(|byte| *byte == b'\n').count();
-        Place {
-            label: self.label.to_owned(),
-            line: Some(before + 1),
-        }
+        Place { label: self.label.to_owned(), line: Some(before + 1) }
     }
 }
 
@@ -219,12 +188,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Config, Problem> {
         let environment = BTreeMap::from([("TOKEN".to_owned(), "s3cret".to_owned())]);
-        Reader {
-            label: "icelift.toml",
-            text,
-            environment: &environment,
-        }
-        .config()
+        Reader { label: "icelift.toml", text, environment: &environment }.config()
     }
 
     #[test]
@@ -232,21 +196,12 @@ mod tests {
         let text = "[catalog.r2]\ntype = 'r2'\nwarehouse = 'w'\ntoken = '${TOKEN}'\ns3.region = 'auto'\n\
                     's3.path-style' = true\npage = 0x10\n[settings]\nmemory_limit = '2KB'\nthreads = 3\nformat = 'csv'";
         let config = read(text).unwrap();
-        let options = [
-            ("page", "16"),
-            ("s3.path-style", "true"),
-            ("s3.region", "auto"),
-            ("token", "s3cret"),
-        ];
+        let options = [("page", "16"), ("s3.path-style", "true"), ("s3.region", "auto"), ("token", "s3cret")];
         let mut options = BTreeMap::from(options.map(|(key, value)| (key.to_owned(), value.to_owned())));
         options.insert("type".to_owned(), "r2".to_owned());
         assert_eq!(config.catalogs[0].options, options);
         assert_eq!(config.catalogs[0].warehouse.as_deref(), Some("w"));
-        let settings = Settings {
-            memory_limit: Some(2000),
-            threads: Some(3),
-            format: Some(Format::Csv),
-        };
+        let settings = Settings { memory_limit: Some(2000), threads: Some(3), format: Some(Format::Csv) };
         assert_eq!(config.settings, settings);
     }
 
@@ -261,11 +216,7 @@ mod tests {
             ("[catalog.a]\ntype = 'local'\ntoken = ['s3cret']", 3, "of type array"),
             ("[catalog.a]\ntype = 'local'\ntoken = 's3cret", 3, "invalid"),
             ("[catalog.a]\ntype = 'local'\ntoken = s3cret", 3, "must be quoted"),
-            (
-                "[catalog.a]\ntype = 'local'\na.b = 's3cret'\n'a.b' = 's3cret'",
-                4,
-                "given twice",
-            ),
+            ("[catalog.a]\ntype = 'local'\na.b = 's3cret'\n'a.b' = 's3cret'", 4, "given twice"),
             ("catalog = 's3cret'", 1, "is not a table"),
             ("[catalog.a]\ntype = 'local'\ntoken = 's3cret ${MISSING}'", 3, "MISSING"),
         ];

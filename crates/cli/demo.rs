@@ -58,10 +58,7 @@ async fn load(stage: &mut Stage, folder: &mut Folder, drives: usize) -> Result<(
     stage.title(&format!("The source: drive stats of {drives} drives, 2019 to 2024"));
     if folder.has_sample() {
         let rows = years(stage, SOURCE).await?.values().sum();
-        stage.say(&format!(
-            "{SOURCE} with {} is there from an earlier run and is used again",
-            ui::rows(rows)
-        ));
+        stage.say(&format!("{SOURCE} with {} is there from an earlier run and is used again", ui::rows(rows)));
         return Ok(());
     }
     sample::load(stage, drives).await?;
@@ -83,10 +80,7 @@ async fn migrate(stage: &mut Stage) -> Result<(), Stop> {
     stage.title("Migrate year by year: sql/04_migrate_year.sql");
     for (year, rows) in &source {
         match target.contains_key(year) {
-            true => stage.say(&format!(
-                "{year}: all {} are there from an earlier run, nothing to do",
-                ui::rows(*rows)
-            )),
+            true => stage.say(&format!("{year}: all {} are there from an earlier run, nothing to do", ui::rows(*rows))),
             false => stage.write(MIGRATE_YEAR, &[("year", year.to_string())]).await?,
         }
     }
@@ -109,9 +103,5 @@ async fn results(stage: &mut Stage, drives: usize) -> Result<(), Stop> {
 
 /// How many rows each year has.
 async fn years(stage: &mut Stage, table: &str) -> Result<BTreeMap<i64, u64>, Stop> {
-    stage
-        .pairs(&format!(
-            "SELECT CAST(year AS BIGINT), count(*) FROM {table} GROUP BY 1"
-        ))
-        .await
+    stage.pairs(&format!("SELECT CAST(year AS BIGINT), count(*) FROM {table} GROUP BY 1")).await
 }

@@ -63,9 +63,7 @@ impl Stop {
     pub fn output(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Stop::PipeClosed,
-            _ => Error::new(ErrorKind::Write, "stdout could not be written")
-                .source(error)
-                .into(),
+            _ => Error::new(ErrorKind::Write, "stdout could not be written").source(error).into(),
         }
     }
 }
@@ -90,14 +88,8 @@ pub fn code(stop: &Stop) -> u8 {
             ErrorKind::CommitUnknown => 3,
             _ => 1,
         },
-        Stop::Signalled {
-            signal: Signal::Interrupt,
-            ..
-        } => 130,
-        Stop::Signalled {
-            signal: Signal::Terminate,
-            ..
-        } => 143,
+        Stop::Signalled { signal: Signal::Interrupt, .. } => 130,
+        Stop::Signalled { signal: Signal::Terminate, .. } => 143,
         // Not 0: what a script had still to do has not been done.
         Stop::PipeClosed => 141,
     }

@@ -56,9 +56,6 @@ fn scripts_or_shell(runtime: &tokio::runtime::Runtime, setup: Setup, inputs: Vec
     }
     // Everything is read before anything runs: a missing third file must not show up after the second has done its work.
     let inputs = if inputs.is_empty() { vec![Input::Stdin] } else { inputs };
-    let scripts = inputs
-        .into_iter()
-        .map(run::Script::read)
-        .collect::<Result<Vec<_>, _>>()?;
+    let scripts = inputs.into_iter().map(run::Script::read).collect::<Result<Vec<_>, _>>()?;
     runtime.block_on(run::scripts(setup, scripts))
 }

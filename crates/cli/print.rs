@@ -40,10 +40,7 @@ pub struct Output {
 
 impl Output {
     pub fn new(format: Format) -> Self {
-        Self {
-            format,
-            stdout: tokio::io::stdout(),
-        }
+        Self { format, stdout: tokio::io::stdout() }
     }
 
     /// Prints a result and counts its rows; a statement without columns (DDL) prints nothing.
@@ -76,9 +73,7 @@ impl Output {
 }
 
 fn unprintable(error: ArrowError) -> Stop {
-    Error::new(ErrorKind::Unsupported, "the result cannot be printed in this format")
-        .source(error)
-        .into()
+    Error::new(ErrorKind::Unsupported, "the result cannot be printed in this format").source(error).into()
 }
 
 /// The values of a column as text, NULL as `null` says; inside a value it is always `NULL`.
@@ -105,10 +100,7 @@ mod tests {
         let words = StringArray::from(vec![Some("plain"), Some("say \"hi\", ü"), None]);
         let lists = ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None, None]);
         RecordBatch::try_from_iter([
-            (
-                "n",
-                Arc::new(Int64Array::from(vec![Some(1), None, Some(-300)])) as ArrayRef,
-            ),
+            ("n", Arc::new(Int64Array::from(vec![Some(1), None, Some(-300)])) as ArrayRef),
             ("word", Arc::new(words)),
             ("f", Arc::new(Float64Array::from(vec![0.5, 12.0, 1e30]))),
             ("list", Arc::new(lists)),
@@ -142,30 +134,18 @@ mod tests {
 
     #[test]
     fn csv_quotes_what_must_be_quoted() {
-        let lines = [
-            "n,word,f,list",
-            "1,plain,0.5,\"[1, NULL]\"",
-            ",\"say \"\"hi\"\", ü\",12.0,",
-            "-300,,1e30,",
-        ];
+        let lines = ["n,word,f,list", "1,plain,0.5,\"[1, NULL]\"", ",\"say \"\"hi\"\", ü\",12.0,", "-300,,1e30,"];
         assert_eq!(printed(Format::Csv, &[batch()]), lines.join("\n") + "\n");
         assert_eq!(printed(Format::Csv, &[]), "n,word,f,list\n");
-        let lines = [
-            "n\tword\tf\tlist",
-            "1\tplain\t0.5\t[1, NULL]",
-            "\t\"say \"\"hi\"\", ü\"\t12.0\t",
-            "-300\t\t1e30\t",
-        ];
+        let lines =
+            ["n\tword\tf\tlist", "1\tplain\t0.5\t[1, NULL]", "\t\"say \"\"hi\"\", ü\"\t12.0\t", "-300\t\t1e30\t"];
         assert_eq!(printed(Format::Tsv, &[batch()]), lines.join("\n") + "\n");
     }
 
     #[test]
     fn json_is_one_array_over_all_batches() {
         let first = r#"{"n":1,"word":"plain","f":0.5,"list":[1,null]}"#;
-        let text = printed(
-            Format::Json,
-            &[batch().slice(0, 1), batch().slice(0, 0), batch().slice(0, 1)],
-        );
+        let text = printed(Format::Json, &[batch().slice(0, 1), batch().slice(0, 0), batch().slice(0, 1)]);
         assert_eq!(text, format!("[\n{first},\n{first}\n]\n"));
         let text = printed(Format::Json, &[batch().slice(2, 1)]);
         assert_eq!(text, "[\n{\"n\":-300,\"word\":null,\"f\":1.0e30,\"list\":null}\n]\n");

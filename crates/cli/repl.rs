@@ -37,10 +37,7 @@ pub async fn run(mut setup: Setup) -> Result<(), Stop> {
     let mut keyboard = Keyboard::open(&setup)?;
     let mut pending = String::new();
     loop {
-        let line = match keyboard
-            .read(if pending.is_empty() { PROMPT } else { CONTINUED })
-            .await?
-        {
+        let line = match keyboard.read(if pending.is_empty() { PROMPT } else { CONTINUED }).await? {
             Line::Text(line) => line,
             Line::Cleared => {
                 pending.clear();
@@ -83,13 +80,7 @@ async fn statements(runner: &mut Runner, setup: &Setup, text: &str) -> Result<()
     runner.forget_signals()?;
     match all(runner, setup, text).await {
         Ok(()) => Ok(()),
-        Err(
-            ends @ (Stop::PipeClosed
-            | Stop::Signalled {
-                signal: Signal::Terminate,
-                ..
-            }),
-        ) => Err(ends),
+        Err(ends @ (Stop::PipeClosed | Stop::Signalled { signal: Signal::Terminate, .. })) => Err(ends),
         Err(stop) => {
             ui::say_why(&stop);
             Ok(())
@@ -124,10 +115,7 @@ impl Keyboard {
     fn open(setup: &Setup) -> Result<Self, Stop> {
         let mut editor = DefaultEditor::new().map_err(unreadable)?;
         let history = History::open(&setup.environment, &mut editor);
-        Ok(Self {
-            editor: Some(editor),
-            history,
-        })
+        Ok(Self { editor: Some(editor), history })
     }
 
     /// Reads a line, unless SIGTERM comes first.
@@ -162,7 +150,5 @@ impl Keyboard {
 }
 
 fn unreadable(error: ReadlineError) -> Stop {
-    icelift::Error::new(icelift::ErrorKind::Read, "the keyboard cannot be read")
-        .source(error)
-        .into()
+    icelift::Error::new(icelift::ErrorKind::Read, "the keyboard cannot be read").source(error).into()
 }

@@ -26,25 +26,16 @@ impl Script {
     pub fn read(input: Input) -> Result<Self, Problem> {
         let (label, text) = match input {
             Input::Command(sql) => {
-                return Ok(Self {
-                    label: "-c".to_owned(),
-                    text: sql,
-                });
+                return Ok(Self { label: "-c".to_owned(), text: sql });
             }
             Input::File(file) => (file.display().to_string(), std::fs::read_to_string(&file)),
             Input::Stdin => {
                 let mut text = String::new();
-                (
-                    "stdin".to_owned(),
-                    std::io::stdin().lock().read_to_string(&mut text).map(|_| text),
-                )
+                ("stdin".to_owned(), std::io::stdin().lock().read_to_string(&mut text).map(|_| text))
             }
         };
         match text {
-            Ok(text) => Ok(Self {
-                label,
-                text: text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text),
-            }),
+            Ok(text) => Ok(Self { label, text: text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text) }),
             Err(error) => Err(Problem {
                 place: Some(label.into()),
                 error: Error::new(ErrorKind::Config, "the script cannot be read").source(error),
@@ -56,10 +47,7 @@ impl Script {
     fn pieces(&self) -> Result<Vec<(Place, Piece)>, Stop> {
         let whole = || self.label.clone().into();
         let pieces = script::split(&self.text).map_err(|error| Stop::from(error).at(whole))?;
-        let place = |piece: &Piece| Place {
-            label: self.label.clone(),
-            line: Some(piece.line),
-        };
+        let place = |piece: &Piece| Place { label: self.label.clone(), line: Some(piece.line) };
         Ok(pieces.into_iter().map(|piece| (place(&piece), piece)).collect())
     }
 }
@@ -106,11 +94,7 @@ pub struct Runner {
 
 impl Runner {
     pub fn new(engine: Engine, signals: Signals, output: Output) -> Self {
-        Self {
-            engine,
-            output,
-            signals,
-        }
+        Self { engine, output, signals }
     }
 
     /// Forgets the signals that came while nothing ran.
@@ -121,18 +105,11 @@ impl Runner {
 
     /// Runs one statement and prints its rows.
     pub async fn show(&mut self, sql: &str) -> Result<Done, Stop> {
-        let Self {
-            engine,
-            output,
-            signals,
-        } = self;
+        let Self { engine, output, signals } = self;
         let start = Instant::now();
         let work = async { output.show(engine.run(sql).await?).await };
         let rows = until_signal(engine, signals, work).await?;
-        Ok(Done {
-            rows,
-            time: start.elapsed(),
-        })
+        Ok(Done { rows, time: start.elapsed() })
     }
 
     /// Runs one statement and hands its rows back.
@@ -150,10 +127,7 @@ impl Runner {
             let counts = batch.columns().first()?.as_primitive_opt::<UInt64Type>()?;
             Some(counts.iter().flatten().sum::<u64>())
         };
-        Ok(Done {
-            rows: batches.iter().filter_map(counted).sum(),
-            time: start.elapsed(),
-        })
+        Ok(Done { rows: batches.iter().filter_map(counted).sum(), time: start.elapsed() })
     }
 }
 

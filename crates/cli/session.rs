@@ -30,10 +30,7 @@ impl Setup {
     /// Reads the environment and, if wanted, the configuration file; what stands on the command line wins.
     pub fn read(args: &Args, with_file: bool) -> Result<Self, Stop> {
         let environment = environment();
-        let config_file = args
-            .config
-            .clone()
-            .or_else(|| Path::new(CONFIG_FILE).exists().then(|| CONFIG_FILE.into()));
+        let config_file = args.config.clone().or_else(|| Path::new(CONFIG_FILE).exists().then(|| CONFIG_FILE.into()));
         let config_file = config_file.filter(|_| with_file);
         let mut config = match &config_file {
             Some(file) => Config::read(file, &environment)?,
@@ -44,13 +41,7 @@ impl Setup {
         config.settings.memory_limit = shared.memory_limit.or(config.settings.memory_limit);
         config.settings.threads = shared.threads.or(config.settings.threads);
         let variables = args.variables.iter().cloned().collect();
-        Ok(Self {
-            config,
-            config_file,
-            environment,
-            variables,
-            quiet: shared.quiet,
-        })
+        Ok(Self { config, config_file, environment, variables, quiet: shared.quiet })
     }
 
     pub fn format(&self) -> Format {
@@ -62,19 +53,13 @@ impl Setup {
         let catalogs = std::mem::take(&mut self.config.catalogs);
         let file = self.config_file.as_ref().filter(|_| !catalogs.is_empty());
         let place = file.map(|file| file.display().to_string().into());
-        let built = catalogs
-            .into_iter()
-            .fold(self.builder(), EngineBuilder::attach)
-            .build()
-            .await;
+        let built = catalogs.into_iter().fold(self.builder(), EngineBuilder::attach).build().await;
         built.map_err(|error| Stop::Failed(Problem { place, error }))
     }
 
     fn builder(&self) -> EngineBuilder {
         let settings = &self.config.settings;
-        let mut builder = Engine::builder()
-            .variables(self.environment.clone())
-            .spill_folder(std::env::temp_dir());
+        let mut builder = Engine::builder().variables(self.environment.clone()).spill_folder(std::env::temp_dir());
         if let Some(bytes) = settings.memory_limit {
             builder = builder.memory_limit_bytes(bytes);
         }
@@ -97,35 +82,21 @@ pub fn runtime(setup: &Setup) -> Result<Runtime, Stop> {
         builder.worker_threads(threads);
     }
     let built = builder.enable_all().build();
-    built.map_err(|error| {
-        Error::new(ErrorKind::Resources, "threads cannot be started")
-            .source(error)
-            .into()
-    })
+    built.map_err(|error| Error::new(ErrorKind::Resources, "threads cannot be started").source(error).into())
 }
 
 /// Logs to stderr what `filter`, or else ICELIFT_LOG, asks for; nothing by default.
 pub fn start_logging(filter: Option<&str>) -> Result<(), Stop> {
     let variable = std::env::var_os(LOG_VARIABLE).and_then(|value| value.into_string().ok());
-    let Some(filter) = filter
-        .map(str::to_owned)
-        .or(variable)
-        .filter(|filter| !filter.is_empty())
-    else {
+    let Some(filter) = filter.map(str::to_owned).or(variable).filter(|filter| !filter.is_empty()) else {
         return Ok(());
     };
     let filter = EnvFilter::try_new(&filter).map_err(|error| {
         Error::new(ErrorKind::Config, format!("`{filter}` is not a log filter"))
-            .hint(format!(
-                "--log and {LOG_VARIABLE} take filters such as `info` or `icelift=debug,warn`"
-            ))
+            .hint(format!("--log and {LOG_VARIABLE} take filters such as `info` or `icelift=debug,warn`"))
             .source(error)
     })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     Ok(())
 }
 

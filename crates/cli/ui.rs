@@ -65,10 +65,8 @@ fn moved(text: &str, first_line: usize) -> String {
     let mut moved = String::with_capacity(text.len());
     let mut rest = text;
     // Ours and sqlparser's way of naming a place.
-    while let Some((at, words)) = ["line ", "Line: "]
-        .into_iter()
-        .filter_map(|words| Some((rest.find(words)?, words)))
-        .min()
+    while let Some((at, words)) =
+        ["line ", "Line: "].into_iter().filter_map(|words| Some((rest.find(words)?, words))).min()
     {
         let (before, after) = rest.split_at(at + words.len());
         moved.push_str(before);
@@ -130,13 +128,7 @@ mod tests {
             .stage(Stage::Scan)
             .source(middle)
             .hint("try again");
-        let problem = Problem {
-            place: Some(Place {
-                label: "a.sql".to_owned(),
-                line: Some(3),
-            }),
-            error,
-        };
+        let problem = Problem { place: Some(Place { label: "a.sql".to_owned(), line: Some(3) }), error };
         let lines = [
             "a.sql:3: error: scan: no rows at line 4, column 7",
             "    at all",
@@ -149,18 +141,12 @@ mod tests {
     #[test]
     fn lines_move_where_they_are_places() {
         let text = "line 1, on line 2, column 3, at Line: 4, Column: 5, line";
-        assert_eq!(
-            moved(text, 11),
-            "line 1, on line 12, column 3, at Line: 14, Column: 5, line"
-        );
+        assert_eq!(moved(text, 11), "line 1, on line 12, column 3, at Line: 14, Column: 5, line");
     }
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!(
-            [0, 999, 1000, 1_234_567].map(thousands),
-            ["0", "999", "1,000", "1,234,567"]
-        );
+        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0, 1, 2].map(rows), ["0 rows", "1 row", "2 rows"]);
         let times = [12, 3_400, 306_000].map(|millis| seconds(Duration::from_millis(millis)));
         assert_eq!(times, ["12 ms", "3.4 s", "5 min 06 s"]);

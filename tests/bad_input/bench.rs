@@ -82,7 +82,8 @@ impl Bench {
         if told.contains("panicked at") {
             return problem("it panicked".to_owned());
         }
-        if told.matches("error: ").count() != 1 {
+        let messages = told.lines().filter(|line| line.starts_with("error: ") || line.starts_with("-c:"));
+        if messages.count() != 1 {
             return problem("expected exactly one message that starts with `error: `".to_owned());
         }
         let lower = told.to_lowercase();

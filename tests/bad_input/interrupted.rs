@@ -16,7 +16,7 @@ const ENDLESS: &str =
     "INSERT INTO r2.default.wide SELECT value, random(), random(), random() FROM generate_series(1, 100000000000)";
 
 const TABLE: &str = "CREATE TABLE r2.default.wide (id BIGINT, a DOUBLE, b DOUBLE, c DOUBLE) \
-     TBLPROPERTIES ('write.target-file-size-bytes' = '4194304')";
+     TBLPROPERTIES ('write.target-file-size-bytes' = '4194304', 'write.parquet.row-group-size-bytes' = '1048576')";
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![

@@ -66,7 +66,7 @@ const IDS: [&str; 12] = [
     "id IS NOT NULL",
     "id IN (1, 7, 155, 2999, 4444)",
     "NOT (id > 2)",
-    "id % 2 = 1",
+    "CAST(id AS DOUBLE) >= 2.0",
     "id BETWEEN 690 AND 710",
     "id <> 3",
     "CAST(id AS DOUBLE) = 2.0",

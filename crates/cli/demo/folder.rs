@@ -43,22 +43,12 @@ impl Folder {
     /// Makes a temporary folder, or takes the one to keep.
     pub fn open(keep: Option<&Path>, drives: usize) -> Result<Self, Error> {
         let icelift = env!("CARGO_PKG_VERSION").to_owned();
-        let marker = Marker {
-            icelift,
-            seed: SEED,
-            drives,
-            sample_loaded: false,
-        };
+        let marker = Marker { icelift, seed: SEED, drives, sample_loaded: false };
         let path = match keep {
             Some(path) => kept(path).map_err(|error| unusable(path, error))?,
             None => temporary().map_err(|error| unusable(&std::env::temp_dir(), error))?,
         };
-        let mut folder = Self {
-            path,
-            is_temporary: keep.is_none(),
-            marker,
-            found: Found::Nothing,
-        };
+        let mut folder = Self { path, is_temporary: keep.is_none(), marker, found: Found::Nothing };
         folder.look()?;
         Ok(folder)
     }
@@ -76,10 +66,7 @@ impl Folder {
             }
             Err(error) => return Err(failed(error)),
         };
-        let whole = Marker {
-            sample_loaded: true,
-            ..self.marker.clone()
-        };
+        let whole = Marker { sample_loaded: true, ..self.marker.clone() };
         if marker.is_some_and(|marker| marker == whole) {
             self.marker = whole;
             self.found = Found::Sample;
@@ -126,9 +113,7 @@ impl Folder {
         let mut text = String::new();
         for catalog in CATALOGS {
             let warehouse = toml::Value::String(self.warehouse(catalog)?);
-            text.push_str(&format!(
-                "[catalog.{catalog}]\ntype = \"local\"\nwarehouse = {warehouse}\n\n"
-            ));
+            text.push_str(&format!("[catalog.{catalog}]\ntype = \"local\"\nwarehouse = {warehouse}\n\n"));
         }
         std::fs::write(self.path.join(CONFIG), text.trim_end().to_owned() + "\n")
             .map_err(|error| unusable(&self.path, error))
@@ -176,10 +161,7 @@ fn kept(path: &Path) -> io::Result<PathBuf> {
 
 /// A new folder for its owner alone; it fails when somebody else had the name first.
 fn temporary() -> io::Result<PathBuf> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_nanos();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let path = std::env::temp_dir().join(format!("icelift-demo-{}-{now:x}", std::process::id()));
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
@@ -189,9 +171,5 @@ fn temporary() -> io::Result<PathBuf> {
 }
 
 fn unusable(path: &Path, error: io::Error) -> Error {
-    Error::new(
-        ErrorKind::Config,
-        format!("the folder `{}` cannot be used", path.display()),
-    )
-    .source(error)
+    Error::new(ErrorKind::Config, format!("the folder `{}` cannot be used", path.display())).source(error)
 }

@@ -27,14 +27,7 @@ pub async fn load(stage: &mut Stage, drives: usize) -> Result<(), Stop> {
     let select = format!("SELECT *, CAST(date_part('year', date) AS INT) AS year\nFROM {NAME}");
     let insert = format!("INSERT INTO {SOURCE}\n{select}");
     for year in YEARS {
-        register(
-            stage,
-            Year {
-                schema: full_schema(),
-                year,
-                drives,
-            },
-        )?;
+        register(stage, Year { schema: full_schema(), year, drives })?;
         if year == *YEARS.start() {
             let create = format!("CREATE TABLE {SOURCE}\nPARTITIONED BY (year)\nAS {select}\nWHERE false");
             stage.execute(&create).await?;
@@ -42,11 +35,7 @@ pub async fn load(stage: &mut Stage, drives: usize) -> Result<(), Stop> {
         }
         stage.repeat(&insert, &year.to_string()).await?;
     }
-    stage
-        .engine()
-        .session()
-        .deregister_table(NAME)
-        .map_err(icelift::Error::from)?;
+    stage.engine().session().deregister_table(NAME).map_err(icelift::Error::from)?;
     Ok(())
 }
 

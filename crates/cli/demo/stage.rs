@@ -22,10 +22,7 @@ impl Stage {
     pub async fn open(setup: &mut Setup) -> Result<Self, Stop> {
         let signals = Signals::listen()?;
         let engine = setup.engine().await?;
-        Ok(Self {
-            runner: Runner::new(engine, signals, Output::new(setup.format())),
-            quiet: setup.quiet,
-        })
+        Ok(Self { runner: Runner::new(engine, signals, Output::new(setup.format())), quiet: setup.quiet })
     }
 
     pub fn engine(&self) -> &Engine {
@@ -80,10 +77,7 @@ impl Stage {
     pub async fn pairs(&mut self, sql: &str) -> Result<BTreeMap<i64, u64>, Stop> {
         let mut pairs = BTreeMap::new();
         for batch in self.runner.collect(sql).await? {
-            let columns = batch
-                .columns()
-                .iter()
-                .filter_map(|column| column.as_primitive_opt::<Int64Type>());
+            let columns = batch.columns().iter().filter_map(|column| column.as_primitive_opt::<Int64Type>());
             let columns: Vec<_> = columns.collect();
             if let [keys, values] = columns[..] {
                 let counts = values.values().iter().map(|count| count.unsigned_abs());
@@ -94,10 +88,7 @@ impl Stage {
     }
 
     fn statements(&self, script: &str, values: &[(&str, String)]) -> Result<Vec<String>, Stop> {
-        let values = values
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
-            .collect();
+        let values = values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let substitute = |piece: script::Piece| Ok(variables::substitute(&piece.sql, &values)?);
         script::split(script)?.into_iter().map(substitute).collect()
     }

@@ -17,20 +17,13 @@ pub struct Lines {
 
 impl Lines {
     pub fn new(schema: SchemaRef, delimiter: u8) -> Self {
-        Self {
-            schema,
-            delimiter,
-            is_first: true,
-        }
+        Self { schema, delimiter, is_first: true }
     }
 }
 
 impl Encode for Lines {
     fn rows(&mut self, batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError> {
-        let mut writer = WriterBuilder::new()
-            .with_header(self.is_first)
-            .with_delimiter(self.delimiter)
-            .build(text);
+        let mut writer = WriterBuilder::new().with_header(self.is_first).with_delimiter(self.delimiter).build(text);
         self.is_first = false;
         writer.write(&flat(batch)?)
     }

@@ -34,9 +34,7 @@ impl Encode for Objects {
         }
         text.extend_from_slice(if self.any { b",\n" } else { b"[\n" });
         self.any = true;
-        let mut writer = WriterBuilder::new()
-            .with_explicit_nulls(true)
-            .build::<_, Separated>(text);
+        let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, Separated>(text);
         writer.write(batch)?;
         writer.finish()
     }

@@ -24,12 +24,7 @@ pub struct Pages {
 
 impl Pages {
     pub fn new(schema: SchemaRef) -> Self {
-        Self {
-            schema,
-            kept: Vec::new(),
-            kept_rows: 0,
-            is_first: true,
-        }
+        Self { schema, kept: Vec::new(), kept_rows: 0, is_first: true }
     }
 
     fn page(&mut self, text: &mut Vec<u8>) -> Result<(), ArrowError> {
@@ -85,17 +80,8 @@ fn cells(page: &RecordBatch) -> Result<RecordBatch, ArrowError> {
 
 fn on_the_right(name: &str, values: &StringArray) -> (String, StringArray) {
     let width = |text: &str| text.chars().count();
-    let widest = values
-        .iter()
-        .flatten()
-        .map(width)
-        .chain([width(name)])
-        .max()
-        .unwrap_or_default();
-    let padded = values
-        .iter()
-        .map(|value| value.map(|value| format!("{value:>widest$}")))
-        .collect();
+    let widest = values.iter().flatten().map(width).chain([width(name)]).max().unwrap_or_default();
+    let padded = values.iter().map(|value| value.map(|value| format!("{value:>widest$}"))).collect();
     (format!("{name:>widest$}"), padded)
 }
 

@@ -44,12 +44,7 @@ fn may_hold_secrets(statements: &str) -> bool {
 }
 
 fn file(environment: &BTreeMap<String, String>) -> Option<PathBuf> {
-    let folder = |name: &str| {
-        environment
-            .get(name)
-            .map(PathBuf::from)
-            .filter(|folder| folder.is_absolute())
-    };
+    let folder = |name: &str| environment.get(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
     let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?;
     Some(state.join("icelift/history"))
 }
@@ -76,16 +71,13 @@ mod tests {
     #[test]
     fn the_state_folder_is_found() {
         let variables = |pairs: &[(&str, &str)]| {
-            pairs
-                .iter()
-                .map(|(name, value)| (name.to_string(), value.to_string()))
-                .collect::<BTreeMap<_, _>>()
+            pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect::<BTreeMap<_, _>>()
         };
-        let home = ("HOME", "/home/a");
+        let home = ("HOME", "/users/a");
         let found = file(&variables(&[home, ("XDG_STATE_HOME", "/state")]));
         assert_eq!(found, Some("/state/icelift/history".into()));
         let found = file(&variables(&[home, ("XDG_STATE_HOME", "relative")]));
-        assert_eq!(found, Some("/home/a/.local/state/icelift/history".into()));
+        assert_eq!(found, Some("/users/a/.local/state/icelift/history".into()));
         assert_eq!(file(&variables(&[])), None);
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct CommitRequest {
 #[derive(Debug)]
 pub(crate) enum CommitOutcome {
     /// The table is as the request asked.
-    Landed(Table),
+    Landed,
     /// The table is as it was before and will not change by this request. A conflict has the kind
     /// [`CommitConflict`](crate::ErrorKind::CommitConflict) and may be rebased; anything else is final.
     NotLanded(Error),

@@ -9,6 +9,8 @@ use std::fmt;
 
 use datafusion::common::DataFusionError;
 
+use crate::catalog::TableName;
+
 /// What the library returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -82,6 +84,7 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     stage: Option<Stage>,
+    table: Option<String>,
     subject: Option<String>,
     message: String,
     hint: Option<String>,
@@ -94,6 +97,7 @@ impl Error {
         Self(Box::new(Inner {
             kind,
             stage: None,
+            table: None,
             subject: None,
             message: message.into(),
             hint: None,
@@ -107,9 +111,20 @@ impl Error {
         self
     }
 
-    /// Names the table, file or batch concerned, unless an inner one is named already.
+    /// Names the stage and the table, unless an inner stage is named already: the table of an outer stage is another one.
+    pub(crate) fn place(mut self, stage: Stage, table: &TableName) -> Self {
+        if *self.0.stage.get_or_insert(stage) == stage {
+            self.0.table.get_or_insert_with(|| table.to_string());
+        }
+        self
+    }
+
+    /// Names the catalog or file concerned, unless an inner one is named already.
     pub fn subject(mut self, subject: impl fmt::Display) -> Self {
-        self.0.subject.get_or_insert_with(|| subject.to_string());
+        self.0.subject.get_or_insert_with(|| {
+            let subject = subject.to_string();
+            if subject.starts_with('`') { subject } else { format!("`{subject}`") }
+        });
         self
     }
 
@@ -143,16 +158,17 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(stage) = self.0.stage {
-            write!(f, "{stage}")?;
-            if let Some(subject) = &self.0.subject {
-                write!(f, " of {subject}")?;
-            }
-            f.write_str(": ")?;
-        } else if let Some(subject) = &self.0.subject {
+        let Inner { stage, table, subject, message, .. } = self.0.as_ref();
+        match (stage, table.as_ref().or(subject.as_ref())) {
+            (Some(stage), Some(object)) => write!(f, "{stage} of {object}: ")?,
+            (Some(stage), None) => write!(f, "{stage}: ")?,
+            (None, Some(object)) => write!(f, "{object}: ")?,
+            (None, None) => {}
+        }
+        if let (Some(_), Some(subject)) = (table, subject) {
             write!(f, "{subject}: ")?;
         }
-        f.write_str(&self.0.message)
+        f.write_str(message)
     }
 }
 
@@ -213,6 +229,7 @@ fn shared_copy(shared: std::sync::Arc<DataFusionError>) -> DataFusionError {
             Error(Box::new(Inner {
                 kind: inner.kind,
                 stage: inner.stage,
+                table: inner.table.clone(),
                 subject: inner.subject.clone(),
                 message: inner.message.clone(),
                 hint: inner.hint.clone(),

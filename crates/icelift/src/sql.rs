@@ -31,6 +31,7 @@ pub(crate) use columns::{Column, ColumnType};
 pub(crate) use create_table::{CreateTable, TableSource};
 pub(crate) use insert::Insert;
 pub(crate) use partition::PartitionField;
+pub(crate) use query::with_distinct_names;
 
 use cursor::Cursor;
 use tokens::{from_datafusion, sql_error, unsupported};
@@ -158,19 +159,12 @@ fn own(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
 
 /// Reads `EXPLAIN …` of a statement of ours; `None` is for DataFusion.
 fn explain(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
-    let Explained {
-        analyze,
-        verbose,
-        format,
-    } = explain_head(cursor);
+    let Explained { analyze, verbose, format } = explain_head(cursor);
     let place = cursor.place();
     let statement = match Kind::of(cursor) {
         Kind::Insert => Statement::Insert(insert::insert(cursor)?),
         Kind::CreateTable => match create_table::create_table(cursor)? {
-            create @ CreateTable {
-                source: TableSource::Query(_),
-                ..
-            } => Statement::CreateTable(create),
+            create @ CreateTable { source: TableSource::Query(_), .. } => Statement::CreateTable(create),
             _ => return Ok(None),
         },
         Kind::Unbuilt(name) => return Err(unbuilt(name)),
@@ -184,16 +178,9 @@ fn explain(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         Kind::CreateSchema | Kind::DropSchema | Kind::DropTable | Kind::Other => return Ok(None),
     };
     if format {
-        return Err(unsupported(
-            "EXPLAIN FORMAT is only supported for queries, not for the statement",
-            place,
-        ));
+        return Err(unsupported("EXPLAIN FORMAT is only supported for queries, not for the statement", place));
     }
-    Ok(Some(Statement::Explain {
-        analyze,
-        verbose,
-        statement: Box::new(statement),
-    }))
+    Ok(Some(Statement::Explain { analyze, verbose, statement: Box::new(statement) }))
 }
 
 /// What stands between EXPLAIN and the statement.
@@ -212,18 +199,11 @@ fn explain_head(cursor: &mut Cursor<'_>) -> Explained {
     if format {
         cursor.step();
     }
-    Explained {
-        analyze,
-        verbose,
-        format,
-    }
+    Explained { analyze, verbose, format }
 }
 
 fn unbuilt(name: &str) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        format!("{name} is not supported in this version"),
-    )
+    Error::new(ErrorKind::Unsupported, format!("{name} is not supported in this version"))
 }
 
 fn datafusion_statement(tokens: Vec<TokenWithSpan>) -> Result<DataFusionStatement> {
@@ -233,10 +213,7 @@ fn datafusion_statement(tokens: Vec<TokenWithSpan>) -> Result<DataFusionStatemen
     if rest.token == Token::EOF {
         return Ok(statement);
     }
-    Err(sql_error(
-        format!("expected the end of the statement, found `{}`", rest.token),
-        rest.span.start,
-    ))
+    Err(sql_error(format!("expected the end of the statement, found `{}`", rest.token), rest.span.start))
 }
 
 #[cfg(test)]

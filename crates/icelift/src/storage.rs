@@ -17,7 +17,7 @@ use futures::{StreamExt, TryStreamExt};
 use iceberg::io::{FileIO, FileIOBuilder};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload};
 use tokio_util::task::TaskTracker;
 
 pub use meter::MeterReading;
@@ -160,12 +160,6 @@ impl Store {
         }
     }
 
-    /// All objects below `location`.
-    pub async fn list(&self, location: &str) -> Result<Vec<ObjectMeta>> {
-        let (objects, path) = self.resolve(location)?;
-        objects.list(Some(&path)).try_collect().await.map_err(|source| read_error(location, source))
-    }
-
     /// Deletes all objects below `location`.
     pub async fn delete_prefix(&self, location: &str) -> Result<()> {
         let (objects, path) = self.resolve(location)?;
@@ -193,15 +187,21 @@ fn check_length(location: &str, range: &Range<u64>, bytes: &Bytes) -> Result<()>
 async fn sync(location: &str) -> Result<()> {
     let path = location.strip_prefix("file:").map_or(location, |rest| rest.strip_prefix("//").unwrap_or(rest));
     let synced = async { tokio::fs::File::open(path).await?.sync_all().await };
-    synced.await.map_err(|source| Error::new(ErrorKind::Write, "the file cannot be synced").subject(location).source(source))
+    synced
+        .await
+        .map_err(|source| Error::new(ErrorKind::Write, "the file cannot be synced").subject(location).source(source))
 }
 
 fn read_error(location: &str, source: object_store::Error) -> Error {
     match source {
-        object_store::Error::NotFound { .. } => {
-            Error::new(ErrorKind::NotFound, "the object does not exist").subject(location).source(source)
-        }
-        _ => Error::new(ErrorKind::Read, "the object cannot be read").subject(location).source(source),
+        object_store::Error::NotFound { .. } => Error::new(ErrorKind::NotFound, "the object does not exist")
+            .subject(location)
+            .hint("it was removed after the metadata that names it was written; an older snapshot may be complete")
+            .source(source),
+        _ => Error::new(ErrorKind::Read, "the object cannot be read")
+            .subject(location)
+            .hint("it may be damaged or shorter than its metadata says; restore it, or read an older snapshot")
+            .source(source),
     }
 }
 

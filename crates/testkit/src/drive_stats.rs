@@ -45,11 +45,7 @@ impl DriveStats {
     /// Failures are as frequent as in reality, 1.2 to 1.8 % a year of late, except that fleets of fewer than ten thousand
     /// drives have more in the second quarter of 2024, so that a report on it has something to say.
     pub fn new(seed: u64, drives: usize) -> Self {
-        Self {
-            fleet: Fleet::new(seed, drives),
-            spellings: Spellings::new(),
-            labels: Labels::new(),
-        }
+        Self { fleet: Fleet::new(seed, drives), spellings: Spellings::new(), labels: Labels::new() }
     }
 
     /// The columns of a day's file: see [`schema`].
@@ -85,11 +81,7 @@ pub fn widen(batch: &RecordBatch, schema: &SchemaRef) -> RecordBatch {
         Some(column) => Arc::clone(column),
         None => new_null_array(data_type, batch.num_rows()),
     };
-    let arrays = schema
-        .fields()
-        .iter()
-        .map(|field| found(field.name(), field.data_type()))
-        .collect();
+    let arrays = schema.fields().iter().map(|field| found(field.name(), field.data_type())).collect();
     self::batch(Arc::clone(schema), arrays)
 }
 

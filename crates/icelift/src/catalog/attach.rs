@@ -119,7 +119,8 @@ async fn open(attach: Attach, cleanup: &TaskTracker) -> Result<Arc<dyn Catalog>>
 /// Fails on options that nothing reads, naming those that are. Values never appear: they may be secrets.
 pub(super) fn refuse_unknown(catalog: &str, left: &BTreeMap<String, String>, known: &[&str]) -> Result<()> {
     let Some(unknown) = left.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
-    let known: Vec<_> = ["type", PART_SIZE, PART_CONCURRENCY].iter().chain(known).map(|key| format!("`{key}`")).collect();
+    let known: Vec<_> =
+        ["type", PART_SIZE, PART_CONCURRENCY].iter().chain(known).map(|key| format!("`{key}`")).collect();
     Err(Error::new(ErrorKind::Config, format!("the option `{unknown}` is unknown"))
         .stage(Stage::Catalog)
         .subject(format!("`{catalog}`"))
@@ -133,9 +134,12 @@ fn upload_settings(catalog: &str, options: &mut BTreeMap<String, String>) -> Res
         match value.parse() {
             Ok(number) if number >= min => *slot = number,
             _ => {
-                return Err(Error::new(ErrorKind::Config, format!("the option `{key}` must be a number of at least {min}"))
-                    .stage(Stage::Catalog)
-                    .subject(format!("`{catalog}`")));
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("the option `{key}` must be a number of at least {min}"),
+                )
+                .stage(Stage::Catalog)
+                .subject(format!("`{catalog}`")));
             }
         }
         Ok(())

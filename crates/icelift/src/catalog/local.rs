@@ -31,7 +31,12 @@ pub(super) struct LocalCatalog {
 impl LocalCatalog {
     /// Opens or creates the catalog `name`. Options: `uri` (the database file, `<warehouse>/catalog.db` unless set),
     /// `catalog-name` (which catalog of a shared database; adopted if there is but one).
-    pub async fn open(name: &str, warehouse: &str, mut options: BTreeMap<String, String>, store: Store) -> Result<Self> {
+    pub async fn open(
+        name: &str,
+        warehouse: &str,
+        mut options: BTreeMap<String, String>,
+        store: Store,
+    ) -> Result<Self> {
         let folder = absolute(warehouse)?;
         let uri = options.remove("uri");
         let file = match uri.as_deref().map(|uri| uri.strip_prefix("sqlite://").unwrap_or(uri)) {
@@ -129,8 +134,10 @@ impl Catalog for LocalCatalog {
             None if !self.database.namespace_exists(ident.namespace.to_string()).await? => {
                 Err(namespace_not_found(&self.name, &ident.namespace))
             }
-            None => Err(Error::new(ErrorKind::NotFound, format!("the table {} does not exist", self.table_name(ident)))
-                .hint("SHOW TABLES lists what is attached")),
+            None => {
+                Err(Error::new(ErrorKind::NotFound, format!("the table {} does not exist", self.table_name(ident)))
+                    .hint("SHOW TABLES lists what is attached"))
+            }
         }
     }
 
@@ -174,7 +181,7 @@ impl Catalog for LocalCatalog {
         };
         let (metadata, expired) = match apply(&table, request) {
             Ok(applied) => applied,
-            Err(error) => return CommitOutcome::NotLanded(error.subject(&table.name)),
+            Err(error) => return CommitOutcome::NotLanded(error.place(Stage::Snapshot, &table.name)),
         };
         let file = next_location(&table, &metadata);
         let location = file.to_string();
@@ -199,7 +206,7 @@ impl Catalog for LocalCatalog {
             return CommitOutcome::NotLanded(conflict(&table.name));
         }
         self.delete_expired(&metadata, &expired).await;
-        CommitOutcome::Landed(Table { metadata: metadata.into(), metadata_location: location, ..table })
+        CommitOutcome::Landed
     }
 }
 
@@ -229,8 +236,7 @@ fn next_location(table: &Table, metadata: &TableMetadata) -> MetadataLocation {
 
 fn conflict(name: &TableName) -> Error {
     Error::new(ErrorKind::CommitConflict, "the table was changed by another writer")
-        .stage(Stage::Snapshot)
-        .subject(name)
+        .place(Stage::Snapshot, name)
         .hint("run the statement again")
 }
 

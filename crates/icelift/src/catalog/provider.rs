@@ -206,10 +206,12 @@ pub(crate) struct IcebergTable {
 impl IcebergTable {
     pub fn new(catalog: Arc<dyn Catalog>, table: Table) -> Result<Self> {
         let schema = schema_to_arrow_schema(table.metadata.current_schema()).map_err(|source| {
-            Error::new(ErrorKind::Unsupported, format!("the schema has a type that is not supported: {}", source.message()))
-                .stage(Stage::Catalog)
-                .subject(&table.name)
-                .source(source)
+            Error::new(
+                ErrorKind::Unsupported,
+                format!("the schema has a type that is not supported: {}", source.message()),
+            )
+            .place(Stage::Catalog, &table.name)
+            .source(source)
         })?;
         let fields = schema.fields().iter().map(|field| marked(field, table.metadata.current_schema()));
         let schema = ArrowSchema::new(fields.collect::<Vec<_>>());
@@ -219,9 +221,9 @@ impl IcebergTable {
 
 /// Arrow has no UUID type; without a mark, `CREATE TABLE … AS SELECT` would make plain bytes of one.
 fn marked(field: &FieldRef, schema: &Schema) -> FieldRef {
-    let uuid = schema.field_by_name(field.name()).is_some_and(|field| {
-        field.field_type.as_primitive_type() == Some(&PrimitiveType::Uuid)
-    });
+    let uuid = schema
+        .field_by_name(field.name())
+        .is_some_and(|field| field.field_type.as_primitive_type() == Some(&PrimitiveType::Uuid));
     if !uuid {
         return Arc::clone(field);
     }
@@ -257,7 +259,7 @@ impl TableProvider for IcebergTable {
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let plan = scan::plan(&self.table, &self.schema, state, projection, filters, limit);
-        Ok(plan.await.map_err(|error| error.stage(Stage::Scan).subject(&self.table.name))?)
+        Ok(plan.await.map_err(|error| error.place(Stage::Scan, &self.table.name))?)
     }
 
     async fn insert_into(

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use iceberg::TableIdent;
 use iceberg::io::FileIO;
-use iceberg::spec::{Manifest, ManifestFile, ManifestList, SnapshotRef, TableMetadata, TableMetadataRef};
+use iceberg::spec::{
+    Manifest, ManifestFile, ManifestList, PrimitiveType, SnapshotRef, TableMetadata, TableMetadataRef,
+};
 
 use super::CommitRequest;
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -50,10 +52,10 @@ impl Table {
     /// The manifests of a snapshot.
     pub async fn manifest_list(&self, snapshot: &SnapshotRef) -> Result<ManifestList> {
         if snapshot.encryption_key_id().is_some() {
-            return Err(Error::new(ErrorKind::Unsupported, "the table is encrypted").subject(&self.name));
+            return Err(Error::new(ErrorKind::Unsupported, "the table is encrypted"));
         }
         let location = snapshot.manifest_list();
-        let bytes = self.store.read(location).await.map_err(|error| error.stage(Stage::Scan))?;
+        let bytes = self.store.read(location).await?;
         // A table that was upgraded keeps the manifest lists of its first format.
         let version = self.metadata.format_version();
         ManifestList::parse_with_version(&bytes, version)
@@ -65,8 +67,7 @@ impl Table {
     pub async fn purge(&self) -> Result<()> {
         let failed = |source: iceberg::Error| {
             Error::new(ErrorKind::Write, "the files of the dropped table could not all be deleted")
-                .stage(Stage::Catalog)
-                .subject(&self.name)
+                .place(Stage::Catalog, &self.name)
                 .hint(format!("what is left lies below `{}`", self.metadata.location()))
                 .source(source)
         };
@@ -90,8 +91,7 @@ impl Table {
 
 fn metadata_error(what: &str, location: &str, source: iceberg::Error) -> Error {
     Error::new(ErrorKind::Read, format!("{what} cannot be read"))
-        .stage(Stage::Scan)
-        .subject(format!("`{location}`"))
+        .subject(location)
         .hint("the table is damaged or its files were removed; an older snapshot may still be readable")
         .source(source)
 }
@@ -101,7 +101,7 @@ async fn unreadable(store: &Store, name: &TableName, location: &str, source: ice
     let newest = 3;
     let found = match store.read(location).await {
         Ok(bytes) => serde_json::from_slice::<serde_json::Value>(&bytes).ok(),
-        Err(error) => return error.stage(Stage::Catalog).hint(format!("{name} points to a metadata file that is gone")),
+        Err(error) => return error.place(Stage::Catalog, name),
     };
     let version = found.as_ref().and_then(|json| json.get("format-version")).and_then(serde_json::Value::as_u64);
     let error = match version {
@@ -109,7 +109,35 @@ async fn unreadable(store: &Store, name: &TableName, location: &str, source: ice
             ErrorKind::Unsupported,
             format!("the table has format version {version}, versions 1 to {newest} are supported"),
         ),
-        _ => Error::new(ErrorKind::Read, format!("the metadata file `{location}` cannot be parsed")),
+        _ => match found.as_ref().and_then(unknown_type) {
+            Some(unknown) => Error::new(ErrorKind::Unsupported, format!("the schema has the type `{unknown}`"))
+                .hint("rewrite the table without such columns with the engine that made it"),
+            None => Error::new(ErrorKind::Read, format!("the metadata file `{location}` cannot be parsed"))
+                .hint("the file is damaged; the catalog can be pointed to an older one"),
+        },
     };
-    error.stage(Stage::Catalog).subject(name).source(source)
+    error.place(Stage::Catalog, name).source(source)
+}
+
+/// The first type in the schemas that no version of the spec up to 3, or not this library, knows.
+fn unknown_type(metadata: &serde_json::Value) -> Option<String> {
+    fn of_field(field: &serde_json::Value) -> Option<String> {
+        ["type", "element", "key", "value"].iter().filter_map(|part| field.get(part)).find_map(of_type)
+    }
+    fn of_type(found: &serde_json::Value) -> Option<String> {
+        match found {
+            serde_json::Value::String(name) => {
+                let known = serde_json::from_value::<PrimitiveType>(found.clone()).is_ok();
+                let nested = ["struct", "list", "map"].contains(&name.as_str());
+                (!known && !nested).then(|| name.clone())
+            }
+            serde_json::Value::Object(_) => {
+                let fields = found.get("fields").and_then(serde_json::Value::as_array);
+                of_field(found).or_else(|| fields.into_iter().flatten().find_map(of_field))
+            }
+            _ => None,
+        }
+    }
+    let schemas = metadata.get("schemas").and_then(serde_json::Value::as_array);
+    schemas.into_iter().flatten().chain(metadata.get("schema")).find_map(of_type)
 }

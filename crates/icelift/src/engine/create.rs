@@ -28,7 +28,7 @@ pub(super) async fn run(engine: &Engine, statement: CreateTable) -> Result<RowSt
         return Ok(RowStream::empty());
     }
     let view = View::new(engine, false).await;
-    let (new, query) = describe(&view, &statement, &name).await.map_err(|it| it.stage(Stage::Catalog).subject(&name))?;
+    let (new, query) = describe(&view, &statement, &name).await.map_err(|it| it.place(Stage::Catalog, &name))?;
     let replaced = existing.filter(|_| statement.or_replace);
     let table = match &replaced {
         Some(table) => staged(table, new)?,
@@ -54,7 +54,11 @@ pub(super) async fn run(engine: &Engine, statement: CreateTable) -> Result<RowSt
 }
 
 /// What the statement creates, and the query that fills it.
-async fn describe(view: &View<'_>, statement: &CreateTable, name: &TableName) -> Result<(NewTable, Option<LogicalPlan>)> {
+async fn describe(
+    view: &View<'_>,
+    statement: &CreateTable,
+    name: &TableName,
+) -> Result<(NewTable, Option<LogicalPlan>)> {
     let mut spec = None;
     let (schema, query, keep_field_ids) = match &statement.source {
         TableSource::Columns => (schema::schema(statement.columns.as_deref().unwrap_or_default())?, None, false),
@@ -126,15 +130,16 @@ async fn undo(catalog: &Arc<dyn Catalog>, table: &Table) {
 fn staged(existing: &Table, new: NewTable) -> Result<Table> {
     let failed = |source: iceberg::Error| {
         Error::new(ErrorKind::Sql, format!("the table cannot be replaced: {}", source.message()))
-            .stage(Stage::Catalog)
-            .subject(&existing.name)
+            .place(Stage::Catalog, &existing.name)
             .source(source)
     };
     let mut properties = new.properties;
-    if properties.remove("format-version").is_some_and(|it| it != (existing.metadata.format_version() as u8).to_string()) {
+    if properties
+        .remove("format-version")
+        .is_some_and(|it| it != (existing.metadata.format_version() as u8).to_string())
+    {
         return Err(Error::new(ErrorKind::Unsupported, "OR REPLACE cannot change the format version")
-            .stage(Stage::Catalog)
-            .subject(&existing.name)
+            .place(Stage::Catalog, &existing.name)
             .hint("DROP TABLE first"));
     }
     let builder = existing.metadata.as_ref().clone().into_builder(None);
@@ -161,7 +166,7 @@ fn staged(existing: &Table, new: NewTable) -> Result<Table> {
 async fn commit_staged(catalog: &Arc<dyn Catalog>, table: &Table) -> Result<()> {
     let request = table.staged.as_deref().cloned().unwrap_or_default();
     match catalog.commit(&table.name.ident, request).await {
-        CommitOutcome::Landed(_) => Ok(()),
+        CommitOutcome::Landed => Ok(()),
         CommitOutcome::NotLanded(error) | CommitOutcome::Unknown(error) => Err(error),
     }
 }

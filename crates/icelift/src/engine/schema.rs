@@ -8,6 +8,7 @@ use iceberg::spec::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::shuffle::refuse_uuid_partitions;
 use crate::sql::{Column, ColumnType, PartitionField};
 
 /// The schema of a list of columns, ids counted from 1.
@@ -84,7 +85,8 @@ pub(super) fn partition_spec(fields: &[PartitionField], schema: &Schema) -> Resu
                 .hint(format!("the columns are {}", known.join(", ")))
         })?;
         field.transform.result_type(&column.field_type).map_err(|source| {
-            let message = format!("{} cannot partition by `{}` of type {}", field.transform, field.column, column.field_type);
+            let message =
+                format!("{} cannot partition by `{}` of type {}", field.transform, field.column, column.field_type);
             Error::new(ErrorKind::Sql, message).source(source)
         })?;
         let name = field.name.clone().unwrap_or_else(|| default_name(&field.column, field.transform));
@@ -92,7 +94,12 @@ pub(super) fn partition_spec(fields: &[PartitionField], schema: &Schema) -> Resu
             Error::new(ErrorKind::Sql, format!("PARTITIONED BY is not valid: {}", source.message())).source(source)
         })?;
     }
-    Ok(builder.build())
+    let spec = builder.build();
+    let bound = spec.clone().bind(schema.clone()).map_err(|source| {
+        Error::new(ErrorKind::Sql, format!("PARTITIONED BY is not valid: {}", source.message())).source(source)
+    })?;
+    refuse_uuid_partitions(&bound, schema)?;
+    Ok(spec)
 }
 
 /// The names that Spark and Java give to partition fields.

@@ -62,7 +62,8 @@ pub(super) async fn run(engine: &Engine, text: &str, statement: Statement) -> Re
 impl Engine {
     /// Whether a statement of ours names a table or schema of DataFusion's own, so that DataFusion shall run it.
     pub(super) fn concerns_datafusion(&self, text: &str) -> bool {
-        let is_schema = |text: &str| matches!(sql::parse(text), Ok(Statement::CreateSchema { .. } | Statement::DropSchema { .. }));
+        let is_schema =
+            |text: &str| matches!(sql::parse(text), Ok(Statement::CreateSchema { .. } | Statement::DropSchema { .. }));
         let parts = if is_schema(text) { 2 } else { 3 };
         sql::target(text).is_some_and(|name| !self.is_attached(&name) && self.is_datafusions(&name, parts))
     }
@@ -72,8 +73,6 @@ impl Engine {
     }
 
     async fn query(&self, statement: DataFusionStatement) -> Result<RowStream> {
-        let dialect = self.session.state().config().options().sql_parser.dialect;
-        let _ = dialect;
         let references = self.session.state().resolve_table_references(&statement)?;
         let with_names = references.iter().any(|it| it.schema() == Some("information_schema"));
         let view = View::new(self, with_names).await;
@@ -95,9 +94,7 @@ impl<'a> View<'a> {
         let state = engine.session.state();
         let own = Arc::clone(state.catalog_list());
         let catalogs = Arc::new(StatementCatalogs::new(own, &engine.catalogs, with_names).await);
-        let state = SessionStateBuilder::new_from_existing(state)
-            .with_catalog_list(Arc::clone(&catalogs) as _)
-            .build();
+        let state = SessionStateBuilder::new_from_existing(state).with_catalog_list(Arc::clone(&catalogs) as _).build();
         Self { engine, context: SessionContext::new_with_state(state), catalogs }
     }
 
@@ -108,9 +105,10 @@ impl<'a> View<'a> {
     /// Names the catalog that is missing, where DataFusion would only say that the table is.
     fn check(&self, references: &[TableReference]) -> Result<()> {
         let known = self.engine.session.catalog_names();
-        let missing = references.iter().filter_map(TableReference::catalog).find(|catalog| {
-            self.engine.catalogs.get(catalog).is_none() && !known.iter().any(|name| name == catalog)
-        });
+        let missing = references
+            .iter()
+            .filter_map(TableReference::catalog)
+            .find(|catalog| self.engine.catalogs.get(catalog).is_none() && !known.iter().any(|name| name == catalog));
         missing.map_or(Ok(()), |catalog| Err(unknown_catalog(&[catalog.to_string()])))
     }
 
@@ -141,7 +139,10 @@ impl<'a> View<'a> {
             None if insert.by_name => Assignment::Name,
             None => Assignment::Position,
         };
-        let query = self.plan(&insert.source).await?;
+        let query = match assignment {
+            Assignment::Name => self.plan(&insert.source).await?,
+            _ => self.plan(&sql::with_distinct_names(insert.source.as_ref().clone())).await?,
+        };
         write_plan(query, assignment, target)
     }
 
@@ -175,12 +176,17 @@ fn refuse_pinned(plan: &LogicalPlan) -> Result<()> {
 }
 
 /// The plan that writes a query's rows into a table.
-pub(super) fn write_plan(query: LogicalPlan, assignment: Assignment<'_>, target: Arc<IcebergTable>) -> Result<LogicalPlan> {
-    let place = |error: Error| error.stage(Stage::Select).subject(&target.table.name);
+pub(super) fn write_plan(
+    query: LogicalPlan,
+    assignment: Assignment<'_>,
+    target: Arc<IcebergTable>,
+) -> Result<LogicalPlan> {
+    let place = |error: Error| error.place(Stage::Select, &target.table.name);
     let schema = datafusion::catalog::TableProvider::schema(target.as_ref());
     let rows = select::assign(query, assignment, &schema, target.table.metadata.current_schema()).map_err(place)?;
     let ident = &target.table.name.ident;
-    let name = TableReference::full(target.table.name.catalog.as_str(), ident.namespace.to_string(), ident.name.as_str());
+    let name =
+        TableReference::full(target.table.name.catalog.as_str(), ident.namespace.to_string(), ident.name.as_str());
     let source = provider_as_source(Arc::clone(&target) as _);
     Ok(LogicalPlanBuilder::insert_into(rows, name, source, InsertOp::Append)?.build()?)
 }

@@ -13,7 +13,9 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::take_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, Rows, SortField};
-use iceberg::spec::{Literal, PartitionSpecRef, Schema, Struct, Transform, Type};
+use iceberg::spec::{
+    Literal, PartitionField, PartitionSpec, PartitionSpecRef, PrimitiveType, Schema, Struct, Transform, Type,
+};
 
 pub(crate) use self::lanes::Lanes;
 use crate::error::{Error, ErrorKind, Result};
@@ -46,17 +48,18 @@ pub(crate) struct Partitioner {
 impl Partitioner {
     /// Binds `spec` to batches of `columns`, which are those of `schema`.
     pub fn new(spec: &PartitionSpecRef, schema: &Schema, columns: &SchemaRef) -> Result<Self> {
+        refuse_uuid_partitions(spec, schema)?;
         let mut fields = Vec::new();
         let mut sort_fields = Vec::new();
         for field in spec.fields() {
-            let unsupported = |why: String| {
-                Error::new(ErrorKind::Unsupported, format!("the partition field `{}` {why}", field.name))
-            };
+            let unsupported =
+                |why: String| Error::new(ErrorKind::Unsupported, format!("the partition field `{}` {why}", field.name));
             let path = source_path(schema, field.source_id)
                 .ok_or_else(|| unsupported("has no source column any more".to_string()))?;
             let source = schema.field_by_id(field.source_id).map(|source| source.field_type.as_ref().clone());
             let source = source.ok_or_else(|| unsupported("has no source column any more".to_string()))?;
-            let result = field.transform.result_type(&source).map_err(|error| unsupported(error.message().to_string()))?;
+            let result =
+                field.transform.result_type(&source).map_err(|error| unsupported(error.message().to_string()))?;
             let empty = arrow::array::new_empty_array(leaf_type(columns, &path)?);
             let transformed = transforms::apply(&field.transform, &empty)?;
             sort_fields.push(SortField::new(transformed.data_type().clone()));
@@ -101,6 +104,17 @@ impl Partitioner {
         self.known.insert(Arc::clone(&bytes), values.clone());
         Ok(PartitionKey { bytes, values })
     }
+}
+
+/// The Avro library below reads and writes no UUID in a manifest's partition values.
+pub(crate) fn refuse_uuid_partitions(spec: &PartitionSpec, schema: &Schema) -> Result<()> {
+    let uuid = |field: &&PartitionField| {
+        let source = schema.field_by_id(field.source_id).and_then(|source| source.field_type.as_primitive_type());
+        field.transform == Transform::Identity && source == Some(&PrimitiveType::Uuid)
+    };
+    let Some(field) = spec.fields().iter().find(uuid) else { return Ok(()) };
+    let message = format!("the table is partitioned by the UUID column of `{}` itself", field.name);
+    Err(Error::new(ErrorKind::Unsupported, message).hint("partition by bucket(n, column)"))
 }
 
 /// The maximal runs of equal keys.

@@ -43,7 +43,7 @@ pub(crate) fn plan(
     state: &dyn Session,
     input: Arc<dyn ExecutionPlan>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let place = |error: Error| error.stage(Stage::Sink).subject(&table.name);
+    let place = |error: Error| error.place(Stage::Sink, &table.name);
     if input.schema().fields().len() != schema.fields().len() {
         let message = format!("{} columns for a table of {}", input.schema().fields().len(), schema.fields().len());
         return Err(place(Error::new(ErrorKind::Internal, message)));
@@ -55,7 +55,7 @@ pub(crate) fn plan(
 
 /// What the tasks of a sink share.
 #[derive(Debug)]
-pub(super) struct SinkTarget {
+struct SinkTarget {
     pub catalog: Arc<dyn Catalog>,
     pub table: Table,
     pub schema: SchemaRef,
@@ -154,7 +154,7 @@ impl ExecutionPlan for IcebergSink {
         let expected_bytes = expected.get_value().copied().unwrap_or(0);
         let target = Arc::clone(&self.target);
         let count = async move {
-            let place = |error: Error| error.stage(Stage::Sink).subject(&target.table.name);
+            let place = |error: Error| error.place(Stage::Sink, &target.table.name);
             let rows = run::run(Arc::clone(&target), inputs, expected_bytes, &context).await.map_err(place)?;
             Ok(RecordBatch::try_new(count_schema(), vec![Arc::new(UInt64Array::from(vec![rows]))])?)
         };

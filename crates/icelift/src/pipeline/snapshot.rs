@@ -61,7 +61,9 @@ pub(crate) async fn append(catalog: &Arc<dyn Catalog>, planned: &Table, files: V
             outcome => return outcome,
         };
         // Staged changes were made to what is no longer there.
-        let Some(wait) = waits.next().filter(|_| planned.staged.is_none()) else { return append.cleaned_up(&base.store, conflict).await };
+        let Some(wait) = waits.next().filter(|_| planned.staged.is_none()) else {
+            return append.cleaned_up(&base.store, conflict).await;
+        };
         tracing::info!(table = %planned.name, ?wait, "the commit lost a race and is built again");
         tokio::time::sleep(wait).await;
         base = match catalog.load_table(&planned.name.ident).await {
@@ -78,7 +80,7 @@ async fn attempt(catalog: &Arc<dyn Catalog>, planned: &Table, base: &Table, appe
     }
     let (request, snapshot_id) = match append.request(base).await {
         Ok(built) => built,
-        Err(error) => return CommitOutcome::NotLanded(error.stage(Stage::Snapshot).subject(&base.name)),
+        Err(error) => return CommitOutcome::NotLanded(error.place(Stage::Snapshot, &base.name)),
     };
     match catalog.commit(&base.name.ident, request).await {
         CommitOutcome::Unknown(error) => settle(catalog, base, snapshot_id, error).await,
@@ -99,8 +101,7 @@ fn check_unchanged(planned: &Table, base: &Table) -> Result<(), Error> {
         return Ok(());
     };
     Err(Error::new(ErrorKind::Write, format!("{what} while the statement ran"))
-        .stage(Stage::Snapshot)
-        .subject(&base.name)
+        .place(Stage::Snapshot, &base.name)
         .hint("run the statement again"))
 }
 
@@ -110,12 +111,12 @@ async fn settle(catalog: &Arc<dyn Catalog>, base: &Table, snapshot_id: i64, lost
     if let Ok(table) = catalog.load_table(&base.name.ident).await
         && table.metadata.snapshot_by_id(snapshot_id).is_some()
     {
-        return CommitOutcome::Landed(table);
+        return CommitOutcome::Landed;
     }
-    let unknown = Error::new(ErrorKind::CommitUnknown, format!("it is not known whether snapshot {snapshot_id} landed"))
-        .stage(Stage::Snapshot)
-        .subject(&base.name)
-        .hint("look for the snapshot in the table before you run the statement again; nothing was removed")
-        .source(lost);
+    let unknown =
+        Error::new(ErrorKind::CommitUnknown, format!("it is not known whether snapshot {snapshot_id} landed"))
+            .place(Stage::Snapshot, &base.name)
+            .hint("look for the snapshot in the table before you run the statement again; nothing was removed")
+            .source(lost);
     CommitOutcome::Unknown(unknown)
 }

@@ -39,16 +39,9 @@ impl fmt::Debug for Attach {
 pub(super) fn attach(cursor: &mut Cursor<'_>) -> Result<Attach> {
     cursor.expect_words(&["ATTACH"], "first")?;
     let if_not_exists = cursor.words(&["IF", "NOT", "EXISTS"]);
-    let warehouse = if cursor.sees(&["AS"]) {
-        None
-    } else {
-        Some(cursor.string("AS or a warehouse between single quotes")?)
-    };
-    let place = if warehouse.is_some() {
-        "after the warehouse"
-    } else {
-        "before the name"
-    };
+    let warehouse =
+        if cursor.sees(&["AS"]) { None } else { Some(cursor.string("AS or a warehouse between single quotes")?) };
+    let place = if warehouse.is_some() { "after the warehouse" } else { "before the name" };
     cursor.expect_words(&["AS"], place)?;
     let name = cursor.identifier("a name for the catalog")?;
     let options = match cursor.peek().token {
@@ -56,12 +49,7 @@ pub(super) fn attach(cursor: &mut Cursor<'_>) -> Result<Attach> {
         _ => BTreeMap::new(),
     };
     cursor.end()?;
-    Ok(Attach {
-        name,
-        warehouse,
-        options,
-        if_not_exists,
-    })
+    Ok(Attach { name, warehouse, options, if_not_exists })
 }
 
 /// Reads `DETACH …`.
@@ -95,11 +83,7 @@ mod tests {
             "attach if not exists 's3://w' AS R2 (TYPE r2, uri = 'https://x', s3.region us-east-1, oauth2-server-uri 'u',
              \"S3.Path\" \"V\", 's3.x-y' $$a$$, retries -5, size 1.50, flag TRUE, header.x-a-2 E'\\'') -- end\n;",
         );
-        let options: Vec<_> = attach
-            .options
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
+        let options: Vec<_> = attach.options.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let expected = "flag=TRUE header.x-a-2=' oauth2-server-uri=u retries=-5 s3.path=V s3.region=us-east-1 s3.x-y=a \
                         size=1.50 type=r2 uri=https://x";
         assert_eq!(options.join(" "), expected);
@@ -111,25 +95,13 @@ mod tests {
     #[test]
     fn the_least() {
         let attach = attached("ATTACH AS \"R2\" ()");
-        assert_eq!(
-            (attach.name.as_str(), attach.warehouse, attach.options.len()),
-            ("R2", None, 0)
-        );
-        assert_eq!(
-            parse("DETACH IF EXISTS R2;").unwrap(),
-            Statement::Detach {
-                name: "r2".into(),
-                if_exists: true
-            }
-        );
+        assert_eq!((attach.name.as_str(), attach.warehouse, attach.options.len()), ("R2", None, 0));
+        assert_eq!(parse("DETACH IF EXISTS R2;").unwrap(), Statement::Detach { name: "r2".into(), if_exists: true });
     }
 
     #[test]
     fn errors_name_what_and_where() {
-        assert_eq!(
-            message("ATTACH 'w' FOO"),
-            "expected AS after the warehouse, found `FOO` at line 1, column 12"
-        );
+        assert_eq!(message("ATTACH 'w' FOO"), "expected AS after the warehouse, found `FOO` at line 1, column 12");
         assert_eq!(
             message("ATTACH DATABASE 'w' AS x"),
             "expected AS or a warehouse between single quotes, found `DATABASE` at line 1, column 8"
@@ -138,14 +110,8 @@ mod tests {
             message("ATTACH AS"),
             "expected a name for the catalog, found the end of the statement at line 1, column 10"
         );
-        assert_eq!(
-            message("ATTACH AS r (a 1,\n \"A\" 2)"),
-            "option `a` is given twice, again at line 2, column 2"
-        );
-        assert_eq!(
-            message("DETACH a.b"),
-            "expected the end of the statement, found `.` at line 1, column 9"
-        );
+        assert_eq!(message("ATTACH AS r (a 1,\n \"A\" 2)"), "option `a` is given twice, again at line 2, column 2");
+        assert_eq!(message("DETACH a.b"), "expected the end of the statement, found `.` at line 1, column 9");
     }
 
     #[test]

@@ -27,10 +27,7 @@ pub(crate) enum ColumnType {
     Long,
     Float,
     Double,
-    Decimal {
-        precision: u32,
-        scale: u32,
-    },
+    Decimal { precision: u32, scale: u32 },
     Date,
     Time,
     Timestamp,
@@ -42,15 +39,8 @@ pub(crate) enum ColumnType {
     Fixed(u64),
     Binary,
     Struct(Vec<Column>),
-    List {
-        element: Box<ColumnType>,
-        element_required: bool,
-    },
-    Map {
-        key: Box<ColumnType>,
-        value: Box<ColumnType>,
-        value_required: bool,
-    },
+    List { element: Box<ColumnType>, element_required: bool },
+    Map { key: Box<ColumnType>, value: Box<ColumnType>, value_required: bool },
 }
 
 /// Reads `(name type [NOT NULL] [COMMENT '…'], …)`.
@@ -67,12 +57,7 @@ pub(super) fn columns(cursor: &mut Cursor<'_>) -> Result<Vec<Column>> {
         }
         let data_type = types::parse(cursor)?;
         let (required, comment) = attributes(cursor)?;
-        columns.push(Column {
-            name,
-            data_type,
-            required,
-            comment,
-        });
+        columns.push(Column { name, data_type, required, comment });
         if cursor.symbol(&Token::RParen) {
             return Ok(columns);
         }
@@ -102,19 +87,9 @@ fn attributes(cursor: &mut Cursor<'_>) -> Result<(bool, Option<String>)> {
 
 /// Fails at what other databases can say about a column.
 fn refuse_attribute(cursor: &Cursor<'_>) -> Result<()> {
-    for words in [
-        &["PRIMARY", "KEY"][..],
-        &["DEFAULT"],
-        &["UNIQUE"],
-        &["CHECK"],
-        &["REFERENCES"],
-        &["GENERATED"],
-    ] {
+    for words in [&["PRIMARY", "KEY"][..], &["DEFAULT"], &["UNIQUE"], &["CHECK"], &["REFERENCES"], &["GENERATED"]] {
         if cursor.sees(words) {
-            return Err(unsupported(
-                format!("{} is not supported for a column", words.join(" ")),
-                cursor.place(),
-            ));
+            return Err(unsupported(format!("{} is not supported for a column", words.join(" ")), cursor.place()));
         }
     }
     Ok(())
@@ -129,10 +104,7 @@ fn refuse_constraint(cursor: &Cursor<'_>) -> Result<()> {
         && matches!(&cursor.peek_nth(2).token, Token::Word(Word { quote_style: None, value, .. })
             if ["PRIMARY", "FOREIGN", "UNIQUE", "CHECK"].iter().any(|word| value.eq_ignore_ascii_case(word)));
     if named || checked || constraint {
-        return Err(unsupported(
-            "Iceberg tables have no constraints; one begins",
-            cursor.place(),
-        ));
+        return Err(unsupported("Iceberg tables have no constraints; one begins", cursor.place()));
     }
     Ok(())
 }

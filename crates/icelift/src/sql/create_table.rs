@@ -38,17 +38,6 @@ pub(crate) enum TableSource {
     Query(Box<ast::Query>),
 }
 
-impl CreateTable {
-    /// Whether the statement has nothing that DataFusion's own `CREATE TABLE` lacks or would ignore.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.comment.is_none()
-            && self.partition_by.is_empty()
-            && self.properties.is_empty()
-            && self.location.is_none()
-            && !matches!(self.source, TableSource::Like(_))
-    }
-}
-
 /// What stands before the clauses.
 pub(super) struct Head {
     pub name: Vec<String>,
@@ -69,11 +58,7 @@ struct Clauses {
 
 /// Reads `CREATE TABLE …`.
 pub(super) fn create_table(cursor: &mut Cursor<'_>) -> Result<CreateTable> {
-    let Head {
-        name,
-        or_replace,
-        if_not_exists,
-    } = head(cursor)?;
+    let Head { name, or_replace, if_not_exists } = head(cursor)?;
     let mut clauses = Clauses::default();
     if cursor.peek().token == Token::LParen {
         clauses.parentheses(cursor)?;
@@ -109,11 +94,7 @@ pub(super) fn head(cursor: &mut Cursor<'_>) -> Result<Head> {
     if or_replace && if_not_exists {
         return Err(sql_error("OR REPLACE excludes IF NOT EXISTS", place));
     }
-    Ok(Head {
-        name: cursor.name("the name of a table")?,
-        or_replace,
-        if_not_exists,
-    })
+    Ok(Head { name: cursor.name("the name of a table")?, or_replace, if_not_exists })
 }
 
 impl Clauses {
@@ -135,43 +116,18 @@ impl Clauses {
     fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
         let place = cursor.place();
         if cursor.words(&["PARTITIONED", "BY"]) {
-            set(
-                &mut self.partition_by,
-                partition::fields(cursor)?,
-                "PARTITIONED BY",
-                place,
-            )
+            set(&mut self.partition_by, partition::fields(cursor)?, "PARTITIONED BY", place)
         } else if cursor.words(&["TBLPROPERTIES"]) {
-            set(
-                &mut self.properties,
-                options::parse(cursor, Keys::Kept)?,
-                "TBLPROPERTIES",
-                place,
-            )
+            set(&mut self.properties, options::parse(cursor, Keys::Kept)?, "TBLPROPERTIES", place)
         } else if cursor.words(&["COMMENT"]) {
-            set(
-                &mut self.comment,
-                cursor.string("a comment between single quotes")?,
-                "COMMENT",
-                place,
-            )
+            set(&mut self.comment, cursor.string("a comment between single quotes")?, "COMMENT", place)
         } else if cursor.words(&["LOCATION"]) {
-            set(
-                &mut self.location,
-                cursor.string("a location between single quotes")?,
-                "LOCATION",
-                place,
-            )
+            set(&mut self.location, cursor.string("a location between single quotes")?, "LOCATION", place)
         } else if cursor.words(&["LIKE"]) {
             if self.columns.is_some() {
                 return Err(sql_error("LIKE excludes a list of columns", place));
             }
-            set(
-                &mut self.source,
-                TableSource::Like(cursor.name("the name of a table")?),
-                "LIKE or AS",
-                place,
-            )
+            set(&mut self.source, TableSource::Like(cursor.name("the name of a table")?), "LIKE or AS", place)
         } else if cursor.words(&["AS"]) {
             let query = query::parse(cursor.take_until(begins_clause))?;
             set(&mut self.source, TableSource::Query(query), "LIKE or AS", place)

@@ -29,9 +29,7 @@ pub(super) struct Cursor<'t> {
 impl<'t> Cursor<'t> {
     /// Reads the tokens that [`super::tokens::statement`] made.
     pub fn new(tokens: &'t [TokenWithSpan]) -> Self {
-        let end = tokens
-            .last()
-            .map_or_else(|| eof(Location::new(1, 1)), |last| eof(last.span.end));
+        let end = tokens.last().map_or_else(|| eof(Location::new(1, 1)), |last| eof(last.span.end));
         Self { tokens, end, at: 0 }
     }
 
@@ -43,10 +41,7 @@ impl<'t> Cursor<'t> {
     /// The token after `skip` further ones.
     pub fn peek_nth(&self, skip: usize) -> &TokenWithSpan {
         let rest = self.tokens.get(self.at..).unwrap_or_default();
-        rest.iter()
-            .filter(|token| is_significant(token))
-            .nth(skip)
-            .unwrap_or(&self.end)
+        rest.iter().filter(|token| is_significant(token)).nth(skip).unwrap_or(&self.end)
     }
 
     /// The token that follows without any space.
@@ -70,10 +65,7 @@ impl<'t> Cursor<'t> {
 
     /// Tells whether these words come next.
     pub fn sees(&self, words: &[&str]) -> bool {
-        words
-            .iter()
-            .enumerate()
-            .all(|(nth, word)| is_word(&self.peek_nth(nth).token, word))
+        words.iter().enumerate().all(|(nth, word)| is_word(&self.peek_nth(nth).token, word))
     }
 
     /// Steps over these words if they come next.
@@ -89,11 +81,7 @@ impl<'t> Cursor<'t> {
 
     /// Steps over these words.
     pub fn expect_words(&mut self, words: &[&str], place: &str) -> Result<()> {
-        if self.words(words) {
-            Ok(())
-        } else {
-            Err(self.expected(&format!("{} {place}", words.join(" "))))
-        }
+        if self.words(words) { Ok(()) } else { Err(self.expected(&format!("{} {place}", words.join(" ")))) }
     }
 
     /// Steps over this symbol if it comes next.
@@ -107,11 +95,7 @@ impl<'t> Cursor<'t> {
 
     /// Steps over this symbol.
     pub fn expect_symbol(&mut self, symbol: &Token, place: &str) -> Result<()> {
-        if self.symbol(symbol) {
-            Ok(())
-        } else {
-            Err(self.expected(&format!("`{symbol}` {place}")))
-        }
+        if self.symbol(symbol) { Ok(()) } else { Err(self.expected(&format!("`{symbol}` {place}"))) }
     }
 
     /// Reads one name: without quotes in lower case, as DataFusion folds it.
@@ -156,10 +140,7 @@ impl<'t> Cursor<'t> {
     /// Reads a positive whole number.
     pub fn number(&mut self, what: &str) -> Result<u32> {
         let value = match &self.peek().token {
-            Token::Number(digits, false) => digits
-                .parse()
-                .ok()
-                .filter(|number| (1..=i32::MAX as u32).contains(number)),
+            Token::Number(digits, false) => digits.parse().ok().filter(|number| (1..=i32::MAX as u32).contains(number)),
             _ => None,
         };
         let number = value.ok_or_else(|| self.expected(what))?;
@@ -169,11 +150,7 @@ impl<'t> Cursor<'t> {
 
     /// Fails unless everything is read.
     pub fn end(&self) -> Result<()> {
-        if self.peek().token == Token::EOF {
-            Ok(())
-        } else {
-            Err(self.expected("the end of the statement"))
-        }
+        if self.peek().token == Token::EOF { Ok(()) } else { Err(self.expected("the end of the statement")) }
     }
 
     /// The tokens from here up to the first place outside parentheses, after an operand, where `begins` holds, or to
@@ -199,9 +176,9 @@ impl<'t> Cursor<'t> {
     /// Tells whether the token at `index` can end an operand, so that a clause may follow.
     fn ends_operand(&self, index: Option<usize>) -> bool {
         match index.and_then(|index| self.tokens.get(index)).map(|token| &token.token) {
-            Some(Token::Word(word)) if word.quote_style.is_none() => !BEFORE_OPERANDS
-                .iter()
-                .any(|before| word.value.eq_ignore_ascii_case(before)),
+            Some(Token::Word(word)) if word.quote_style.is_none() => {
+                !BEFORE_OPERANDS.iter().any(|before| word.value.eq_ignore_ascii_case(before))
+            }
             Some(Token::RParen | Token::RBracket | Token::RBrace | Token::Mul) => true,
             Some(token) => !symbol_only(token),
             None => false,
@@ -211,10 +188,7 @@ impl<'t> Cursor<'t> {
     /// An error that says what should be here instead of the next token.
     pub fn expected(&self, what: &str) -> Error {
         let token = self.peek();
-        sql_error(
-            format!("expected {what}, found {}", shown(&token.token)),
-            token.span.start,
-        )
+        sql_error(format!("expected {what}, found {}", shown(&token.token)), token.span.start)
     }
 }
 
@@ -236,19 +210,13 @@ pub(super) fn string_value(token: &Token) -> Option<&str> {
 
 /// A name as DataFusion folds it.
 pub(super) fn folded(word: &Word) -> String {
-    if word.quote_style.is_some() {
-        word.value.clone()
-    } else {
-        word.value.to_ascii_lowercase()
-    }
+    if word.quote_style.is_some() { word.value.clone() } else { word.value.to_ascii_lowercase() }
 }
 
 fn is_name(word: &Word) -> bool {
     match word.quote_style {
         Some(_) => !word.value.is_empty(),
-        None => !NEVER_NAMES
-            .iter()
-            .any(|reserved| word.value.eq_ignore_ascii_case(reserved)),
+        None => !NEVER_NAMES.iter().any(|reserved| word.value.eq_ignore_ascii_case(reserved)),
     }
 }
 
@@ -266,8 +234,5 @@ fn shown(token: &Token) -> String {
 
 /// Tells whether a token is made of signs alone, whatever sort of string sqlparser may know beside it.
 fn symbol_only(token: &Token) -> bool {
-    token
-        .to_string()
-        .chars()
-        .all(|ch| ch.is_ascii_punctuation() && ch != '\'' && ch != '"')
+    token.to_string().chars().all(|ch| ch.is_ascii_punctuation() && ch != '\'' && ch != '"')
 }

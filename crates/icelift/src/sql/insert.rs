@@ -24,11 +24,7 @@ pub(crate) struct Insert {
 pub(super) fn insert(cursor: &mut Cursor<'_>) -> Result<Insert> {
     let (overwrite, target) = head(cursor)?;
     refuse(cursor, &[&["PARTITION"], &["DEFAULT", "VALUES"], &["SET"], &["AS"]])?;
-    let columns = if begins_columns(cursor) {
-        Some(columns(cursor)?)
-    } else {
-        None
-    };
+    let columns = if begins_columns(cursor) { Some(columns(cursor)?) } else { None };
     refuse(cursor, &[&["PARTITION"]])?;
     let place = cursor.place();
     let by_name = cursor.words(&["BY", "NAME"]);
@@ -36,18 +32,9 @@ pub(super) fn insert(cursor: &mut Cursor<'_>) -> Result<Insert> {
         return Err(sql_error("BY NAME excludes a list of columns", place));
     }
     let query = cursor.take_until(begins_extra);
-    refuse(
-        cursor,
-        &[&["RETURNING"], &["ON", "CONFLICT"], &["ON", "DUPLICATE", "KEY"]],
-    )?;
+    refuse(cursor, &[&["RETURNING"], &["ON", "CONFLICT"], &["ON", "DUPLICATE", "KEY"]])?;
     let source = query::parse(query)?;
-    Ok(Insert {
-        target,
-        columns,
-        by_name,
-        source,
-        overwrite,
-    })
+    Ok(Insert { target, columns, by_name, source, overwrite })
 }
 
 /// Reads up to the name of the table: whether it is overwritten, and which one it is.
@@ -66,10 +53,7 @@ pub(super) fn head(cursor: &mut Cursor<'_>) -> Result<(bool, Vec<String>)> {
 fn refuse(cursor: &Cursor<'_>, clauses: &[&[&str]]) -> Result<()> {
     match clauses.iter().find(|clause| cursor.sees(clause)) {
         None => Ok(()),
-        Some(clause) => Err(unsupported(
-            format!("INSERT … {} is not supported", clause.join(" ")),
-            cursor.place(),
-        )),
+        Some(clause) => Err(unsupported(format!("INSERT … {} is not supported", clause.join(" ")), cursor.place())),
     }
 }
 
@@ -87,11 +71,7 @@ fn begins_columns(cursor: &Cursor<'_>) -> bool {
         return false;
     }
     match &cursor.peek_nth(1).token {
-        Token::Word(Word {
-            quote_style: None,
-            value,
-            ..
-        }) => {
+        Token::Word(Word { quote_style: None, value, .. }) => {
             let queries = ["SELECT", "WITH", "VALUES", "FROM", "TABLE"];
             !queries.iter().any(|word| value.eq_ignore_ascii_case(word))
         }
@@ -145,12 +125,7 @@ mod tests {
         assert!(insert.overwrite && insert.by_name && insert.columns.is_none());
 
         assert!(inserted("INSERT INTO t (\"values\") VALUES (1), (2)").columns.is_some());
-        for text in [
-            "(SELECT 1)",
-            "((SELECT 1))",
-            "(VALUES (1))",
-            "(WITH q AS (SELECT 1) SELECT * FROM q)",
-        ] {
+        for text in ["(SELECT 1)", "((SELECT 1))", "(VALUES (1))", "(WITH q AS (SELECT 1) SELECT * FROM q)"] {
             assert!(inserted(&format!("INSERT INTO t {text}")).columns.is_none());
         }
     }
@@ -181,38 +156,14 @@ mod tests {
             assert_eq!(parse(text).unwrap_err().kind(), ErrorKind::Unsupported, "{text}");
         }
         for (text, message) in [
-            (
-                "INSERT t SELECT 1",
-                "expected INTO or OVERWRITE after INSERT, found `t` at line 1, column 8",
-            ),
-            (
-                "INSERT INTO SELECT 1",
-                "expected the name of a table, found `SELECT` at line 1, column 13",
-            ),
-            (
-                "INSERT INTO t",
-                "expected a query, found the end of the statement at line 1, column 14",
-            ),
-            (
-                "INSERT INTO t (a) BY NAME SELECT 1",
-                "BY NAME excludes a list of columns at line 1, column 19",
-            ),
-            (
-                "INSERT INTO t (a, A) SELECT 1",
-                "column `a` is given twice, again at line 1, column 19",
-            ),
-            (
-                "INSERT INTO t (a.b) SELECT 1",
-                "expected `,` or `)` after a column, found `.` at line 1, column 17",
-            ),
-            (
-                "INSERT INTO t SELECT 1 2",
-                "expected: the end of the query, found: 2 at line 1, column 24",
-            ),
-            (
-                "INSERT INTO t SELECT 1 +",
-                "expected: an expression, found: EOF at line 1, column 25",
-            ),
+            ("INSERT t SELECT 1", "expected INTO or OVERWRITE after INSERT, found `t` at line 1, column 8"),
+            ("INSERT INTO SELECT 1", "expected the name of a table, found `SELECT` at line 1, column 13"),
+            ("INSERT INTO t", "expected a query, found the end of the statement at line 1, column 14"),
+            ("INSERT INTO t (a) BY NAME SELECT 1", "BY NAME excludes a list of columns at line 1, column 19"),
+            ("INSERT INTO t (a, A) SELECT 1", "column `a` is given twice, again at line 1, column 19"),
+            ("INSERT INTO t (a.b) SELECT 1", "expected `,` or `)` after a column, found `.` at line 1, column 17"),
+            ("INSERT INTO t SELECT 1 2", "expected: the end of the query, found: 2 at line 1, column 24"),
+            ("INSERT INTO t SELECT 1 +", "expected: an expression, found: EOF at line 1, column 25"),
             (
                 "INSERT INTO t DELETE FROM s",
                 "expected a query, found a statement that changes a table at line 1, column 15",

@@ -21,10 +21,7 @@ pub(super) fn create_schema(cursor: &mut Cursor<'_>) -> Result<Statement> {
         let given = if cursor.words(&["COMMENT"]) {
             BTreeMap::from([("comment".to_string(), cursor.string("a comment between single quotes")?)])
         } else if cursor.words(&["LOCATION"]) {
-            BTreeMap::from([(
-                "location".to_string(),
-                cursor.string("a location between single quotes")?,
-            )])
+            BTreeMap::from([("location".to_string(), cursor.string("a location between single quotes")?)])
         } else if begins_properties(cursor) {
             options::parse(cursor, Keys::Kept)?
         } else {
@@ -38,17 +35,11 @@ pub(super) fn create_schema(cursor: &mut Cursor<'_>) -> Result<Statement> {
         }
     }
     cursor.end()?;
-    Ok(Statement::CreateSchema {
-        name,
-        if_not_exists,
-        properties,
-    })
+    Ok(Statement::CreateSchema { name, if_not_exists, properties })
 }
 
 fn begins_properties(cursor: &mut Cursor<'_>) -> bool {
-    ["PROPERTIES", "DBPROPERTIES"]
-        .iter()
-        .any(|word| cursor.words(&["WITH", word]) || cursor.words(&[word]))
+    ["PROPERTIES", "DBPROPERTIES"].iter().any(|word| cursor.words(&["WITH", word]) || cursor.words(&[word]))
 }
 
 /// Reads up to the name of the schema.
@@ -66,11 +57,7 @@ pub(super) fn drop_schema(cursor: &mut Cursor<'_>) -> Result<Statement> {
         cursor.words(&["RESTRICT"]);
     }
     cursor.end()?;
-    Ok(Statement::DropSchema {
-        name,
-        if_exists,
-        cascade,
-    })
+    Ok(Statement::DropSchema { name, if_exists, cascade })
 }
 
 /// Reads `DROP TABLE [IF EXISTS] name [PURGE]`.
@@ -88,10 +75,7 @@ pub(super) fn drop_head(cursor: &mut Cursor<'_>, object: &str) -> Result<(bool, 
     let name = cursor.name(&format!("the name of a {}", object.to_lowercase()))?;
     let place = cursor.place();
     if cursor.peek().token == Token::Comma {
-        return Err(unsupported(
-            "DROP takes one name at a time; another one is given",
-            place,
-        ));
+        return Err(unsupported("DROP takes one name at a time; another one is given", place));
     }
     Ok((if_exists, name))
 }
@@ -111,62 +95,25 @@ mod tests {
             "CREATE SCHEMA IF NOT EXISTS r2.Ns.\"Sub\" COMMENT 'c' LOCATION 'l' WITH DBPROPERTIES ('K' = 'v', a 1)",
         );
         let pairs = [("K", "v"), ("a", "1"), ("comment", "c"), ("location", "l")];
-        let properties = pairs
-            .into_iter()
-            .map(|(key, value)| (key.to_string(), value.to_string()))
-            .collect();
+        let properties = pairs.into_iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
         let name = name(&["r2", "ns", "Sub"]);
-        assert_eq!(
-            statement.unwrap(),
-            Statement::CreateSchema {
-                name: name.clone(),
-                if_not_exists: true,
-                properties
-            }
-        );
+        assert_eq!(statement.unwrap(), Statement::CreateSchema { name: name.clone(), if_not_exists: true, properties });
         let dropped = parse("DROP SCHEMA r2.ns.\"Sub\" CASCADE").unwrap();
-        assert_eq!(
-            dropped,
-            Statement::DropSchema {
-                name,
-                if_exists: false,
-                cascade: true
-            }
-        );
-        assert!(matches!(
-            parse("drop schema if exists a restrict;"),
-            Ok(Statement::DropSchema { cascade: false, .. })
-        ));
+        assert_eq!(dropped, Statement::DropSchema { name, if_exists: false, cascade: true });
+        assert!(matches!(parse("drop schema if exists a restrict;"), Ok(Statement::DropSchema { cascade: false, .. })));
     }
 
     #[test]
     fn tables() {
         let dropped = parse("DROP TABLE IF EXISTS r2.ns.t PURGE").unwrap();
-        assert_eq!(
-            dropped,
-            Statement::DropTable {
-                name: name(&["r2", "ns", "t"]),
-                if_exists: true,
-                purge: true
-            }
-        );
-        assert!(matches!(
-            parse("DROP TABLE t"),
-            Ok(Statement::DropTable {
-                purge: false,
-                if_exists: false,
-                ..
-            })
-        ));
+        assert_eq!(dropped, Statement::DropTable { name: name(&["r2", "ns", "t"]), if_exists: true, purge: true });
+        assert!(matches!(parse("DROP TABLE t"), Ok(Statement::DropTable { purge: false, if_exists: false, .. })));
     }
 
     #[test]
     fn mistakes() {
         for (text, message) in [
-            (
-                "CREATE SCHEMA",
-                "expected the name of a schema, found the end of the statement at line 1, column 14",
-            ),
+            ("CREATE SCHEMA", "expected the name of a schema, found the end of the statement at line 1, column 14"),
             (
                 "CREATE SCHEMA s AUTHORIZATION x",
                 "expected the end of the statement, found `AUTHORIZATION` at line 1, column 17",
@@ -175,18 +122,12 @@ mod tests {
                 "CREATE SCHEMA s COMMENT 'a' PROPERTIES (comment 'b')",
                 "property `comment` is given twice, again at line 1, column 29",
             ),
-            (
-                "DROP TABLE a, b",
-                "DROP takes one name at a time; another one is given at line 1, column 13",
-            ),
+            ("DROP TABLE a, b", "DROP takes one name at a time; another one is given at line 1, column 13"),
             (
                 "DROP TABLE IF EXISTS",
                 "expected the name of a table, found the end of the statement at line 1, column 21",
             ),
-            (
-                "DROP TABLE t CASCADE",
-                "expected the end of the statement, found `CASCADE` at line 1, column 14",
-            ),
+            ("DROP TABLE t CASCADE", "expected the end of the statement, found `CASCADE` at line 1, column 14"),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), message);
         }

@@ -50,11 +50,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, keys: Keys) -> Result<BTreeMap<Stri
 
 fn key(cursor: &mut Cursor<'_>) -> Result<String> {
     let key = match &cursor.peek().token {
-        Token::Word(Word {
-            quote_style: Some(_),
-            value,
-            ..
-        }) => value.clone(),
+        Token::Word(Word { quote_style: Some(_), value, .. }) => value.clone(),
         Token::Word(_) => return compound(cursor),
         token => match string_value(token) {
             Some(value) => value.to_string(),
@@ -76,11 +72,7 @@ fn value(cursor: &mut Cursor<'_>) -> Result<String> {
     let value = match &cursor.peek().token {
         Token::Number(digits, _) if negative => format!("-{digits}"),
         Token::Number(digits, _) => digits.clone(),
-        Token::Word(Word {
-            quote_style: Some(_),
-            value,
-            ..
-        }) => value.clone(),
+        Token::Word(Word { quote_style: Some(_), value, .. }) => value.clone(),
         Token::Word(_) => return compound(cursor),
         token => match string_value(token) {
             Some(value) => value.to_string(),

@@ -40,16 +40,8 @@ fn field(cursor: &mut Cursor<'_>) -> Result<PartitionField> {
         Token::Word(Word { quote_style: None, .. }) if cursor.peek_nth(1).token == Token::LParen => call(cursor)?,
         _ => (Transform::Identity, column(cursor)?),
     };
-    let name = if cursor.words(&["AS"]) {
-        Some(cursor.identifier("a name for the partition field")?)
-    } else {
-        None
-    };
-    Ok(PartitionField {
-        transform,
-        column,
-        name,
-    })
+    let name = if cursor.words(&["AS"]) { Some(cursor.identifier("a name for the partition field")?) } else { None };
+    Ok(PartitionField { transform, column, name })
 }
 
 fn column(cursor: &mut Cursor<'_>) -> Result<String> {
@@ -86,19 +78,14 @@ fn call(cursor: &mut Cursor<'_>) -> Result<(Transform, String)> {
 /// Reads the arguments of a transform that has a width: Spark and Iceberg put it first, Trino puts it last.
 fn sized(cursor: &mut Cursor<'_>, name: &str) -> Result<(Transform, String)> {
     let (make, what): (fn(u32) -> Transform, _) = match name {
-        "bucket" => (
-            Transform::Bucket,
-            "a number of buckets of 1 or more, as in bucket(16, c)",
-        ),
+        "bucket" => (Transform::Bucket, "a number of buckets of 1 or more, as in bucket(16, c)"),
         _ => (Transform::Truncate, "a width of 1 or more, as in truncate(4, c)"),
     };
     let advise = |error: Error| error.hint(format!("the transforms are {TRANSFORMS}"));
     let column_first = matches!(cursor.peek().token, Token::Word(_));
     if column_first {
         let column = column(cursor)?;
-        cursor
-            .expect_symbol(&Token::Comma, &format!("and {what}"))
-            .map_err(advise)?;
+        cursor.expect_symbol(&Token::Comma, &format!("and {what}")).map_err(advise)?;
         return Ok((make(cursor.number(what).map_err(advise)?), column));
     }
     let width = cursor.number(what).map_err(advise)?;
@@ -126,10 +113,7 @@ mod tests {
              month(ts), days(ts), day(ts), hours(ts), hour(ts), void(x), identity(\"X\") AS \"Y\")",
         )
         .unwrap();
-        let shown: Vec<_> = fields
-            .iter()
-            .map(|field| format!("{} {}", field.transform, field.column))
-            .collect();
+        let shown: Vec<_> = fields.iter().map(|field| format!("{} {}", field.transform, field.column)).collect();
         let expected = [
             "identity year",
             "identity Q",
@@ -170,22 +154,10 @@ mod tests {
                 "(bucket(id))",
                 "expected `,` and a number of buckets of 1 or more, as in bucket(16, c), found `)` at line 1, column 11",
             ),
-            (
-                "(bucket(16))",
-                "expected `,` and a column, found `)` at line 1, column 11",
-            ),
-            (
-                "(day(ts, 3))",
-                "expected `)` after the arguments of day, found `,` at line 1, column 8",
-            ),
-            (
-                "(d date)",
-                "expected AS, `,` or `)` after a partition field, found `date` at line 1, column 4",
-            ),
-            (
-                "(\"day\"(ts))",
-                "expected AS, `,` or `)` after a partition field, found `(` at line 1, column 7",
-            ),
+            ("(bucket(16))", "expected `,` and a column, found `)` at line 1, column 11"),
+            ("(day(ts, 3))", "expected `)` after the arguments of day, found `,` at line 1, column 8"),
+            ("(d date)", "expected AS, `,` or `)` after a partition field, found `date` at line 1, column 4"),
+            ("(\"day\"(ts))", "expected AS, `,` or `)` after a partition field, found `(` at line 1, column 7"),
             (
                 "(bucket(4294967296, id))",
                 "expected a number of buckets of 1 or more, as in bucket(16, c), found `4294967296` at line 1, column 9",
@@ -193,12 +165,6 @@ mod tests {
         ] {
             assert_eq!(read(text).unwrap_err().to_string(), message);
         }
-        assert!(
-            read("(bucket(id))")
-                .unwrap_err()
-                .advice()
-                .unwrap()
-                .contains("truncate(4, c)")
-        );
+        assert!(read("(bucket(id))").unwrap_err().advice().unwrap().contains("truncate(4, c)"));
     }
 }

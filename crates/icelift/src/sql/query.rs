@@ -1,6 +1,6 @@
 //! The query inside one of our statements.
 
-use datafusion::sql::sqlparser::ast::{Query, SetExpr};
+use datafusion::sql::sqlparser::ast::{Ident, Query, SelectItem, SetExpr};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -21,17 +21,29 @@ pub(super) fn parse(tokens: Vec<TokenWithSpan>) -> Result<Box<Query>> {
     if parser.peek_token_ref().token != Token::EOF {
         let found = parser.peek_token_ref();
         let error = parser.expected_ref::<()>("the end of the query", found);
-        return Err(error.err().map_or_else(
-            || sql_error("the query does not end", start),
-            |error| from_parser(&error),
-        ));
+        return Err(error
+            .err()
+            .map_or_else(|| sql_error("the query does not end", start), |error| from_parser(&error)));
     }
     // The parser takes these for queries, too.
     match query.body.as_ref() {
-        SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => Err(sql_error(
-            "expected a query, found a statement that changes a table",
-            start,
-        )),
+        SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+            Err(sql_error("expected a query, found a statement that changes a table", start))
+        }
         _ => Ok(query),
     }
+}
+
+/// Gives each unnamed item of the query's outermost SELECT list a name of its own, where names do not matter: DataFusion
+/// refuses two columns of one name, as in `SELECT CAST(a AS INT), a`.
+pub(crate) fn with_distinct_names(mut query: Query) -> Query {
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        for (index, item) in select.projection.iter_mut().enumerate() {
+            if let SelectItem::UnnamedExpr(expr) = item {
+                let alias = Ident::with_quote('"', format!("{expr} (column {})", index + 1).replace('"', ""));
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            }
+        }
+    }
+    query
 }

@@ -19,9 +19,7 @@ pub struct Piece {
 /// Prints no SQL: an `ATTACH` may hold a secret.
 impl fmt::Debug for Piece {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Piece")
-            .field("line", &self.line)
-            .finish_non_exhaustive()
+        f.debug_struct("Piece").field("line", &self.line).finish_non_exhaustive()
     }
 }
 
@@ -44,10 +42,7 @@ fn piece(text: &str, lexed: &Lexed, from: usize, statement: &[TokenWithSpan]) ->
     let start = lexed.ranges.get(from + first)?.start;
     let end = lexed.ranges.get(from + last)?.end;
     let line = statement.get(first)?.span.start.line;
-    Some(Piece {
-        sql: text.get(start..end)?.to_string(),
-        line: usize::try_from(line).unwrap_or(usize::MAX),
-    })
+    Some(Piece { sql: text.get(start..end)?.to_string(), line: usize::try_from(line).unwrap_or(usize::MAX) })
 }
 
 /// Tells whether a token is part of a statement; the byte order mark of a file is not.
@@ -63,11 +58,9 @@ pub fn is_complete(text: &str) -> bool {
     match lexed.broken_rest(text) {
         // The one thing that the tokenizer refuses without being at the end of the text: a period in a wrong place.
         Some(rest) => rest.starts_with('.'),
-        None => lexed
-            .tokens
-            .iter()
-            .rfind(|token| is_significant(token))
-            .is_some_and(|last| last.token == Token::SemiColon),
+        None => {
+            lexed.tokens.iter().rfind(|token| is_significant(token)).is_some_and(|last| last.token == Token::SemiColon)
+        }
     }
 }
 
@@ -76,11 +69,7 @@ mod tests {
     use super::*;
 
     fn pieces(text: &str) -> Vec<(usize, String)> {
-        split(text)
-            .unwrap()
-            .into_iter()
-            .map(|piece| (piece.line, piece.sql))
-            .collect()
+        split(text).unwrap().into_iter().map(|piece| (piece.line, piece.sql)).collect()
     }
 
     fn piece(line: usize, sql: &str) -> (usize, String) {
@@ -108,38 +97,18 @@ mod tests {
     #[test]
     fn what_does_not_end_is_named() {
         let message = |text: &str| split(text).unwrap_err().to_string();
-        assert_eq!(
-            message("SELECT 1;\nSELECT 'a;\n\n"),
-            "unterminated string that begins at line 2, column 8"
-        );
-        assert_eq!(
-            message("\n\n/* a\n"),
-            "unterminated comment that begins at line 3, column 1"
-        );
+        assert_eq!(message("SELECT 1;\nSELECT 'a;\n\n"), "unterminated string that begins at line 2, column 8");
+        assert_eq!(message("\n\n/* a\n"), "unterminated comment that begins at line 3, column 1");
     }
 
     #[test]
     fn complete_input() {
-        for text in [
-            "SELECT 1;",
-            "SELECT 1 ; -- x",
-            ";",
-            "SELECT ';' /* ; */ ;\n",
-            "SELECT ._a",
-        ] {
+        for text in ["SELECT 1;", "SELECT 1 ; -- x", ";", "SELECT ';' /* ; */ ;\n", "SELECT ._a"] {
             assert!(is_complete(text), "{text}");
         }
-        for text in [
-            "",
-            "SELECT 1",
-            "SELECT 1; SELECT",
-            "SELECT ';",
-            "SELECT \";",
-            "/* ;",
-            "-- ;",
-            "SELECT $$;",
-            "SELECT e';",
-        ] {
+        for text in
+            ["", "SELECT 1", "SELECT 1; SELECT", "SELECT ';", "SELECT \";", "/* ;", "-- ;", "SELECT $$;", "SELECT e';"]
+        {
             assert!(!is_complete(text), "{text}");
         }
     }

@@ -30,50 +30,31 @@ fn everything_else_goes_to_datafusion() {
         "ROLLBACK",
         "VALUES (1)",
     ] {
-        assert!(
-            matches!(parse(text), Ok(Statement::Query(_))),
-            "{text}: {:?}",
-            parse(text)
-        );
+        assert!(matches!(parse(text), Ok(Statement::Query(_))), "{text}: {:?}", parse(text));
     }
 }
 
 #[test]
 fn explain_of_ours() {
-    let Ok(Statement::Explain {
-        analyze,
-        verbose,
-        statement,
-    }) = parse("EXPLAIN ANALYZE INSERT INTO t SELECT 1;")
+    let Ok(Statement::Explain { analyze, verbose, statement }) = parse("EXPLAIN ANALYZE INSERT INTO t SELECT 1;")
     else {
         panic!();
     };
     assert!(analyze && !verbose && matches!(*statement, Statement::Insert(_)));
-    let Ok(Statement::Explain {
-        analyze,
-        verbose,
-        statement,
-    }) = parse("EXPLAIN VERBOSE CREATE TABLE t AS SELECT 1")
+    let Ok(Statement::Explain { analyze, verbose, statement }) = parse("EXPLAIN VERBOSE CREATE TABLE t AS SELECT 1")
     else {
         panic!();
     };
     assert!(!analyze && verbose && matches!(*statement, Statement::CreateTable(_)));
-    assert_eq!(
-        parse("EXPLAIN FORMAT TREE INSERT INTO t SELECT 1").unwrap_err().kind(),
-        ErrorKind::Unsupported
-    );
+    assert_eq!(parse("EXPLAIN FORMAT TREE INSERT INTO t SELECT 1").unwrap_err().kind(), ErrorKind::Unsupported);
     assert!(message(&"EXPLAIN ".repeat(100_000)).ends_with("another statement begins at line 1, column 9"));
 }
 
 #[test]
 fn statements_of_later_versions() {
-    for text in [
-        "MIGRATE TABLE s TO t",
-        "verify table t",
-        "CALL r2.system.x()",
-        "ROLLBACK MIGRATION t",
-        "EXPLAIN MIGRATE x",
-    ] {
+    for text in
+        ["MIGRATE TABLE s TO t", "verify table t", "CALL r2.system.x()", "ROLLBACK MIGRATION t", "EXPLAIN MIGRATE x"]
+    {
         let error = parse(text).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().ends_with("is not supported in this version"));
@@ -83,36 +64,15 @@ fn statements_of_later_versions() {
 #[test]
 fn errors_have_a_place() {
     assert_eq!(message(""), "there is no statement");
-    assert_eq!(
-        message("SELEC 1"),
-        "expected: an SQL statement, found: SELEC at line 1, column 1"
-    );
-    assert_eq!(
-        message("SELECT 1\nFROM"),
-        "expected: identifier, found: EOF at line 2, column 5"
-    );
-    assert_eq!(
-        message("SELECT 1 2"),
-        "expected the end of the statement, found `2` at line 1, column 10"
-    );
-    assert_eq!(
-        message("SELECT 'a"),
-        "unterminated string that begins at line 1, column 8"
-    );
-    assert_eq!(
-        message("COPY t TO 'x' FOO"),
-        "expected: end of statement or ;, found: FOO at line 1, column 15"
-    );
+    assert_eq!(message("SELEC 1"), "expected: an SQL statement, found: SELEC at line 1, column 1");
+    assert_eq!(message("SELECT 1\nFROM"), "expected: identifier, found: EOF at line 2, column 5");
+    assert_eq!(message("SELECT 1 2"), "expected the end of the statement, found `2` at line 1, column 10");
+    assert_eq!(message("SELECT 'a"), "unterminated string that begins at line 1, column 8");
+    assert_eq!(message("COPY t TO 'x' FOO"), "expected: end of statement or ;, found: FOO at line 1, column 15");
     let error = parse("SELECT 1; SELECT 2").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Sql);
-    assert_eq!(
-        error.to_string(),
-        "expected one statement, found another one that begins at line 1, column 11"
-    );
-    assert_eq!(
-        message(&format!("SELECT {}1", "(".repeat(10_000))),
-        "the statement is nested too deeply"
-    );
+    assert_eq!(error.to_string(), "expected one statement, found another one that begins at line 1, column 11");
+    assert_eq!(message(&format!("SELECT {}1", "(".repeat(10_000))), "the statement is nested too deeply");
 }
 
 #[test]
@@ -231,17 +191,9 @@ const SOUP: &[&str] = &[
 ];
 
 fn soup() -> impl Strategy<Value = String> {
-    let heads = prop::sample::select(vec![
-        "",
-        "CREATE TABLE t ",
-        "ATTACH AS r ( ",
-        "INSERT INTO t ",
-        "CREATE TABLE t ( a ",
-    ]);
-    let word = (
-        prop::sample::select(SOUP.to_vec()),
-        prop::sample::select(vec![" ", " ", ""]),
-    );
+    let heads =
+        prop::sample::select(vec!["", "CREATE TABLE t ", "ATTACH AS r ( ", "INSERT INTO t ", "CREATE TABLE t ( a "]);
+    let word = (prop::sample::select(SOUP.to_vec()), prop::sample::select(vec![" ", " ", ""]));
     let words = prop::collection::vec(word, 0..24);
     (heads, words).prop_map(|(head, words)| {
         let words: String = words.into_iter().flat_map(|(word, space)| [word, space]).collect();

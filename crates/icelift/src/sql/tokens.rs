@@ -74,9 +74,7 @@ pub(super) struct Lexed {
 impl Lexed {
     pub fn of(text: &str) -> Self {
         let mut tokens = Vec::new();
-        let broken = Tokenizer::new(&LEXING, text)
-            .tokenize_with_location_into_buf(&mut tokens)
-            .err();
+        let broken = Tokenizer::new(&LEXING, text).tokenize_with_location_into_buf(&mut tokens).err();
         let ranges = ranges(text, &tokens);
         Self { tokens, ranges, broken }
     }
@@ -142,11 +140,7 @@ pub(super) fn statement(text: &str) -> Result<Vec<TokenWithSpan>> {
     tokens.truncate(last + 1);
     let first = tokens.iter().position(|token| !ends(token)).unwrap_or(0);
     tokens.drain(..first);
-    if let Some(second) = tokens
-        .iter()
-        .skip_while(|token| token.token != Token::SemiColon)
-        .find(|token| !ends(token))
-    {
+    if let Some(second) = tokens.iter().skip_while(|token| token.token != Token::SemiColon).find(|token| !ends(token)) {
         let message = "expected one statement, found another one that begins";
         return Err(sql_error(message, second.span.start).hint("run them as a script"));
     }
@@ -168,19 +162,13 @@ pub(super) fn is_significant(token: &TokenWithSpan) -> bool {
 /// An error at a place of the statement.
 pub(super) fn sql_error(message: impl Into<String>, at: Location) -> Error {
     let message = message.into();
-    Error::new(
-        ErrorKind::Sql,
-        format!("{message} at line {}, column {}", at.line, at.column),
-    )
+    Error::new(ErrorKind::Sql, format!("{message} at line {}, column {}", at.line, at.column))
 }
 
 /// An error at a part of the statement that is understood but cannot be done.
 pub(super) fn unsupported(message: impl Into<String>, at: Location) -> Error {
     let message = message.into();
-    Error::new(
-        ErrorKind::Unsupported,
-        format!("{message} at line {}, column {}", at.line, at.column),
-    )
+    Error::new(ErrorKind::Unsupported, format!("{message} at line {}, column {}", at.line, at.column))
 }
 
 /// Puts an error of sqlparser into our words.
@@ -213,9 +201,7 @@ fn place_in_our_words(text: &str) -> String {
 
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
-    chars
-        .next()
-        .map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 #[cfg(test)]
@@ -239,12 +225,7 @@ mod tests {
 
     #[test]
     fn ranges_cover_the_text() {
-        for text in [
-            "",
-            "sel\r\nect 'ü\n' -- é\n;x /*!50110 a */ é",
-            "/* ; */",
-            "e'\\u00e9' x",
-        ] {
+        for text in ["", "sel\r\nect 'ü\n' -- é\n;x /*!50110 a */ é", "/* ; */", "e'\\u00e9' x"] {
             let lexed = Lexed::whole(text).unwrap();
             let pieces: String = lexed.ranges.iter().map(|range| &text[range.clone()]).collect();
             assert_eq!(pieces, text);
@@ -254,22 +235,10 @@ mod tests {
     #[test]
     fn broken_text_names_where_it_begins() {
         let message = |text: &str| Lexed::whole(text).err().unwrap().to_string();
-        assert_eq!(
-            message("SELECT\n 'a\nb"),
-            "unterminated string that begins at line 2, column 2"
-        );
-        assert_eq!(
-            message("/* a\n /* b */"),
-            "unterminated comment that begins at line 1, column 1"
-        );
-        assert_eq!(
-            message("SELECT \"a"),
-            "unterminated quoted name that begins at line 1, column 8"
-        );
-        assert_eq!(
-            message("SELECT $x$ a"),
-            "unterminated dollar-quoted string that begins at line 1, column 8"
-        );
+        assert_eq!(message("SELECT\n 'a\nb"), "unterminated string that begins at line 2, column 2");
+        assert_eq!(message("/* a\n /* b */"), "unterminated comment that begins at line 1, column 1");
+        assert_eq!(message("SELECT \"a"), "unterminated quoted name that begins at line 1, column 8");
+        assert_eq!(message("SELECT $x$ a"), "unterminated dollar-quoted string that begins at line 1, column 8");
         assert_eq!(message("SELECT ._a"), "unexpected character '_' at line 1, column 8");
     }
 
@@ -287,10 +256,7 @@ mod tests {
     #[test]
     fn parser_errors_in_our_words() {
         let error = ParserError::ParserError("Expected: a, found: b at Line: 3, Column: 4".to_string());
-        assert_eq!(
-            from_parser(&error).to_string(),
-            "expected: a, found: b at line 3, column 4"
-        );
+        assert_eq!(from_parser(&error).to_string(), "expected: a, found: b at line 3, column 4");
         let error = ParserError::ParserError("Odd at Line: x".to_string());
         assert_eq!(from_parser(&error).to_string(), "odd at Line: x");
     }

@@ -25,16 +25,12 @@ pub fn expand(text: &str, variables: &BTreeMap<String, String>) -> Result<String
             Error::new(ErrorKind::Config, "`${` without `}`").hint("write `$${` for `${` that is no variable")
         })?;
         if !is_variable_name(name) {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "what stands between `${` and `}` is no name of a variable",
-            )
-            .hint("names are made of letters, digits and `_`; write `$${` for `${` that is no variable"));
+            return Err(Error::new(ErrorKind::Config, "what stands between `${` and `}` is no name of a variable")
+                .hint("names are made of letters, digits and `_`; write `$${` for `${` that is no variable"));
         }
         let value = variables.get(name).ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("variable `{name}` is not set")).hint(format!(
-                "set {name} in the environment, or write `$${{{name}}}` for the text itself"
-            ))
+            Error::new(ErrorKind::Config, format!("variable `{name}` is not set"))
+                .hint(format!("set {name} in the environment, or write `$${{{name}}}` for the text itself"))
         })?;
         expanded.push_str(value);
         rest = after;
@@ -53,10 +49,8 @@ pub fn substitute(sql: &str, variables: &BTreeMap<String, String>) -> Result<Str
     let mut previous: Option<&Token> = None;
     while let Some((token, range)) = tokens.next() {
         let written = sql.get(range.clone()).unwrap_or_default();
-        let reference = tokens
-            .peek()
-            .filter(|_| token.token == Token::Colon)
-            .and_then(|(next, _)| Reference::of(&next.token));
+        let reference =
+            tokens.peek().filter(|_| token.token == Token::Colon).and_then(|(next, _)| Reference::of(&next.token));
         match reference {
             Some(reference) if variables.contains_key(reference.name) || !brackets.explain_colon(previous) => {
                 substituted.push_str(&reference.value(variables, token)?);
@@ -83,33 +77,15 @@ struct Reference<'t> {
 impl<'t> Reference<'t> {
     fn of(token: &'t Token) -> Option<Self> {
         let reference = match token {
-            Token::Word(Word {
-                value,
-                quote_style: None,
-                ..
-            }) => {
+            Token::Word(Word { value, quote_style: None, .. }) => {
                 let end = value.find(|ch| !is_name_part(ch)).unwrap_or(value.len());
                 let (name, rest) = value.split_at(end);
-                Reference {
-                    name,
-                    quotes: None,
-                    rest,
-                }
+                Reference { name, quotes: None, rest }
             }
-            Token::Word(Word {
-                value,
-                quote_style: Some('"'),
-                ..
-            }) => Reference {
-                name: value,
-                quotes: Some('"'),
-                rest: "",
-            },
-            Token::SingleQuotedString(value) => Reference {
-                name: value,
-                quotes: Some('\''),
-                rest: "",
-            },
+            Token::Word(Word { value, quote_style: Some('"'), .. }) => {
+                Reference { name: value, quotes: Some('"'), rest: "" }
+            }
+            Token::SingleQuotedString(value) => Reference { name: value, quotes: Some('\''), rest: "" },
             _ => return None,
         };
         is_variable_name(reference.name).then_some(reference)
@@ -119,11 +95,8 @@ impl<'t> Reference<'t> {
         let name = self.name;
         let Location { line, column } = colon.span.start;
         let value = variables.get(name).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Config,
-                format!("variable `{name}` is not set, at line {line}, column {column}"),
-            )
-            .hint(format!("set it with -v {name}=<value>"))
+            Error::new(ErrorKind::Config, format!("variable `{name}` is not set, at line {line}, column {column}"))
+                .hint(format!("set it with -v {name}=<value>"))
         })?;
         if value.contains(['\n', '\r']) {
             // The lines that errors name would no longer be those of the script.
@@ -146,9 +119,7 @@ impl Brackets {
         match token {
             Token::LBrace => self.0.push(true),
             // A subscript, which can be a slice, follows what it is taken from; a literal of an array does not.
-            Token::LBracket => self
-                .0
-                .push(previous.is_some_and(|token| ends_value(token) && !is_word(token, "ARRAY"))),
+            Token::LBracket => self.0.push(previous.is_some_and(|token| ends_value(token) && !is_word(token, "ARRAY"))),
             Token::LParen => self.0.push(false),
             Token::RBrace | Token::RBracket | Token::RParen => drop(self.0.pop()),
             _ => {}

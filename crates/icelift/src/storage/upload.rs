@@ -204,7 +204,8 @@ mod tests {
     async fn a_dropped_upload_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let tracker = TaskTracker::new();
-        let store = crate::storage::Store::local(UploadSettings { part_bytes: 4, part_concurrency: 2 }, tracker.clone());
+        let store =
+            crate::storage::Store::local(UploadSettings { part_bytes: 4, part_concurrency: 2 }, tracker.clone());
         let location = folder.path().join("a.bin").display().to_string();
         let mut upload = store.upload(&location).unwrap();
         upload.write(Bytes::from_static(b"0123456789")).await.unwrap();

@@ -10,11 +10,7 @@ pub const LAST_DAY: i32 = epoch_day(2026, 6, 30);
 /// The day since 1970-01-01 of a date after the year 0.
 pub const fn epoch_day(year: i32, month: i32, day: i32) -> i32 {
     // Years that begin in March end with their leap day.
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 

@@ -64,16 +64,10 @@ const ATTRIBUTES: [(i32, &[u8]); 12] = [
     (epoch_day(2015, 1, 1), &[22, 220, 222, 224, 226]),
     (epoch_day(2018, 1, 1), &[177, 179, 181, 182, 235]),
     (epoch_day(2018, 4, 1), &[23, 24]),
-    (
-        epoch_day(2018, 10, 1),
-        &[16, 17, 168, 170, 173, 174, 218, 231, 232, 233],
-    ),
+    (epoch_day(2018, 10, 1), &[16, 17, 168, 170, 173, 174, 218, 231, 232, 233]),
     (epoch_day(2019, 10, 1), &[18]),
     (epoch_day(2020, 10, 1), &[175, 180, 202, 206, 210, 234, 245, 247, 248]),
-    (
-        epoch_day(2021, 7, 1),
-        &[160, 161, 163, 164, 165, 166, 167, 169, 176, 178],
-    ),
+    (epoch_day(2021, 7, 1), &[160, 161, 163, 164, 165, 166, 167, 169, 176, 178]),
     (epoch_day(2021, 10, 1), &[171, 172, 230, 244, 246]),
     (QUARTER_2_2023, &[71, 90]),
     (QUARTER_3_2023, &[27, 82]),
@@ -83,26 +77,14 @@ const ATTRIBUTES: [(i32, &[u8]); 12] = [
 /// The columns of the file of a day since 1970-01-01: 85 in 2013, 197 from July 2024.
 pub fn columns(day: i32) -> Vec<Column> {
     let plain = PLAIN.into_iter().filter(|(.., since)| *since <= day);
-    let plain = plain.map(|(name, data_type, content, _)| Column {
-        name: name.to_owned(),
-        data_type,
-        content,
-    });
+    let plain = plain.map(|(name, data_type, content, _)| Column { name: name.to_owned(), data_type, content });
     let existing = ATTRIBUTES.iter().filter(|(since, _)| *since <= day);
-    let mut attributes: Vec<u8> = existing
-        .flat_map(|(_, attributes)| attributes.iter().copied())
-        .collect();
+    let mut attributes: Vec<u8> = existing.flat_map(|(_, attributes)| attributes.iter().copied()).collect();
     attributes.sort_unstable();
     let pair = |attribute| {
-        let column = |kind, content| Column {
-            name: format!("smart_{attribute}_{kind}"),
-            data_type: DataType::Int64,
-            content,
-        };
-        [
-            column("normalized", Content::Normalized(attribute)),
-            column("raw", Content::Raw(attribute)),
-        ]
+        let column =
+            |kind, content| Column { name: format!("smart_{attribute}_{kind}"), data_type: DataType::Int64, content };
+        [column("normalized", Content::Normalized(attribute)), column("raw", Content::Raw(attribute))]
     };
     plain.chain(attributes.into_iter().flat_map(pair)).collect()
 }

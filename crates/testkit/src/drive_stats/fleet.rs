@@ -47,12 +47,7 @@ impl Fleet {
             // Rounded up or down at random: small models are missing from small fleets, but not all of them.
             let count = (f64::from(model.count) * scale + fraction(mix(key, u64::MAX))) as u64;
             for slot in 0..count {
-                let chain = Chain {
-                    key: mix(key, slot),
-                    model: index as u16,
-                    place: place as u32,
-                    haste,
-                };
+                let chain = Chain { key: mix(key, slot), model: index as u16, place: place as u32, haste };
                 chain.push_drives(model, &mut fleet);
                 // A small fleet is spread over the vaults of a big one.
                 place += 1.0 / scale;
@@ -61,11 +56,7 @@ impl Fleet {
         // Rows come in this order: as mixed as in reality.
         fleet.sort_by_key(|drive| (drive.key, drive.first));
         let (serials, ends) = serials(&fleet);
-        Self {
-            drives: fleet,
-            serials,
-            ends,
-        }
+        Self { drives: fleet, serials, ends }
     }
 
     pub(super) fn serial(&self, drive: usize) -> &str {
@@ -110,16 +101,7 @@ impl Chain {
         }
         let fails_again = failed.is_some_and(|failed| failed < last) && mix(key, 4) % 100 < 5;
         let first = installed.max(FIRST_DAY);
-        fleet.push(Drive {
-            key,
-            model: self.model,
-            installed,
-            first,
-            last,
-            failed,
-            fails_again,
-            place: self.place,
-        });
+        fleet.push(Drive { key, model: self.model, installed, first, last, failed, fails_again, place: self.place });
     }
 
     /// The day on which a drive has spent its `lives`: a year takes its failure rate of them, and the days of the report

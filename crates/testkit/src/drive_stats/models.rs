@@ -52,15 +52,7 @@ const fn model(
     departure: (f64, f64),
     failure_rate: f64,
 ) -> Model {
-    Model {
-        name,
-        family,
-        capacity,
-        count,
-        arrival,
-        departure,
-        failure_rate,
-    }
+    Model { name, family, capacity, count, arrival, departure, failure_rate }
 }
 
 #[rustfmt::skip]
@@ -128,12 +120,7 @@ impl Spellings {
             Some(("Hitachi" | "HGST" | "WDC" | "TOSHIBA", rest)) => rest.to_owned(),
             _ => format!("Seagate {name}"),
         };
-        Self(
-            MODELS
-                .iter()
-                .map(|model| [model.name.to_owned(), other(model.name)])
-                .collect(),
-        )
+        Self(MODELS.iter().map(|model| [model.name.to_owned(), other(model.name)]).collect())
     }
 
     pub(super) fn get(&self, model: usize, other: bool) -> &str {

@@ -24,8 +24,6 @@ pub(super) fn exponential(random: u64) -> f64 {
     let mantissa = ((random << exponent) >> 11) as f64 / (1_u64 << 53) as f64;
     let z = (mantissa - 1.0) / (mantissa + 1.0);
     // ln m = 2 atanh z; z is at most a third, so twelve terms are plenty.
-    let series: f64 = (0..12)
-        .rev()
-        .fold(0.0, |sum, term| sum * z * z + 1.0 / f64::from(2 * term + 1));
+    let series: f64 = (0..12).rev().fold(0.0, |sum, term| sum * z * z + 1.0 / f64::from(2 * term + 1));
     f64::from(exponent) * std::f64::consts::LN_2 - 2.0 * z * series
 }

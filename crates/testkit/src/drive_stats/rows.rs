@@ -98,15 +98,11 @@ impl<'a> Rows<'a> {
             Content::Capacity => Arc::new(Int64Array::from_iter_values(rows.map(|row| capacity(row.drive, day)))),
             Content::Failure => Arc::new(Int32Array::from_iter_values(rows.map(|row| i32::from(row.failure)))),
             Content::Datacenter => Arc::new(StringArray::from_iter_values(rows.map(|row| datacenter(row.drive)))),
-            Content::Cluster => Arc::new(StringArray::from_iter_values(
-                rows.map(|row| text(vault(row.drive) / 12)),
-            )),
-            Content::Vault => Arc::new(StringArray::from_iter_values(
-                rows.map(|row| text(1_000 + vault(row.drive))),
-            )),
-            Content::Pod => Arc::new(StringArray::from_iter_values(
-                rows.map(|row| text(row.drive.place / SLOTS % PODS)),
-            )),
+            Content::Cluster => Arc::new(StringArray::from_iter_values(rows.map(|row| text(vault(row.drive) / 12)))),
+            Content::Vault => Arc::new(StringArray::from_iter_values(rows.map(|row| text(1_000 + vault(row.drive))))),
+            Content::Pod => {
+                Arc::new(StringArray::from_iter_values(rows.map(|row| text(row.drive.place / SLOTS % PODS))))
+            }
             Content::Slot => Arc::new(rows.map(|row| slot(row, day)).collect::<Int64Array>()),
             Content::Legacy => Arc::new(BooleanArray::new(BooleanBuffer::new_unset(self.rows.len()), None)),
             Content::Normalized(_) | Content::Raw(_) => new_null_array(&DataType::Int64, self.rows.len()),
@@ -147,10 +143,7 @@ fn row(index: usize, drive: &Drive, day: i32) -> Row<'_> {
         index,
         drive,
         family: MODELS[usize::from(drive.model)].family as u8,
-        state: State {
-            age: i64::from(day - drive.installed),
-            left,
-        },
+        state: State { age: i64::from(day - drive.installed), left },
         silent: draw(drive, day, Topic::Silence) % 10_000 < 13,
         failure: left == Some(0) || (drive.fails_again && day == drive.last),
     }
@@ -174,11 +167,7 @@ fn has_odd_name(drive: &Drive, day: i32) -> bool {
 }
 
 fn capacity(drive: &Drive, day: i32) -> i64 {
-    if draw(drive, day, Topic::Capacity) % 100_000 < 24 {
-        -1
-    } else {
-        MODELS[usize::from(drive.model)].capacity
-    }
+    if draw(drive, day, Topic::Capacity) % 100_000 < 24 { -1 } else { MODELS[usize::from(drive.model)].capacity }
 }
 
 const SLOTS: u32 = 60;

@@ -96,14 +96,9 @@ impl Course {
                 let errors = errors(state, base);
                 (100 - errors / 64, errors)
             }
-            Course::PackedErrors => (
-                100,
-                if base.is_multiple_of(10) {
-                    below(base / 10, 9) * 4_295_032_833
-                } else {
-                    0
-                },
-            ),
+            Course::PackedErrors => {
+                (100, if base.is_multiple_of(10) { below(base / 10, 9) * 4_295_032_833 } else { 0 })
+            }
             Course::Noise => {
                 let raw = (noise() >> 36) as i64;
                 (70 + (raw >> 23), raw)
@@ -118,20 +113,13 @@ impl Course {
             Course::Daily => (wear, below(base, 3_000) + age * (1 + below(base, 6))),
             Course::Seeks => (wear, below(base, 900_000_000) + age * 100_000 + below(noise(), 90_000)),
             Course::Flight => (100, age * 24_000 + below(noise(), 60_000)),
-            Course::Sectors => (
-                100,
-                below(base, 60_000_000_000) + age * 60_000_000 + below(noise(), 50_000_000),
-            ),
+            Course::Sectors => (100, below(base, 60_000_000_000) + age * 60_000_000 + below(noise(), 50_000_000)),
         }
     }
 }
 
 fn errors(state: &State, base: u64) -> i64 {
-    let old = if base % 1_000 < 35 {
-        (base >> 10) % 7 * 8 + state.age as u64 / (20 + (base >> 16) % 90)
-    } else {
-        0
-    };
+    let old = if base % 1_000 < 35 { (base >> 10) % 7 * 8 + state.age as u64 / (20 + (base >> 16) % 90) } else { 0 };
     let month = state.left.filter(|left| (0..30).contains(left) && mix(base, 1) % 5 < 3);
     old as i64 + month.map_or(0, |left| i64::from(30 - left) * (1 + (base >> 24) as i64 % 8))
 }

@@ -13,16 +13,12 @@ fn strings<'a>(batch: &'a RecordBatch, column: &str) -> Vec<&'a str> {
 }
 
 fn failures(batch: &RecordBatch) -> i64 {
-    arrow::compute::sum(batch["failure"].as_primitive::<Int32Type>())
-        .unwrap_or(0)
-        .into()
+    arrow::compute::sum(batch["failure"].as_primitive::<Int32Type>()).unwrap_or(0).into()
 }
 
 /// Rows, failures.
 fn count(stats: &DriveStats, days: Range<i32>) -> (usize, i64) {
-    stats.days(days).fold((0, 0), |(rows, failed), batch| {
-        (rows + batch.num_rows(), failed + failures(&batch))
-    })
+    stats.days(days).fold((0, 0), |(rows, failed), batch| (rows + batch.num_rows(), failed + failures(&batch)))
 }
 
 #[test]
@@ -48,11 +44,7 @@ fn columns_by_era() {
     ] {
         assert_eq!(columns(epoch_day(year, month, 20)).len(), wanted, "{year}-{month}");
     }
-    let names: Vec<String> = full_schema()
-        .fields()
-        .iter()
-        .map(|field| field.name().clone())
-        .collect();
+    let names: Vec<String> = full_schema().fields().iter().map(|field| field.name().clone()).collect();
     assert_eq!(
         names[4..12],
         [
@@ -72,18 +64,8 @@ fn columns_by_era() {
 
 #[test]
 fn dates() {
-    assert_eq!(
-        (epoch_day(1970, 1, 1), epoch_day(2000, 2, 29), epoch_day(2024, 5, 1)),
-        (0, 11_016, 19_844)
-    );
-    assert_eq!(
-        (
-            days_of_year(2013).len(),
-            days_of_year(2024).len(),
-            days_of_year(2026).len()
-        ),
-        (266, 366, 181)
-    );
+    assert_eq!((epoch_day(1970, 1, 1), epoch_day(2000, 2, 29), epoch_day(2024, 5, 1)), (0, 11_016, 19_844));
+    assert_eq!((days_of_year(2013).len(), days_of_year(2024).len(), days_of_year(2026).len()), (266, 366, 181));
     assert!(days_of_year(2012).is_empty() && days_of_year(2027).is_empty());
 }
 
@@ -96,10 +78,7 @@ fn the_same_seed_makes_the_same_rows_in_any_order() {
         assert_eq!(*batch, other.day(day));
     }
     let foreign = DriveStats::new(43, 300).day(epoch_day(2016, 5, 1));
-    assert_ne!(
-        strings(&foreign, "serial_number"),
-        strings(&one.day(epoch_day(2016, 5, 1)), "serial_number")
-    );
+    assert_ne!(strings(&foreign, "serial_number"), strings(&one.day(epoch_day(2016, 5, 1)), "serial_number"));
 }
 
 #[test]
@@ -113,31 +92,14 @@ fn sparse_before_february_2014() {
             .filter(|name| name.starts_with("smart") && batch[name.as_str()].null_count() < batch.num_rows())
             .collect::<Vec<_>>()
     };
-    assert_eq!(
-        full(&early),
-        [
-            "smart_1_raw",
-            "smart_5_raw",
-            "smart_9_raw",
-            "smart_194_raw",
-            "smart_197_raw"
-        ]
-    );
+    assert_eq!(full(&early), ["smart_1_raw", "smart_5_raw", "smart_9_raw", "smart_194_raw", "smart_197_raw"]);
     assert!(full(&stats.day(epoch_day(2014, 2, 1))).len() > 30);
 
     let late = stats.day(epoch_day(2026, 4, 1));
-    let smart = late
-        .schema()
-        .fields()
-        .iter()
-        .filter(|field| field.name().starts_with("smart"))
-        .count();
+    let smart = late.schema().fields().iter().filter(|field| field.name().starts_with("smart")).count();
     let filled = |name: &String| late[name.as_str()].null_count() * 10 < late.num_rows() * 9;
     let filled = full(&late).iter().filter(|name| filled(name)).count();
-    assert!(
-        (60..=90).contains(&filled),
-        "{filled} of {smart} columns are more than a tenth full"
-    );
+    assert!((60..=90).contains(&filled), "{filled} of {smart} columns are more than a tenth full");
     let nulls = |name: &str| late[name].null_count() as f64 / late.num_rows() as f64;
     assert!(
         nulls("smart_9_raw") < 0.005 && nulls("smart_1_raw") < 0.03,
@@ -154,9 +116,7 @@ fn sparse_before_february_2014() {
 #[test]
 fn golden_numbers() {
     let stats = DriveStats::new(42, 300);
-    let years: BTreeMap<i32, _> = (2013..=2026)
-        .map(|year| (year, count(&stats, days_of_year(year))))
-        .collect();
+    let years: BTreeMap<i32, _> = (2013..=2026).map(|year| (year, count(&stats, days_of_year(year)))).collect();
     let quarter = count(&stats, epoch_day(2024, 4, 1)..epoch_day(2024, 7, 1));
     assert_eq!(
         (years[&2013], years[&2022], years[&2024], quarter),
@@ -167,11 +127,7 @@ fn golden_numbers() {
     let day = stats.day(epoch_day(2024, 5, 1));
     let sum = |name: &str| arrow::compute::sum(day[name].as_primitive::<Int64Type>()).unwrap_or(0);
     assert_eq!(
-        (
-            strings(&day, "serial_number")[0],
-            sum("smart_1_raw"),
-            sum("smart_194_raw")
-        ),
+        (strings(&day, "serial_number")[0], sum("smart_1_raw"), sum("smart_194_raw")),
         ("PL0BXL8RH", 36_838_398_665, 8_182)
     );
 }
@@ -183,45 +139,21 @@ fn dirt() {
     for batch in stats.year(2022).step_by(7) {
         let serials = strings(&batch, "serial_number");
         duplicates += serials.len() - serials.iter().collect::<HashSet<_>>().len();
-        unknown += batch["capacity_bytes"]
-            .as_primitive::<Int64Type>()
-            .values()
-            .iter()
-            .filter(|bytes| **bytes == -1)
-            .count();
+        unknown +=
+            batch["capacity_bytes"].as_primitive::<Int64Type>().values().iter().filter(|bytes| **bytes == -1).count();
         rows += batch.num_rows();
     }
-    assert!(
-        duplicates * 1_000 > rows && duplicates * 100 < rows,
-        "{duplicates} of {rows}"
-    );
+    assert!(duplicates * 1_000 > rows && duplicates * 100 < rows, "{duplicates} of {rows}");
     assert!(unknown > 0 && unknown * 1_000 < rows, "{unknown} of {rows}");
     let clean = stats.day(epoch_day(2023, 6, 1));
-    assert_eq!(
-        strings(&clean, "serial_number").iter().collect::<HashSet<_>>().len(),
-        clean.num_rows()
-    );
+    assert_eq!(strings(&clean, "serial_number").iter().collect::<HashSet<_>>().len(), clean.num_rows());
 
     let drives = &stats.fleet.drives;
-    assert!(
-        drives
-            .iter()
-            .any(|drive| drive.failed.is_some_and(|day| day < drive.last)),
-        "none reports after failing"
-    );
-    assert!(
-        DriveStats::new(42, 20_000)
-            .fleet
-            .drives
-            .iter()
-            .any(|drive| drive.fails_again)
-    );
+    assert!(drives.iter().any(|drive| drive.failed.is_some_and(|day| day < drive.last)), "none reports after failing");
+    assert!(DriveStats::new(42, 20_000).fleet.drives.iter().any(|drive| drive.fails_again));
     let mut names: HashMap<String, HashSet<String>> = HashMap::new();
     for batch in stats.days(epoch_day(2014, 1, 1)..LAST_DAY).step_by(50) {
-        for (serial, model) in strings(&batch, "serial_number")
-            .into_iter()
-            .zip(strings(&batch, "model"))
-        {
+        for (serial, model) in strings(&batch, "serial_number").into_iter().zip(strings(&batch, "model")) {
             names.entry(serial.to_owned()).or_default().insert(model.to_owned());
         }
     }
@@ -240,17 +172,4 @@ fn widened_rows_have_all_columns() {
     assert_eq!(all["vault_id"].slice(0, early).null_count(), early);
     assert_eq!(widen(&stats.day(days[2]), &full), stats.day(days[2]));
     assert_eq!(*all["date"].data_type(), DataType::Date32);
-}
-
-/// Not a test of speed, but the place to see it: `cargo test --release … -- --ignored --nocapture speed`.
-#[test]
-#[ignore = "prints a measurement"]
-fn speed() {
-    let stats = DriveStats::new(42, 100_000);
-    let start = std::time::Instant::now();
-    let (rows, _) = count(&stats, epoch_day(2024, 5, 1)..epoch_day(2024, 5, 11));
-    println!(
-        "{:.2} million rows a second",
-        rows as f64 / start.elapsed().as_secs_f64() / 1e6
-    );
 }

@@ -199,7 +199,9 @@ async fn blocking<T: Send + 'static>(
 
 fn failed(file: &std::path::Path, source: rusqlite::Error) -> Error {
     let (kind, hint) = match source.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DatabaseBusy) => (ErrorKind::Resources, "another process holds the catalog; try again"),
+        Some(rusqlite::ErrorCode::DatabaseBusy) => {
+            (ErrorKind::Resources, "another process holds the catalog; try again")
+        }
         Some(rusqlite::ErrorCode::NotADatabase) => (ErrorKind::Read, "the file is not a SQLite catalog; check `uri`"),
         Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen) => {
             (ErrorKind::Write, "choose a warehouse folder that you may write to")

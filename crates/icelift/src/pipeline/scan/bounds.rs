@@ -113,7 +113,9 @@ impl Bounds for FileBounds<'_> {
                 }
                 continue;
             };
-            if let (Transform::Bucket(count), iceberg::spec::PrimitiveLiteral::Int(bucket)) = (partition.transform, &literal) {
+            if let (Transform::Bucket(count), iceberg::spec::PrimitiveLiteral::Int(bucket)) =
+                (partition.transform, &literal)
+            {
                 bounds.bucket = Some((count, *bucket));
             }
             let implied = ranges::source_range(&partition.transform, &literal, &literal, primitive);

@@ -210,7 +210,7 @@ impl DeletedRows {
     pub async fn load(table: &Table, data_path: &str, deletes: &[Arc<DeleteFile>]) -> Result<Self> {
         let (mut positions, mut keys) = (Vec::new(), Vec::new());
         for delete in deletes {
-            let place = |error: Error| error.stage(Stage::Scan).subject(format!("`{}`", delete.file.file_path()));
+            let place = |error: Error| error.stage(Stage::Scan).subject(delete.file.file_path());
             if delete.file.content_type() == DataContentType::EqualityDeletes {
                 keys.push(Arc::clone(delete.keys(table).await.map_err(place)?));
             } else {

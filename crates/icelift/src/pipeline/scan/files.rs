@@ -15,7 +15,7 @@ use super::bounds::Filter;
 use super::deletes::DeleteFile;
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::values::scalar;
+use crate::pipeline::shuffle::refuse_uuid_partitions;
 
 /// Manifests that are read at once.
 const MANIFEST_CONCURRENCY: usize = 16;
@@ -82,11 +82,12 @@ pub(super) async fn plan(table: &Table, filter: Option<&Filter>) -> Result<Plann
 }
 
 fn spec_of(table: &Table, manifest: &ManifestFile) -> Result<PartitionSpecRef> {
-    let spec = table.metadata.partition_spec_by_id(manifest.partition_spec_id);
-    spec.cloned().ok_or_else(|| {
+    let spec = table.metadata.partition_spec_by_id(manifest.partition_spec_id).ok_or_else(|| {
         let message = format!("the manifest names the unknown partition spec {}", manifest.partition_spec_id);
-        Error::new(ErrorKind::Read, message).subject(format!("`{}`", manifest.manifest_path))
-    })
+        Error::new(ErrorKind::Read, message).subject(&manifest.manifest_path)
+    })?;
+    refuse_uuid_partitions(spec, table.metadata.current_schema())?;
+    Ok(Arc::clone(spec))
 }
 
 fn planned_file(Entry { entry, spec }: Entry, deletes: &[Arc<DeleteFile>]) -> Result<PlannedFile> {
@@ -110,14 +111,14 @@ fn delete_file(manifest: &ManifestFile, Entry { entry, spec }: Entry) -> Result<
     }
     if file.content_type() == DataContentType::Data {
         let message = "a delete manifest lists a data file";
-        return Err(Error::new(ErrorKind::Read, message).subject(format!("`{}`", manifest.manifest_path)));
+        return Err(Error::new(ErrorKind::Read, message).subject(&manifest.manifest_path));
     }
     Ok(Arc::new(DeleteFile::new(file, spec, entry.sequence_number().unwrap_or(0))))
 }
 
 fn unsupported(file: &DataFile, what: &str) -> Error {
     Error::new(ErrorKind::Unsupported, format!("{what} cannot be read"))
-        .subject(format!("`{}`", file.file_path()))
+        .subject(file.file_path())
         .hint("rewrite the table's files as Parquet with the engine that wrote them")
 }
 
@@ -144,7 +145,7 @@ impl PlannedFiles {
         text
     }
 
-    /// Row counts and bounds. Exact where the metadata is: without deletes, and without a filter that may drop rows.
+    /// Row and null counts. Exact where the metadata is: without deletes, and without a filter that may drop rows.
     pub fn statistics(&self, table: &Table, schema: &SchemaRef, all_rows: bool) -> Statistics {
         let exact = all_rows && self.files.iter().all(|planned| planned.deletes.is_empty());
         let precision = |value: usize| if exact { Precision::Exact(value) } else { Precision::Inexact(value) };
@@ -161,8 +162,8 @@ impl PlannedFiles {
         }
     }
 
-    /// Null counts are exact when every file has one. Bounds are exact for whole numbers and dates only: strings may be
-    /// truncated and floats leave out NaN.
+    /// Null counts, where every file has one. No bounds: DataFusion's interval arithmetic fails on those of evolved or
+    /// infinite values, and files are pruned by theirs already.
     fn column_statistics(&self, id: i32, exact: bool) -> ColumnStatistics {
         let mut statistics = ColumnStatistics::new_unknown();
         let nulls = self.files.iter().map(|planned| planned.file.null_value_counts().get(&id).copied());
@@ -170,25 +171,6 @@ impl PlannedFiles {
             let nulls = nulls as usize;
             statistics.null_count = if exact { Precision::Exact(nulls) } else { Precision::Inexact(nulls) };
         }
-        let mut bounds = Vec::with_capacity(self.files.len());
-        for planned in &self.files {
-            let file = &planned.file;
-            let bound = |bound: Option<&iceberg::spec::Datum>| bound.and_then(|it| scalar(it.literal(), it.data_type()));
-            bounds.push((bound(file.lower_bounds().get(&id)), bound(file.upper_bounds().get(&id))));
-        }
-        let mut merged = bounds.into_iter();
-        let Some((Some(mut lower), Some(mut upper))) = merged.next() else { return statistics };
-        for (low, high) in merged {
-            let (Some(low), Some(high)) = (low, high) else { return statistics };
-            if low < lower {
-                lower = low;
-            }
-            if high > upper {
-                upper = high;
-            }
-        }
-        statistics.min_value = Precision::Inexact(lower);
-        statistics.max_value = Precision::Inexact(upper);
         statistics
     }
 }

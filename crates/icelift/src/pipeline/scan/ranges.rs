@@ -74,9 +74,7 @@ fn seconds(transform: &Transform, ordinal: i64) -> Option<i128> {
 /// `seconds` after 1970 plus `ticks` of the source's own unit.
 fn instant(seconds: i128, ticks: i128, source: &PrimitiveType) -> Option<ScalarValue> {
     let literal = match source {
-        PrimitiveType::Date => {
-            PrimitiveLiteral::Int(i32::try_from(seconds.div_euclid(DAY_SECONDS) + ticks).ok()?)
-        }
+        PrimitiveType::Date => PrimitiveLiteral::Int(i32::try_from(seconds.div_euclid(DAY_SECONDS) + ticks).ok()?),
         PrimitiveType::Timestamp | PrimitiveType::Timestamptz => {
             PrimitiveLiteral::Long(i64::try_from(seconds * MICROS_PER_SECOND + ticks).ok()?)
         }

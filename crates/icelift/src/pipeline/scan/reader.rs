@@ -134,10 +134,10 @@ impl Parquet {
     ) -> Result<Self> {
         let mut fetch = StoreReader { store: store.clone(), location: location.to_string() };
         let policy = if page_index { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
-        let reader = ParquetMetaDataReader::new()
-            .with_prefetch_hint(Some(FOOTER_PREFETCH_BYTES))
-            .with_page_index_policy(policy);
-        let metadata = reader.load_and_finish(&mut fetch, size_bytes).await.map_err(|source| parquet_error(location, source))?;
+        let reader =
+            ParquetMetaDataReader::new().with_prefetch_hint(Some(FOOTER_PREFETCH_BYTES)).with_page_index_policy(policy);
+        let metadata =
+            reader.load_and_finish(&mut fetch, size_bytes).await.map_err(|source| parquet_error(location, source))?;
         let failed = |source| parquet_error(location, source);
         let file = metadata.file_metadata();
         // The Arrow schema that some writers embed would bring in types that Iceberg does not have.
@@ -173,7 +173,7 @@ impl Parquet {
         let decoded = builder.build().map_err(|source| parquet_error(&location, source))?;
         let batches = decoded.map(move |batch| {
             let batch = batch.map_err(|source| parquet_error(&location, source))?;
-            reshape.apply(&batch).map_err(|error| error.subject(format!("`{location}`")))
+            reshape.apply(&batch).map_err(|error| error.subject(&location))
         });
         Ok(batches.boxed())
     }
@@ -198,7 +198,7 @@ fn with_int96_as_micros(schema: &ArrowSchema, metadata: &ParquetMetaData) -> Opt
 
 /// Keeps an error of ours that travelled through the Parquet reader.
 fn parquet_error(location: &str, source: ParquetError) -> Error {
-    let subject = format!("`{location}`");
+    let subject = location.to_string();
     match source {
         ParquetError::External(cause) => match cause.downcast::<Error>() {
             Ok(own) => own.stage(Stage::Scan).subject(subject),
@@ -222,15 +222,16 @@ pub(super) fn read(
     splits: Vec<Split>,
     limit: Option<usize>,
 ) -> BoxStream<'static, Result<RecordBatch>> {
+    let table = context.table.name.clone();
     let pieces = stream::iter(splits).map(move |split| {
         let context = Arc::clone(&context);
         async move {
             let location = split.file.planned.file.file_path().to_string();
             let rows = read_split(&context, &split).await;
-            rows.map_err(|error| error.stage(Stage::Scan).subject(format!("`{location}`")))
+            rows.map_err(|error| error.stage(Stage::Scan).subject(location))
         }
     });
-    let rows = pieces.buffered(2).try_flatten();
+    let rows = pieces.buffered(2).try_flatten().map_err(move |error| error.place(Stage::Scan, &table));
     match limit {
         None => rows.boxed(),
         Some(limit) => stream::try_unfold((rows.boxed(), limit), |(mut rows, left)| async move {

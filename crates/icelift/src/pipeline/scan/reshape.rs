@@ -169,9 +169,11 @@ fn convert(file: &Field, target: &Field, schema: &Schema) -> Result<Convert> {
             let (DataType::Struct(from), DataType::Struct(pair)) = (from.data_type(), to.data_type()) else {
                 return Err(mismatch(file, target));
             };
-            let parts = from.iter().zip(pair).enumerate().map(|(index, (from, to))| {
-                Ok(Source::File(index, convert(from, to, schema)?))
-            });
+            let parts = from
+                .iter()
+                .zip(pair)
+                .enumerate()
+                .map(|(index, (from, to))| Ok(Source::File(index, convert(from, to, schema)?)));
             let inner = Convert::Struct(pair.clone(), parts.collect::<Result<_>>()?);
             Convert::Map(Arc::clone(to), *sorted, Box::new(inner))
         }
@@ -196,12 +198,8 @@ fn promotes(from: &DataType, to: &DataType) -> bool {
 }
 
 fn mismatch(file: &Field, target: &Field) -> Error {
-    let message = format!(
-        "the file's column `{}` is {}, the table's is {}",
-        target.name(),
-        file.data_type(),
-        target.data_type()
-    );
+    let message =
+        format!("the file's column `{}` is {}, the table's is {}", target.name(), file.data_type(), target.data_type());
     Error::new(ErrorKind::Read, message).hint("the file was not written for this table; check its field ids")
 }
 
@@ -231,7 +229,8 @@ impl Convert {
             Convert::List(field, inner) => {
                 let from = array.as_list::<i32>();
                 let values = inner.array(from.values())?;
-                let built = ListArray::try_new(Arc::clone(field), from.offsets().clone(), values, from.nulls().cloned());
+                let built =
+                    ListArray::try_new(Arc::clone(field), from.offsets().clone(), values, from.nulls().cloned());
                 Arc::new(built.map_err(bad_values)?)
             }
             Convert::Map(field, sorted, inner) => {

@@ -51,8 +51,10 @@ fn split(planned: &Arc<PlannedFile>) -> Vec<Split> {
     starts.insert(0, 0);
     let ends = starts.iter().skip(1).copied().chain([u64::MAX]);
     let ranges = starts.iter().copied().zip(ends);
-    let piece = |(start, end): (u64, u64)| {
-        Split { file: Arc::clone(&file), start_bytes: start..end, size_bytes: end.min(size).saturating_sub(start) }
+    let piece = |(start, end): (u64, u64)| Split {
+        file: Arc::clone(&file),
+        start_bytes: start..end,
+        size_bytes: end.min(size).saturating_sub(start),
     };
     ranges.map(piece).collect()
 }

@@ -49,8 +49,9 @@ pub(super) fn assignable(from: &DataType, to: &DataType) -> bool {
         (Decimal32(from, scale) | Decimal64(from, scale) | Decimal128(from, scale), Decimal128(to, target)) => {
             target >= scale && i16::from(*to) - i16::from(*target) >= i16::from(*from) - i16::from(*scale)
         }
-        (integer, Decimal128(to, target)) => digits(integer)
-            .is_some_and(|digits| i16::from(*to) - i16::from(*target) >= digits),
+        (integer, Decimal128(to, target)) => {
+            digits(integer).is_some_and(|digits| i16::from(*to) - i16::from(*target) >= digits)
+        }
         (LargeUtf8 | Utf8View | Utf8, Utf8) => true,
         (Binary | LargeBinary | BinaryView | FixedSizeBinary(_), LargeBinary) => true,
         (Date32, Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, None)) => true,
@@ -63,9 +64,10 @@ pub(super) fn assignable(from: &DataType, to: &DataType) -> bool {
         }
         (Struct(from), Struct(to)) => {
             from.len() == to.len()
-                && from.iter().zip(to).all(|(from, to)| {
-                    from.name() == to.name() && assignable(from.data_type(), to.data_type())
-                })
+                && from
+                    .iter()
+                    .zip(to)
+                    .all(|(from, to)| from.name() == to.name() && assignable(from.data_type(), to.data_type()))
         }
         _ => false,
     }
@@ -112,7 +114,9 @@ pub(super) fn constant_fits(value: &ScalarValue, to: &DataType) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::DataType::{self, Date32, Decimal128, Float32, Float64, Int32, Int64, Timestamp, UInt64, Utf8};
+    use arrow::datatypes::DataType::{
+        self, Date32, Decimal128, Float32, Float64, Int32, Int64, Timestamp, UInt64, Utf8,
+    };
     use arrow::datatypes::TimeUnit::{Microsecond, Nanosecond, Second};
     use datafusion::common::ScalarValue;
 

@@ -23,14 +23,7 @@ const LABEL: usize = 2;
 
 /// The function `quarter`, to register in a session.
 pub fn quarter() -> ScalarUDF {
-    ScalarUDF::from(Quarter {
-        signature: Signature::any(1, Volatility::Immutable),
-    })
-}
-
-/// The quarter, 1 to 4, of a day counted from 1970-01-01.
-pub(crate) fn quarter_of_days(days: i64) -> u8 {
-    quarter_of_month(month_of_day(days))
+    ScalarUDF::from(Quarter { signature: Signature::any(1, Volatility::Immutable) })
 }
 
 fn quarter_of_month(month: i64) -> u8 {
@@ -127,11 +120,7 @@ fn packed<T: Copy + Into<i64>>(values: &[T], per_day: i64, nulls: Option<&NullBu
         label[1] = span.digit;
     }
     let offsets = OffsetBuffer::from_repeated_length(LABEL, values.len());
-    Ok(Arc::new(StringArray::try_new(
-        offsets,
-        Buffer::from_vec(text),
-        nulls.cloned(),
-    )?))
+    Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(text), nulls.cloned())?))
 }
 
 /// The values from `first` up to but not including `end`, which share a quarter. Neighbouring rows nearly always do,
@@ -143,11 +132,7 @@ struct Span {
 }
 
 impl Span {
-    const EMPTY: Self = Self {
-        first: 0,
-        end: 0,
-        digit: b'0',
-    };
+    const EMPTY: Self = Self { first: 0, end: 0, digit: b'0' };
 
     fn around(value: i64, per_day: i64) -> Self {
         let month = month_of_day(value.div_euclid(per_day));

@@ -81,11 +81,7 @@ fn iceberg_type(data_type: &DataType) -> Option<DataType> {
         Date64 => Date32,
         Time32(_) | Time64(_) => Time64(TimeUnit::Microsecond),
         Timestamp(unit, zone) => {
-            let unit = if *unit == TimeUnit::Nanosecond {
-                *unit
-            } else {
-                TimeUnit::Microsecond
-            };
+            let unit = if *unit == TimeUnit::Nanosecond { *unit } else { TimeUnit::Microsecond };
             Timestamp(unit, zone.as_ref().map(|_| Arc::from(UTC)))
         }
         Utf8View | LargeUtf8 => Utf8,
@@ -124,15 +120,7 @@ fn converted(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
         return Ok(Arc::clone(array));
     }
     // `safe` would turn what does not fit into NULL.
-    cast_with_options(
-        array,
-        wanted,
-        &CastOptions {
-            safe: false,
-            ..CastOptions::default()
-        },
-    )
-    .map_err(failed)
+    cast_with_options(array, wanted, &CastOptions { safe: false, ..CastOptions::default() }).map_err(failed)
 }
 
 fn bucket(transform: &Transform, array: &ArrayRef) -> Result<ArrayRef> {
@@ -176,9 +164,7 @@ fn prefix(bytes: &[u8], width: usize) -> &[u8] {
 }
 
 fn by_iceberg(transform: &Transform, array: ArrayRef) -> Result<ArrayRef> {
-    create_transform_function(transform)
-        .and_then(|function| function.transform(array))
-        .map_err(failed)
+    create_transform_function(transform).and_then(|function| function.transform(array)).map_err(failed)
 }
 
 fn check_width(transform: &Transform, width: u32) -> Result<()> {

@@ -36,9 +36,10 @@ fn id_of(field: &Field) -> Option<i32> {
 fn highest_id(field: &Field) -> i32 {
     let nested = match field.data_type() {
         DataType::Struct(fields) => fields.iter().map(|field| highest_id(field)).max(),
-        DataType::List(inner) | DataType::LargeList(inner) | DataType::FixedSizeList(inner, _) | DataType::Map(inner, _) => {
-            Some(highest_id(inner))
-        }
+        DataType::List(inner)
+        | DataType::LargeList(inner)
+        | DataType::FixedSizeList(inner, _)
+        | DataType::Map(inner, _) => Some(highest_id(inner)),
         _ => None,
     };
     id_of(field).unwrap_or(0).max(nested.unwrap_or(0))

@@ -153,9 +153,9 @@ fn check_required(field: &Field, array: &ArrayRef) -> Result<()> {
             for (field, child) in fields.iter().zip(parent.columns()) {
                 // A child is NULL wherever its parent is; only the other rows count.
                 let excused = parent.nulls().is_some_and(|parent| {
-                    child.logical_nulls().is_none_or(|child| {
-                        parent.iter().zip(child.iter()).all(|(parent, child)| child || !parent)
-                    })
+                    child
+                        .logical_nulls()
+                        .is_none_or(|child| parent.iter().zip(child.iter()).all(|(parent, child)| child || !parent))
                 });
                 if !excused {
                     check_required(field, child)?;
@@ -174,12 +174,14 @@ fn check_required(field: &Field, array: &ArrayRef) -> Result<()> {
 
 fn count_nans(field: &Field, array: &ArrayRef, nans: &mut BTreeMap<i32, u64>) {
     let found = match field.data_type() {
-        DataType::Float32 => array.as_any().downcast_ref::<Float32Array>().map(|array| {
-            array.iter().flatten().filter(|value| value.is_nan()).count()
-        }),
-        DataType::Float64 => array.as_any().downcast_ref::<Float64Array>().map(|array| {
-            array.iter().flatten().filter(|value| value.is_nan()).count()
-        }),
+        DataType::Float32 => array
+            .as_any()
+            .downcast_ref::<Float32Array>()
+            .map(|array| array.iter().flatten().filter(|value| value.is_nan()).count()),
+        DataType::Float64 => array
+            .as_any()
+            .downcast_ref::<Float64Array>()
+            .map(|array| array.iter().flatten().filter(|value| value.is_nan()).count()),
         DataType::Struct(fields) => {
             for (field, child) in fields.iter().zip(array.as_struct().columns()) {
                 count_nans(field, child, nans);

@@ -92,7 +92,8 @@ impl Files {
             progress.next_number
         };
         let metadata = &table.metadata;
-        let partition = paths::partition_folder(metadata.default_partition_spec(), metadata.current_schema(), &key.values);
+        let partition =
+            paths::partition_folder(metadata.default_partition_spec(), metadata.current_schema(), &key.values);
         let name = paths::file_name(self.attempt, number);
         let location = format!("{}/{partition}{name}", paths::data_folder(metadata));
         let (schema, properties) = (Arc::clone(&self.encoder.parquet_schema), Arc::clone(&self.encoder.properties));
@@ -202,7 +203,8 @@ impl OpenFile {
             .split_offsets(Some(metrics.split_offsets))
             .sort_order_id(0)
             .build();
-        built.map_err(|source| Error::new(ErrorKind::Internal, "a data file's description is incomplete").source(source))
+        built
+            .map_err(|source| Error::new(ErrorKind::Internal, "a data file's description is incomplete").source(source))
     }
 }
 

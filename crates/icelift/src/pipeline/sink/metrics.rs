@@ -49,8 +49,11 @@ impl ColumnMetrics {
             }
         }
         metrics.null_value_counts.retain(|id, _| !without_nulls.contains(id));
-        metrics.nan_value_counts =
-            nans.iter().filter(|(id, _)| metrics.value_counts.contains_key(id)).map(|(id, count)| (*id, *count)).collect();
+        metrics.nan_value_counts = nans
+            .iter()
+            .filter(|(id, _)| metrics.value_counts.contains_key(id))
+            .map(|(id, count)| (*id, *count))
+            .collect();
         metrics
     }
 
@@ -75,7 +78,8 @@ impl ColumnMetrics {
     }
 
     fn add_bounds(&mut self, id: i32, statistics: &Statistics, mode: MetricsMode, primitive: &PrimitiveType) {
-        let lower = value_bytes(statistics, false, primitive).and_then(|bytes| truncated(bytes, mode, primitive, false));
+        let lower =
+            value_bytes(statistics, false, primitive).and_then(|bytes| truncated(bytes, mode, primitive, false));
         let upper = value_bytes(statistics, true, primitive).and_then(|bytes| truncated(bytes, mode, primitive, true));
         let datum = |bytes: Vec<u8>| Datum::try_from_bytes(&bytes, primitive.clone()).ok();
         if let Some(lower) = lower.and_then(datum) {

@@ -106,7 +106,7 @@ async fn commit(target: Arc<SinkTarget>, written: Vec<DataFile>) -> Result<()> {
     let tracker = target.table.store.cleanup().clone();
     let task = tracker.spawn(async move {
         match snapshot::append(&target.catalog, &target.table, written.clone()).await {
-            CommitOutcome::Landed(_) => Ok(()),
+            CommitOutcome::Landed => Ok(()),
             CommitOutcome::NotLanded(error) => {
                 files::remove(&target.table.store, &written).await;
                 Err(error)
@@ -114,7 +114,8 @@ async fn commit(target: Arc<SinkTarget>, written: Vec<DataFile>) -> Result<()> {
             CommitOutcome::Unknown(error) => Err(error),
         }
     });
-    let died = |source| Error::new(ErrorKind::CommitUnknown, "the commit task died").stage(Stage::Snapshot).source(source);
+    let died =
+        |source| Error::new(ErrorKind::CommitUnknown, "the commit task died").stage(Stage::Snapshot).source(source);
     task.await.map_err(died)?
 }
 
@@ -129,7 +130,7 @@ struct Route {
 impl Route {
     async fn run(mut self, mut batches: SendableRecordBatchStream, rows_in: Arc<AtomicU64>) -> Result<()> {
         while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(Error::from)?;
+            let batch = batch.map_err(|error| Error::from(error).stage(Stage::Select))?;
             if batch.num_rows() == 0 {
                 continue;
             }
@@ -192,7 +193,8 @@ impl Lane {
                 Ok(()) => return Ok(()),
                 Err(refused) => refused,
             };
-            let largest = self.open.iter().max_by_key(|(_, (_, open))| open.memory_bytes()).map(|(key, _)| Arc::clone(key));
+            let largest =
+                self.open.iter().max_by_key(|(_, (_, open))| open.memory_bytes()).map(|(key, _)| Arc::clone(key));
             match largest {
                 Some(largest) => self.close(&largest).await?,
                 None => {

@@ -64,8 +64,7 @@ impl SinkSettings {
         let properties = metadata.properties();
         let bytes = |key: &str, default: usize| number(properties, key, default);
         let mode = |key: &str, value: &str| {
-            MetricsMode::from_str(value)
-                .map_err(|()| invalid(key, value, "`none`, `counts`, `truncate(n)` or `full`"))
+            MetricsMode::from_str(value).map_err(|()| invalid(key, value, "`none`, `counts`, `truncate(n)` or `full`"))
         };
         let column_modes = properties.iter().filter_map(|(key, value)| {
             let column = key.strip_prefix(COLUMN_MODE)?;
@@ -96,7 +95,8 @@ impl SinkSettings {
 
     /// The same for the Parquet writer.
     pub fn writer_properties(&self) -> WriterProperties {
-        let full = self.default_mode == MetricsMode::Full || self.column_modes.values().any(|it| *it == MetricsMode::Full);
+        let full =
+            self.default_mode == MetricsMode::Full || self.column_modes.values().any(|it| *it == MetricsMode::Full);
         let longest = self.column_modes.values().chain([&self.default_mode]).map(|mode| match mode {
             MetricsMode::Truncate(length) => *length,
             _ => 0,

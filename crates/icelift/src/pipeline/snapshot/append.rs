@@ -1,10 +1,11 @@
 //! Builds the request of an append: manifest, manifest list, snapshot, requirements.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use iceberg::spec::{
-    DataFile, FormatVersion, MAIN_BRANCH, ManifestFile, ManifestListWriter, ManifestWriterBuilder, Operation, Snapshot,
-    SnapshotReference, SnapshotRetention, Summary,
+    DataFile, FormatVersion, MAIN_BRANCH, ManifestFile, ManifestListWriter, ManifestWriterBuilder, Operation,
+    PartitionSpec, Schema, SchemaRef, Snapshot, SnapshotReference, SnapshotRetention, Summary, UnboundPartitionField,
 };
 use iceberg::{TableRequirement, TableUpdate};
 use uuid::Uuid;
@@ -96,7 +97,7 @@ impl Append {
         let failed = |source: iceberg::Error| write_failed("the manifest", &location, source);
         let output = base.file_io.new_output(&location).map_err(failed)?;
         let schema = metadata.current_schema().clone();
-        let spec = metadata.default_partition_spec().as_ref().clone();
+        let spec = avro_spec(metadata.default_partition_spec(), &schema).map_err(failed)?;
         let builder = ManifestWriterBuilder::new(output, Some(self.snapshot_id), schema, spec);
         let mut writer = match metadata.format_version() {
             FormatVersion::V1 => builder.build_v1(),
@@ -151,6 +152,41 @@ impl Append {
         }
         CommitOutcome::NotLanded(error)
     }
+}
+
+/// The spec with names that Avro takes: the manifest's partition record is made of them. Readers go by field ids.
+fn avro_spec(spec: &PartitionSpec, schema: &SchemaRef) -> iceberg::Result<PartitionSpec> {
+    if spec.fields().iter().all(|field| avro_name(&field.name) == field.name) {
+        return Ok(spec.clone());
+    }
+    // Bound to a schema of the source columns alone, so that no new name meets that of a column.
+    let sources = spec.fields().iter().filter_map(|field| schema.field_by_id(field.source_id));
+    let mut ids = HashSet::new();
+    let renamed = sources.filter(|source| ids.insert(source.id)).map(|source| {
+        let mut renamed = source.as_ref().clone();
+        renamed.name = format!("source_{}", source.id);
+        Arc::new(renamed)
+    });
+    let sources = Schema::builder().with_schema_id(schema.schema_id()).with_fields(renamed).build()?;
+    let mut builder = PartitionSpec::builder(sources).with_spec_id(spec.spec_id());
+    for field in spec.fields() {
+        let unbound = UnboundPartitionField { name: avro_name(&field.name), ..field.clone().into_unbound() };
+        builder = builder.add_unbound_field(unbound)?;
+    }
+    builder.build()
+}
+
+/// As Java makes names fit: a character that Avro does not take becomes `_x` and its code.
+fn avro_name(name: &str) -> String {
+    let mut fitting = String::new();
+    for (index, character) in name.chars().enumerate() {
+        match character {
+            '0'..='9' if index == 0 => fitting.extend(['_', character]),
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' => fitting.push(character),
+            other => fitting.push_str(&format!("_x{:X}", u32::from(other))),
+        }
+    }
+    fitting
 }
 
 fn write_failed(what: &str, location: &str, source: iceberg::Error) -> Error {

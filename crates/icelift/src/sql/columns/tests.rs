@@ -28,53 +28,15 @@ fn primitive_types_in_all_spellings() {
         (&["long", "bigint"], Long),
         (&["float", "real"], Float),
         (&["double", "double precision"], Double),
-        (
-            &["decimal(10, 2)", "numeric(10,2)"],
-            Decimal {
-                precision: 10,
-                scale: 2,
-            },
-        ),
-        (
-            &["decimal(38)", "decimal(38, 0)"],
-            Decimal {
-                precision: 38,
-                scale: 0,
-            },
-        ),
+        (&["decimal(10, 2)", "numeric(10,2)"], Decimal { precision: 10, scale: 2 }),
+        (&["decimal(38)", "decimal(38, 0)"], Decimal { precision: 38, scale: 0 }),
         (&["date"], Date),
         (&["time"], Time),
-        (
-            &[
-                "timestamp",
-                "timestamp(6)",
-                "timestamp without time zone",
-                "timestamp_ntz",
-            ],
-            Timestamp,
-        ),
-        (
-            &[
-                "timestamptz",
-                "timestamp with time zone",
-                "timestamp_ltz",
-                "timestamp(6) with time zone",
-            ],
-            TimestampTz,
-        ),
+        (&["timestamp", "timestamp(6)", "timestamp without time zone", "timestamp_ntz"], Timestamp),
+        (&["timestamptz", "timestamp with time zone", "timestamp_ltz", "timestamp(6) with time zone"], TimestampTz),
         (&["timestamp_ns", "timestamp(9)"], TimestampNs),
         (&["timestamptz_ns", "timestamp(9) with time zone"], TimestampTzNs),
-        (
-            &[
-                "string",
-                "text",
-                "varchar",
-                "varchar(10)",
-                "char(1)",
-                "character varying(3)",
-            ],
-            String,
-        ),
+        (&["string", "text", "varchar", "varchar(10)", "char(1)", "character varying(3)"], String),
         (&["uuid"], Uuid),
         (&["fixed(16)"], Fixed(16)),
         (&["binary"], Binary),
@@ -87,46 +49,25 @@ fn primitive_types_in_all_spellings() {
 
 #[test]
 fn nested_types() {
-    let list = |element, element_required| ColumnType::List {
-        element: Box::new(element),
-        element_required,
-    };
+    let list = |element, element_required| ColumnType::List { element: Box::new(element), element_required };
     assert_eq!(one("array<int>"), list(ColumnType::Int, false));
     assert_eq!(one("list<int not null>"), list(ColumnType::Int, true));
-    assert_eq!(
-        one("list<list<list<int>>>"),
-        list(list(list(ColumnType::Int, false), false), false)
-    );
-    assert_eq!(
-        one("list<list<list<int> > NOT NULL>"),
-        list(list(list(ColumnType::Int, false), false), true)
-    );
+    assert_eq!(one("list<list<list<int>>>"), list(list(list(ColumnType::Int, false), false), false));
+    assert_eq!(one("list<list<list<int> > NOT NULL>"), list(list(list(ColumnType::Int, false), false), true));
     let columns = read(
         "(s struct<a: int NOT NULL, \"B\" string COMMENT 'b', c struct<d:list<int>>> NOT NULL COMMENT 's',
           m map<string, map<int, decimal(3,1)> not null>, n int COMMENT 'n' NOT NULL, o int NULL)",
     )
     .unwrap();
-    let [s, m, n, o] = columns.as_slice() else {
-        panic!("{columns:?}")
-    };
+    let [s, m, n, o] = columns.as_slice() else { panic!("{columns:?}") };
     assert!(s.required && n.required && !m.required && !o.required);
     assert_eq!((s.comment.as_deref(), n.comment.as_deref()), (Some("s"), Some("n")));
-    let ColumnType::Struct(fields) = &s.data_type else {
-        panic!("{s:?}")
-    };
-    let [a, b, c] = fields.as_slice() else {
-        panic!("{fields:?}")
-    };
+    let ColumnType::Struct(fields) = &s.data_type else { panic!("{s:?}") };
+    let [a, b, c] = fields.as_slice() else { panic!("{fields:?}") };
     assert!(a.required && a.data_type == ColumnType::Int);
     assert_eq!((b.name.as_str(), b.comment.as_deref()), ("B", Some("b")));
     assert!(matches!(&c.data_type, ColumnType::Struct(inner) if inner.len() == 1));
-    assert!(matches!(
-        &m.data_type,
-        ColumnType::Map {
-            value_required: true,
-            ..
-        }
-    ));
+    assert!(matches!(&m.data_type, ColumnType::Map { value_required: true, .. }));
 }
 
 #[test]
@@ -138,36 +79,15 @@ fn mistakes() {
         ("(a)", "expected a type, found `)` at line 1, column 3"),
         ("()", "expected the name of a column, found `)` at line 1, column 2"),
         ("(a int, A int)", "column `a` is given twice, again at line 1, column 9"),
-        (
-            "(a struct<x: int, X: int>)",
-            "field `x` is given twice, again at line 1, column 19",
-        ),
-        (
-            "(a decimal)",
-            "decimal needs precision and scale, as in decimal(10, 2), at line 1, column 11",
-        ),
-        (
-            "(a fixed(0))",
-            "expected a length of 1 or more, found `0` at line 1, column 10",
-        ),
-        (
-            "(a list<int)",
-            "expected `>` after the types of the list, found `)` at line 1, column 12",
-        ),
+        ("(a struct<x: int, X: int>)", "field `x` is given twice, again at line 1, column 19"),
+        ("(a decimal)", "decimal needs precision and scale, as in decimal(10, 2), at line 1, column 11"),
+        ("(a fixed(0))", "expected a length of 1 or more, found `0` at line 1, column 10"),
+        ("(a list<int)", "expected `>` after the types of the list, found `)` at line 1, column 12"),
         ("(a list<int>>)", "one `>` too many before `)` at line 1, column 14"),
         ("(a list)", "expected `<` after list, found `)` at line 1, column 8"),
-        (
-            "(a map<list<int>>)",
-            "expected `,` after the type of the keys before `>>`, found `)` at line 1, column 18",
-        ),
-        (
-            "(a timestamp(3))",
-            "timestamps have a precision of 6 or 9, found timestamp(3) at line 1, column 13",
-        ),
-        (
-            "(a int(4))",
-            "expected NOT NULL, COMMENT, `,` or `)` after a column, found `(` at line 1, column 7",
-        ),
+        ("(a map<list<int>>)", "expected `,` after the type of the keys before `>>`, found `)` at line 1, column 18"),
+        ("(a timestamp(3))", "timestamps have a precision of 6 or 9, found timestamp(3) at line 1, column 13"),
+        ("(a int(4))", "expected NOT NULL, COMMENT, `,` or `)` after a column, found `(` at line 1, column 7"),
         (
             "(a int",
             "expected NOT NULL, COMMENT, `,` or `)` after a column, found the end of the statement at line 1, column 7",
@@ -175,13 +95,7 @@ fn mistakes() {
     ] {
         assert_eq!(message(text), expected, "{text}");
     }
-    for text in [
-        "(a decimal(39, 0))",
-        "(a decimal(3, 4))",
-        "(a decimal(0, 0))",
-        "(a decimal(3, -1))",
-        "(a \"int\")",
-    ] {
+    for text in ["(a decimal(39, 0))", "(a decimal(3, 4))", "(a decimal(0, 0))", "(a decimal(3, -1))", "(a \"int\")"] {
         assert_eq!(read(text).unwrap_err().kind(), ErrorKind::Sql, "{text}");
     }
     let deep = format!("(a {}int{})", "list<".repeat(10_000), ">".repeat(10_000));
@@ -199,10 +113,5 @@ fn constraints_are_refused() {
     ] {
         assert_eq!(read(text).unwrap_err().kind(), ErrorKind::Unsupported, "{text}");
     }
-    assert_eq!(
-        read("(unique int, constraint string, key int, check date)")
-            .unwrap()
-            .len(),
-        4
-    );
+    assert_eq!(read("(unique int, constraint string, key int, check date)").unwrap().len(), 4);
 }

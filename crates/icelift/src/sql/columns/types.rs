@@ -18,18 +18,11 @@ const ALLOWED: &str = "boolean, int, long, float, double, decimal(p, s), date, t
 
 /// Reads a type.
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<ColumnType> {
-    let mut reader = Reader {
-        cursor,
-        depth: 0,
-        closed: 0,
-    };
+    let mut reader = Reader { cursor, depth: 0, closed: 0 };
     let data_type = reader.data_type()?;
     if reader.closed > 0 {
         let next = reader.cursor.peek();
-        return Err(sql_error(
-            format!("one `>` too many before `{}`", next.token),
-            next.span.start,
-        ));
+        return Err(sql_error(format!("one `>` too many before `{}`", next.token), next.span.start));
     }
     Ok(data_type)
 }
@@ -48,11 +41,7 @@ impl Reader<'_, '_> {
             return Err(sql_error("the type is nested too deeply", place));
         }
         let name = match &self.cursor.peek().token {
-            Token::Word(Word {
-                quote_style: None,
-                value,
-                ..
-            }) => value.to_ascii_lowercase(),
+            Token::Word(Word { quote_style: None, value, .. }) => value.to_ascii_lowercase(),
             _ => return Err(self.cursor.expected("a type").hint(format!("the types are {ALLOWED}"))),
         };
         self.cursor.step();
@@ -99,9 +88,8 @@ impl Reader<'_, '_> {
             "uuid" => ColumnType::Uuid,
             "fixed" => {
                 let place = self.cursor.place();
-                let length = self
-                    .length()?
-                    .ok_or_else(|| sql_error("fixed needs a length, as in fixed(16),", place))?;
+                let length =
+                    self.length()?.ok_or_else(|| sql_error("fixed needs a length, as in fixed(16),", place))?;
                 ColumnType::Fixed(u64::from(length))
             }
             "binary" | "varbinary" | "bytea" => ColumnType::Binary,
@@ -123,24 +111,14 @@ impl Reader<'_, '_> {
         let place = self.cursor.place();
         // Spark, DataFusion and Trino each have another default.
         if !self.cursor.symbol(&Token::LParen) {
-            return Err(sql_error(
-                "decimal needs precision and scale, as in decimal(10, 2),",
-                place,
-            ));
+            return Err(sql_error("decimal needs precision and scale, as in decimal(10, 2),", place));
         }
         let precision = self.cursor.number("a precision from 1 to 38")?;
-        let scale = if self.cursor.symbol(&Token::Comma) {
-            self.scale()?
-        } else {
-            0
-        };
+        let scale = if self.cursor.symbol(&Token::Comma) { self.scale()? } else { 0 };
         self.cursor.expect_symbol(&Token::RParen, "after precision and scale")?;
         if precision > 38 || scale > precision {
             let message = "decimal needs a precision from 1 to 38 and a scale from 0 to the precision;";
-            return Err(sql_error(
-                format!("{message} found decimal({precision}, {scale})"),
-                place,
-            ));
+            return Err(sql_error(format!("{message} found decimal({precision}, {scale})"), place));
         }
         Ok(ColumnType::Decimal { precision, scale })
     }
@@ -184,18 +162,11 @@ impl Reader<'_, '_> {
                 let key = Box::new(self.data_type()?);
                 self.open(&Token::Comma, "after the type of the keys")?;
                 let value = Box::new(self.data_type()?);
-                ColumnType::Map {
-                    key,
-                    value,
-                    value_required: self.required(),
-                }
+                ColumnType::Map { key, value, value_required: self.required() }
             }
             _ => {
                 let element = Box::new(self.data_type()?);
-                ColumnType::List {
-                    element,
-                    element_required: self.required(),
-                }
+                ColumnType::List { element, element_required: self.required() }
             }
         };
         self.close(name)?;
@@ -218,17 +189,8 @@ impl Reader<'_, '_> {
             }
             self.cursor.symbol(&Token::Colon);
             let data_type = self.data_type()?;
-            let (required, comment) = if self.closed > 0 {
-                (false, None)
-            } else {
-                attributes(self.cursor)?
-            };
-            fields.push(Column {
-                name,
-                data_type,
-                required,
-                comment,
-            });
+            let (required, comment) = if self.closed > 0 { (false, None) } else { attributes(self.cursor)? };
+            fields.push(Column { name, data_type, required, comment });
             if self.closed > 0 || !self.cursor.symbol(&Token::Comma) {
                 return Ok(fields);
             }
@@ -250,8 +212,7 @@ impl Reader<'_, '_> {
         } else if self.cursor.symbol(&Token::ShiftRight) {
             self.closed = 1;
         } else {
-            self.cursor
-                .expect_symbol(&Token::Gt, &format!("after the types of the {name}"))?;
+            self.cursor.expect_symbol(&Token::Gt, &format!("after the types of the {name}"))?;
         }
         Ok(())
     }

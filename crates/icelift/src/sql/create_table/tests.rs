@@ -16,11 +16,7 @@ fn query(create: &CreateTable) -> String {
 }
 
 fn partition(create: &CreateTable) -> Vec<String> {
-    create
-        .partition_by
-        .iter()
-        .map(|field| format!("{} {}", field.transform, field.column))
-        .collect()
+    create.partition_by.iter().map(|field| format!("{} {}", field.transform, field.column)).collect()
 }
 
 #[test]
@@ -31,16 +27,12 @@ fn columns_and_every_clause() {
          partitioned by (year(d), bucket(4, id)) location 's3://b/t';",
     );
     assert_eq!(create.name, ["r2", "Ns", "sub", "t"]);
-    assert!(create.if_not_exists && !create.or_replace && !create.is_plain());
+    assert!(create.if_not_exists && !create.or_replace);
     assert_eq!(create.columns.as_ref().unwrap().len(), 2);
     assert_eq!(create.comment.as_deref(), Some("drives"));
     assert_eq!(create.location.as_deref(), Some("s3://b/t"));
     assert_eq!(partition(&create), ["year d", "bucket[4] id"]);
-    let properties: Vec<_> = create
-        .properties
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
+    let properties: Vec<_> = create.properties.iter().map(|(key, value)| format!("{key}={value}")).collect();
     assert_eq!(properties, ["a.B=5", "c=true", "write.format=parquet"]);
     assert_eq!(create.source, TableSource::Columns);
 }
@@ -59,18 +51,10 @@ fn clauses_on_either_side_of_the_query() {
         assert_eq!(query(&create), "SELECT * FROM s");
     }
     let create = created("CREATE TABLE t AS (SELECT 1 AS a WHERE a IN (SELECT 2)) COMMENT 'c' LOCATION 'l'");
+    assert_eq!((create.comment.as_deref(), create.location.as_deref()), (Some("c"), Some("l")));
+    assert_eq!(partition(&created("CREATE TABLE t AS VALUES (1), (2) PARTITIONED BY (column1)")), ["identity column1"]);
     assert_eq!(
-        (create.comment.as_deref(), create.location.as_deref()),
-        (Some("c"), Some("l"))
-    );
-    assert_eq!(
-        partition(&created("CREATE TABLE t AS VALUES (1), (2) PARTITIONED BY (column1)")),
-        ["identity column1"]
-    );
-    assert_eq!(
-        partition(&created(
-            "CREATE TABLE t AS SELECT a FROM s GROUP BY ALL PARTITIONED BY (a)"
-        )),
+        partition(&created("CREATE TABLE t AS SELECT a FROM s GROUP BY ALL PARTITIONED BY (a)")),
         ["identity a"]
     );
     assert!(created("CREATE TABLE t (a int) AS SELECT 1").columns.is_some());
@@ -86,7 +70,8 @@ fn words_that_are_not_clauses() {
         "SELECT 'PARTITIONED BY (a)' /* LOCATION 'x' */ FROM t ORDER BY comment",
         "SELECT a FROM t WHERE comment LIKE 'x' AND location IN ('a')",
     ] {
-        assert!(created(&format!("CREATE TABLE t AS {text}")).is_plain(), "{text}");
+        let create = created(&format!("CREATE TABLE t AS {text}"));
+        assert!(create.partition_by.is_empty() && create.properties.is_empty() && create.comment.is_none(), "{text}");
     }
 }
 
@@ -98,10 +83,7 @@ fn like_another_table() {
         "(LIKE g.\"D\".s) PARTITIONED BY (a)",
     ] {
         let create = created(&format!("CREATE TABLE t {text}"));
-        assert_eq!(
-            create.source,
-            TableSource::Like(vec!["g".into(), "D".into(), "s".into()])
-        );
+        assert_eq!(create.source, TableSource::Like(vec!["g".into(), "D".into(), "s".into()]));
         assert_eq!(partition(&create), ["identity a"]);
         assert!(create.columns.is_none());
     }
@@ -110,14 +92,8 @@ fn like_another_table() {
 #[test]
 fn mistakes() {
     for (text, message) in [
-        (
-            "CREATE TABLE",
-            "expected the name of a table, found the end of the statement at line 1, column 13",
-        ),
-        (
-            "CREATE TABLE AS SELECT 1",
-            "expected the name of a table, found `AS` at line 1, column 14",
-        ),
+        ("CREATE TABLE", "expected the name of a table, found the end of the statement at line 1, column 13"),
+        ("CREATE TABLE AS SELECT 1", "expected the name of a table, found `AS` at line 1, column 14"),
         (
             "CREATE TABLE a.",
             "expected the next part of the name of a table, found the end of the statement at line 1, column 16",
@@ -130,10 +106,7 @@ fn mistakes() {
             "CREATE TABLE t USING iceberg",
             "expected PARTITIONED BY, TBLPROPERTIES, COMMENT, LOCATION, LIKE or AS, found `USING` at line 1, column 16",
         ),
-        (
-            "CREATE TABLE t AS",
-            "expected a query, found the end of the statement at line 1, column 18",
-        ),
+        ("CREATE TABLE t AS", "expected a query, found the end of the statement at line 1, column 18"),
         (
             "CREATE TABLE t AS PARTITIONED BY (a)",
             "expected: SELECT, VALUES, or a subquery in the query body, found: PARTITIONED at line 1, column 19",
@@ -142,22 +115,10 @@ fn mistakes() {
             "CREATE TABLE t AS SELECT a FROM\ns UNPARTITIONED x",
             "expected: the end of the query, found: x at line 2, column 17",
         ),
-        (
-            "CREATE TABLE t LIKE u AS SELECT 1",
-            "LIKE or AS is given twice, again at line 1, column 23",
-        ),
-        (
-            "CREATE TABLE t LIKE u COMMENT 'a' COMMENT 'b'",
-            "COMMENT is given twice, again at line 1, column 35",
-        ),
-        (
-            "CREATE TABLE t (a int) LIKE u",
-            "LIKE excludes a list of columns at line 1, column 24",
-        ),
-        (
-            "CREATE OR REPLACE TABLE IF NOT EXISTS t LIKE u",
-            "OR REPLACE excludes IF NOT EXISTS at line 1, column 8",
-        ),
+        ("CREATE TABLE t LIKE u AS SELECT 1", "LIKE or AS is given twice, again at line 1, column 23"),
+        ("CREATE TABLE t LIKE u COMMENT 'a' COMMENT 'b'", "COMMENT is given twice, again at line 1, column 35"),
+        ("CREATE TABLE t (a int) LIKE u", "LIKE excludes a list of columns at line 1, column 24"),
+        ("CREATE OR REPLACE TABLE IF NOT EXISTS t LIKE u", "OR REPLACE excludes IF NOT EXISTS at line 1, column 8"),
         (
             "CREATE TABLE t AS SELECT 1 TBLPROPERTIES ('a'='b', 'a'='c')",
             "option `a` is given twice, again at line 1, column 52",

@@ -21,21 +21,11 @@ fn the_fleet_has_the_real_size_and_failure_rates() {
     ] {
         let days = days_of_year(year);
         let length = days.len() as f64;
-        let alive = |day| {
-            stats
-                .fleet
-                .drives
-                .iter()
-                .filter(|drive| drive.first <= day && day <= drive.last)
-                .count() as f64
-        };
+        let alive =
+            |day| stats.fleet.drives.iter().filter(|drive| drive.first <= day && day <= drive.last).count() as f64;
         let average = days.clone().map(alive).sum::<f64>() / length;
-        let failed = stats
-            .fleet
-            .drives
-            .iter()
-            .filter(|drive| drive.failed.is_some_and(|day| days.contains(&day)))
-            .count();
+        let failed =
+            stats.fleet.drives.iter().filter(|drive| drive.failed.is_some_and(|day| days.contains(&day))).count();
         let failing = failed as f64 / average / length * 36_500.0;
         let real = average * 300_000.0 / 20_000.0;
         println!("{year}: {real:.0} drives (wanted {drives}), {failing:.2} % (wanted {rate})");
@@ -51,19 +41,15 @@ fn the_report_on_the_second_quarter_of_2024_has_something_to_say() {
         let stats = DriveStats::new(42, drives);
         let mut models: HashMap<String, i32> = HashMap::new();
         for batch in stats.days(epoch_day(2024, 4, 1)..epoch_day(2024, 7, 1)) {
-            for (model, failure) in strings(&batch, "model")
-                .iter()
-                .zip(batch["failure"].as_primitive::<Int32Type>().values())
+            for (model, failure) in
+                strings(&batch, "model").iter().zip(batch["failure"].as_primitive::<Int32Type>().values())
             {
                 *models.entry((*model).to_owned()).or_default() += failure;
             }
         }
         let failures: i32 = models.values().sum();
         let failing = models.values().filter(|failures| **failures > 0).count();
-        println!(
-            "{drives} drives: {failures} failures, {failing} of {} models",
-            models.len()
-        );
+        println!("{drives} drives: {failures} failures, {failing} of {} models", models.len());
         assert!(
             failures >= 12 && failing >= 8 && models.len() >= 20,
             "{drives} drives: {failures}, {failing} of {}",
@@ -79,9 +65,6 @@ fn serial_numbers_are_unique_and_a_failure_is_a_last_row() {
     let serials: HashSet<_> = (0..drives.len()).map(|index| stats.fleet.serial(index)).collect();
     assert_eq!(serials.len(), drives.len());
     let failed = drives.iter().filter(|drive| drive.failed.is_some()).count();
-    let lingering = drives
-        .iter()
-        .filter(|drive| drive.failed.is_some_and(|day| day < drive.last))
-        .count();
+    let lingering = drives.iter().filter(|drive| drive.failed.is_some_and(|day| day < drive.last)).count();
     assert!(lingering * 10 < failed, "{lingering} of {failed} report after failing");
 }

@@ -10,11 +10,7 @@ use super::*;
 
 fn label_list(array: &ArrayRef) -> Vec<Option<String>> {
     let labels = labels(array).unwrap();
-    labels
-        .as_string::<i32>()
-        .iter()
-        .map(|label| label.map(str::to_owned))
-        .collect()
+    labels.as_string::<i32>().iter().map(|label| label.map(str::to_owned)).collect()
 }
 
 fn some(labels: &[&str]) -> Vec<Option<String>> {
@@ -24,6 +20,11 @@ fn some(labels: &[&str]) -> Vec<Option<String>> {
 fn day(year: i32, month: u32, day: u32) -> i32 {
     let epoch = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap();
     (NaiveDate::from_ymd_opt(year, month, day).unwrap() - epoch).num_days() as i32
+}
+
+/// The quarter, 1 to 4, of a day counted from 1970-01-01.
+fn quarter_of_days(days: i64) -> u8 {
+    quarter_of_month(month_of_day(days))
 }
 
 #[test]
@@ -50,9 +51,7 @@ fn all_units_agree_and_round_down_before_1970() {
         Arc::new(TimestampMicrosecondArray::from(with(1_000_000))),
         Arc::new(TimestampNanosecondArray::from(with(1_000_000_000))),
         Arc::new(Date64Array::from(with(1_000))),
-        Arc::new(Date32Array::from_iter_values(
-            seconds.iter().map(|second| second.div_euclid(86_400) as i32),
-        )),
+        Arc::new(Date32Array::from_iter_values(seconds.iter().map(|second| second.div_euclid(86_400) as i32))),
     ];
     for array in arrays {
         assert_eq!(label_list(&array), wanted, "{}", array.data_type());
@@ -71,19 +70,9 @@ fn a_zone_does_not_move_an_instant() {
 
 #[test]
 fn nulls_dictionaries_and_slices() {
-    let dates = Date32Array::from(vec![
-        Some(day(2024, 1, 1)),
-        None,
-        Some(day(2024, 5, 1)),
-        Some(day(2023, 12, 31)),
-    ]);
+    let dates = Date32Array::from(vec![Some(day(2024, 1, 1)), None, Some(day(2024, 5, 1)), Some(day(2023, 12, 31))]);
     let plain: ArrayRef = Arc::new(dates.clone());
-    let wanted = vec![
-        Some("Q1".to_owned()),
-        None,
-        Some("Q2".to_owned()),
-        Some("Q4".to_owned()),
-    ];
+    let wanted = vec![Some("Q1".to_owned()), None, Some("Q2".to_owned()), Some("Q4".to_owned())];
     assert_eq!(label_list(&plain), wanted);
     assert_eq!(label_list(&plain.slice(1, 2)), wanted[1..3]);
     assert_eq!(label_list(&plain.slice(2, 0)), []);
@@ -133,48 +122,13 @@ async fn in_sql() {
         let batches = session.sql(sql).await?.collect().await?;
         ScalarValue::try_from_array(batches[0].column(0), 0)
     };
-    assert_eq!(
-        one("SELECT quarter(DATE '2024-08-15')").await.unwrap(),
-        ScalarValue::from("Q3")
-    );
-    assert_eq!(
-        one("SELECT quarter(TIMESTAMP '2024-12-31 23:59:59')").await.unwrap(),
-        ScalarValue::from("Q4")
-    );
+    assert_eq!(one("SELECT quarter(DATE '2024-08-15')").await.unwrap(), ScalarValue::from("Q3"));
+    assert_eq!(one("SELECT quarter(TIMESTAMP '2024-12-31 23:59:59')").await.unwrap(), ScalarValue::from("Q4"));
     assert_eq!(one("SELECT quarter(NULL)").await.unwrap(), ScalarValue::Utf8(None));
-    assert_eq!(
-        one("SELECT quarter(d) FROM (VALUES (DATE '1969-12-31')) t(d)")
-            .await
-            .unwrap(),
-        ScalarValue::from("Q4")
-    );
-    let constant = session
-        .sql("EXPLAIN SELECT quarter(DATE '2024-08-15') AS q")
-        .await
-        .unwrap();
+    assert_eq!(one("SELECT quarter(d) FROM (VALUES (DATE '1969-12-31')) t(d)").await.unwrap(), ScalarValue::from("Q4"));
+    let constant = session.sql("EXPLAIN SELECT quarter(DATE '2024-08-15') AS q").await.unwrap();
     let plan = format!("{:?}", constant.collect().await.unwrap());
     assert!(plan.contains("expr=[Q3 as q]"), "not folded: {plan}");
     let error = one("SELECT quarter('2024-08-15')").await.unwrap_err().to_string();
-    assert!(
-        error.contains("quarter takes a date or a timestamp, not Utf8"),
-        "{error}"
-    );
-}
-
-/// Not a test of speed, but the place to see it: `cargo test --release … -- --ignored --nocapture speed`.
-#[test]
-#[ignore = "prints a measurement"]
-fn speed() {
-    let days: ArrayRef = Arc::new(Date32Array::from_iter_values(
-        (0..8_192 * 64).map(|row| 19_000 + row / 300),
-    ));
-    let start = std::time::Instant::now();
-    for _ in 0..20 {
-        std::hint::black_box(labels(&days).unwrap());
-    }
-    let rows = 20.0 * days.len() as f64;
-    println!(
-        "{:.0} million rows a second",
-        rows / start.elapsed().as_secs_f64() / 1e6
-    );
+    assert!(error.contains("quarter takes a date or a timestamp, not Utf8"), "{error}");
 }

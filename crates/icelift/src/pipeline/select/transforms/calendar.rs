@@ -57,9 +57,6 @@ impl<'a> Instants<'a> {
             },
             _ => return None,
         };
-        Some(Self::Ticks {
-            values,
-            per_day: per_second * SECONDS_PER_DAY,
-        })
+        Some(Self::Ticks { values, per_day: per_second * SECONDS_PER_DAY })
     }
 }

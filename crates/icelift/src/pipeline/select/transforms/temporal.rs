@@ -30,10 +30,7 @@ pub(super) fn apply(transform: &Transform, array: &ArrayRef) -> Result<ArrayRef>
         _ => return Err(unsupported(transform, array.data_type())),
     };
     let numbers = numbers.map_err(|value| {
-        let message = format!(
-            "the {transform} of value {value} in a {} column does not fit an int",
-            array.data_type()
-        );
+        let message = format!("the {transform} of value {value} in a {} column does not fit an int", array.data_type());
         Error::new(ErrorKind::Execution, message)
     })?;
     let numbers = ScalarBuffer::from(numbers);

@@ -15,25 +15,20 @@ use datafusion::logical_expr::{
 };
 use iceberg::spec::Transform;
 
-/// The functions `bucket`, `truncate`, `years`, `months`, `days` and `hours`, the last four in the singular too.
+/// The functions `bucket`, `truncate`, `years`, `months`, `days` and `hours`. Not in the singular: `year(d)` is a calendar
+/// year everywhere else.
 pub fn transforms() -> Vec<ScalarUDF> {
-    let one = |name, alias: &str, transform| (name, vec![alias.to_owned()], Kind::Fixed(transform));
     let all = [
-        ("bucket", vec![], Kind::Bucket),
-        ("truncate", vec![], Kind::Truncate),
-        one("years", "year", Transform::Year),
-        one("months", "month", Transform::Month),
-        one("days", "day", Transform::Day),
-        one("hours", "hour", Transform::Hour),
+        ("bucket", Kind::Bucket),
+        ("truncate", Kind::Truncate),
+        ("years", Kind::Fixed(Transform::Year)),
+        ("months", Kind::Fixed(Transform::Month)),
+        ("days", Kind::Fixed(Transform::Day)),
+        ("hours", Kind::Fixed(Transform::Hour)),
     ];
-    let function = |(name, aliases, kind): (_, _, Kind)| {
+    let function = |(name, kind): (_, Kind)| {
         let signature = Signature::any(kind.arguments(), Volatility::Immutable);
-        ScalarUDF::from(TransformFunction {
-            name,
-            aliases,
-            kind,
-            signature,
-        })
+        ScalarUDF::from(TransformFunction { name, kind, signature })
     };
     all.into_iter().map(function).collect()
 }
@@ -57,7 +52,6 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct TransformFunction {
     name: &'static str,
-    aliases: Vec<String>,
     kind: Kind,
     signature: Signature,
 }
@@ -83,10 +77,7 @@ impl TransformFunction {
 
     fn bad_width<T>(&self) -> Result<T> {
         let name = self.name;
-        plan_err!(
-            "{name} needs a width, an integer literal between 1 and {}, as in {name}(16, id)",
-            i32::MAX
-        )
+        plan_err!("{name} needs a width, an integer literal between 1 and {}, as in {name}(16, id)", i32::MAX)
     }
 }
 
@@ -106,10 +97,6 @@ impl ScalarUDFImpl for TransformFunction {
 
     fn name(&self) -> &str {
         self.name
-    }
-
-    fn aliases(&self) -> &[String] {
-        &self.aliases
     }
 
     fn signature(&self) -> &Signature {

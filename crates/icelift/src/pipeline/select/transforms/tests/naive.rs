@@ -11,11 +11,7 @@ use super::*;
 fn murmur3(bytes: &[u8]) -> i32 {
     let scrambled = |k: u32| k.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593);
     let chunks = bytes.chunks_exact(4);
-    let tail = chunks
-        .remainder()
-        .iter()
-        .rev()
-        .fold(0, |k, &byte| k << 8 | u32::from(byte));
+    let tail = chunks.remainder().iter().rev().fold(0, |k, &byte| k << 8 | u32::from(byte));
     let mut hash: u32 = 0;
     for chunk in chunks {
         hash ^= scrambled(u32::from_le_bytes(chunk.try_into().unwrap()));
@@ -33,9 +29,7 @@ fn bucket_of(buckets: u32, bytes: &[u8]) -> i32 {
 
 /// Two's complement, big endian, as few bytes as keep the sign.
 fn short_bytes(number: i128) -> Vec<u8> {
-    let length = (1..16)
-        .find(|bytes| number >> (8 * bytes - 1) == 0 || number >> (8 * bytes - 1) == -1)
-        .unwrap_or(16);
+    let length = (1..16).find(|bytes| number >> (8 * bytes - 1) == 0 || number >> (8 * bytes - 1) == -1).unwrap_or(16);
     number.to_be_bytes()[16 - length..].to_vec()
 }
 
