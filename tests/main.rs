@@ -7,6 +7,8 @@
 mod bad_input;
 /// Transcripts of the real binary: flags, scripts, exit codes.
 mod cli;
+/// Several processes on one catalog.
+mod concurrent;
 /// Tables of other engines read by us, and our tables read by them.
 mod interop;
 /// Every script of sql/, as a user runs it.
@@ -25,6 +27,7 @@ fn main() {
     let mut trials = vec![Trial::test("main::every_file_is_listed", every_file_is_listed)];
     trials.extend(bad_input::trials());
     trials.extend(cli::trials());
+    trials.extend(concurrent::trials());
     trials.extend(interop::trials());
     trials.extend(shipped_sql::trials());
     trials.extend(slt::trials());

@@ -113,7 +113,8 @@ impl<'a> Reader<'a> {
                 self.flatten(inner, &format!("{name}."), options)?;
                 continue;
             }
-            let text = self.text_of(&name, value)?;
+            // The engine expands options as ATTACH has them: what a variable brought must come through it unchanged.
+            let text = self.text_of(&name, value)?.replace("${", "$${");
             if options.insert(name.clone(), text).is_some() {
                 return Err(self.problem(key.span().start, format!("`{name}` is given twice")));
             }
@@ -203,6 +204,15 @@ mod tests {
         assert_eq!(config.catalogs[0].warehouse.as_deref(), Some("w"));
         let settings = Settings { memory_limit: Some(2000), threads: Some(3), format: Some(Format::Csv) };
         assert_eq!(config.settings, settings);
+    }
+
+    #[test]
+    fn a_value_with_a_dollar_comes_through_the_engine_unchanged() {
+        let environment = BTreeMap::from([("TOKEN".to_owned(), "a${b}$${c".to_owned())]);
+        let text = "[catalog.r2]\ntype = 'r2'\ntoken = '${TOKEN}$${d}'";
+        let config = Reader { label: "icelift.toml", text, environment: &environment }.config().unwrap();
+        let seen = icelift::variables::expand(&config.catalogs[0].options["token"], &environment).unwrap();
+        assert_eq!(seen, "a${b}$${c${d}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod args;
 mod config;
 mod demo;
 mod exit;
+mod memory;
 mod print;
 mod repl;
 mod run;

@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 use crate::args::{Args, Format};
 use crate::config::Config;
 use crate::exit::{Problem, Stop};
+use crate::memory;
 use crate::ui;
 
 const CONFIG_FILE: &str = "icelift.toml";
@@ -60,7 +61,7 @@ impl Setup {
     fn builder(&self) -> EngineBuilder {
         let settings = &self.config.settings;
         let mut builder = Engine::builder().variables(self.environment.clone()).spill_folder(std::env::temp_dir());
-        if let Some(bytes) = settings.memory_limit {
+        if let Some(bytes) = settings.memory_limit.or_else(memory::default_limit_bytes) {
             builder = builder.memory_limit_bytes(bytes);
         }
         if let Some(threads) = settings.threads {

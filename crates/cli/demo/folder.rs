@@ -112,7 +112,7 @@ impl Folder {
         }
         let mut text = String::new();
         for catalog in CATALOGS {
-            let warehouse = toml::Value::String(self.warehouse(catalog)?);
+            let warehouse = toml::Value::String(self.warehouse(catalog)?.replace("${", "$${"));
             text.push_str(&format!("[catalog.{catalog}]\ntype = \"local\"\nwarehouse = {warehouse}\n\n"));
         }
         std::fs::write(self.path.join(CONFIG), text.trim_end().to_owned() + "\n")

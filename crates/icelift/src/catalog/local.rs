@@ -242,7 +242,7 @@ fn conflict(name: &TableName) -> Error {
 
 fn namespace_not_found(catalog: &str, namespace: &NamespaceIdent) -> Error {
     Error::new(ErrorKind::NotFound, format!("the namespace `{catalog}.{namespace}` does not exist"))
-        .hint(format!("CREATE SCHEMA {catalog}.{namespace}"))
+        .hint(format!("CREATE SCHEMA {catalog}.{namespace}; if it should be there, check the folder that was attached"))
 }
 
 /// JDBC catalogs join the levels of a namespace by dots.

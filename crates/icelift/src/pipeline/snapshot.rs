@@ -58,7 +58,8 @@ pub(crate) async fn append(catalog: &Arc<dyn Catalog>, planned: &Table, files: V
         let conflict = match attempt(catalog, planned, &base, &mut append).await {
             CommitOutcome::NotLanded(error) if error.kind() == ErrorKind::CommitConflict => error,
             CommitOutcome::NotLanded(error) => return append.cleaned_up(&base.store, error).await,
-            outcome => return outcome,
+            CommitOutcome::Landed => return append.landed(&base.store).await,
+            unknown => return unknown,
         };
         // Staged changes were made to what is no longer there.
         let Some(wait) = waits.next().filter(|_| planned.staged.is_none()) else {

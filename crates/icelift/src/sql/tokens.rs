@@ -201,6 +201,10 @@ fn place_in_our_words(text: &str) -> String {
 
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
+    // A word in capitals is a keyword.
+    if text.chars().nth(1).is_some_and(char::is_uppercase) {
+        return text.to_owned();
+    }
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 

@@ -144,13 +144,24 @@ impl Append {
 
     /// The commit will not land: removes the metadata files that were written for it.
     pub async fn cleaned_up(&self, store: &Store, error: Error) -> CommitOutcome {
-        let manifest = self.manifest.iter().map(|manifest| &manifest.manifest_path);
-        for location in manifest.chain(&self.lists) {
-            if let Err(error) = store.delete(location).await {
-                tracing::warn!(location, %error, "a metadata file of a failed commit could not be removed");
-            }
-        }
+        let manifest = self.manifest.iter().map(|manifest| manifest.manifest_path.as_str());
+        remove(store, manifest.chain(self.lists.iter().map(String::as_str))).await;
         CommitOutcome::NotLanded(error)
+    }
+
+    /// The commit has landed: removes the manifest lists of the attempts that lost their race.
+    pub async fn landed(&self, store: &Store) -> CommitOutcome {
+        let lost = self.lists.len().saturating_sub(1);
+        remove(store, self.lists[..lost].iter().map(String::as_str)).await;
+        CommitOutcome::Landed
+    }
+}
+
+async fn remove(store: &Store, locations: impl Iterator<Item = &str>) {
+    for location in locations {
+        if let Err(error) = store.delete(location).await {
+            tracing::warn!(location, %error, "a metadata file of a lost commit could not be removed");
+        }
     }
 }
 
