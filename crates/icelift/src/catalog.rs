@@ -6,6 +6,7 @@
 mod attach;
 mod local;
 mod new_table;
+mod options;
 mod provider;
 mod table;
 

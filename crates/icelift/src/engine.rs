@@ -6,6 +6,7 @@ mod names;
 mod rows;
 mod schema;
 mod statement;
+mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -9,8 +9,6 @@ use std::fmt;
 
 use datafusion::common::DataFusionError;
 
-use crate::catalog::TableName;
-
 /// What the library returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -112,7 +110,7 @@ impl Error {
     }
 
     /// Names the stage and the table, unless an inner stage is named already: the table of an outer stage is another one.
-    pub(crate) fn place(mut self, stage: Stage, table: &TableName) -> Self {
+    pub(crate) fn place(mut self, stage: Stage, table: &impl fmt::Display) -> Self {
         if *self.0.stage.get_or_insert(stage) == stage {
             self.0.table.get_or_insert_with(|| table.to_string());
         }

@@ -7,16 +7,13 @@ use tokio_util::task::TaskTracker;
 
 use super::Catalog;
 use super::local::LocalCatalog;
+use super::options::upload_settings;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::sql::Attach;
-use crate::storage::{Store, UploadSettings};
+use crate::storage::Store;
 
 /// The names that DataFusion keeps for itself.
 const RESERVED: [&str; 2] = ["datafusion", "information_schema"];
-const PART_SIZE: &str = "s3.multipart.part-size-bytes";
-const PART_CONCURRENCY: &str = "s3.multipart.num-threads";
-/// S3 and R2 refuse smaller parts.
-const PART_MIN_BYTES: usize = 5 << 20;
 
 /// What a person sees of an attached catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,39 +111,6 @@ async fn open(attach: Attach, cleanup: &TaskTracker) -> Result<Arc<dyn Catalog>>
             .subject(format!("`{name}`"))
             .hint("TYPE local is supported")),
     }
-}
-
-/// Fails on options that nothing reads, naming those that are. Values never appear: they may be secrets.
-pub(super) fn refuse_unknown(catalog: &str, left: &BTreeMap<String, String>, known: &[&str]) -> Result<()> {
-    let Some(unknown) = left.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
-    let known: Vec<_> =
-        ["type", PART_SIZE, PART_CONCURRENCY].iter().chain(known).map(|key| format!("`{key}`")).collect();
-    Err(Error::new(ErrorKind::Config, format!("the option `{unknown}` is unknown"))
-        .stage(Stage::Catalog)
-        .subject(format!("`{catalog}`"))
-        .hint(format!("this type of catalog takes {}", known.join(", "))))
-}
-
-fn upload_settings(catalog: &str, options: &mut BTreeMap<String, String>) -> Result<UploadSettings> {
-    let mut settings = UploadSettings::default();
-    let mut take = |key: &str, slot: &mut usize, min: usize| -> Result<()> {
-        let Some(value) = options.remove(key) else { return Ok(()) };
-        match value.parse() {
-            Ok(number) if number >= min => *slot = number,
-            _ => {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    format!("the option `{key}` must be a number of at least {min}"),
-                )
-                .stage(Stage::Catalog)
-                .subject(format!("`{catalog}`")));
-            }
-        }
-        Ok(())
-    };
-    take(PART_SIZE, &mut settings.part_bytes, PART_MIN_BYTES)?;
-    take(PART_CONCURRENCY, &mut settings.part_concurrency, 1)?;
-    Ok(settings)
 }
 
 fn attached_already(name: &str) -> Error {

@@ -44,7 +44,7 @@ impl LocalCatalog {
             None => folder.join("catalog.db"),
         };
         let catalog_name = options.remove("catalog-name");
-        super::attach::refuse_unknown(name, &options, &["uri", "catalog-name", "warehouse"])?;
+        super::options::refuse_unknown(name, &options, &["uri", "catalog-name", "warehouse"])?;
         for folder in [Some(folder.as_path()), file.parent()].into_iter().flatten() {
             tokio::fs::create_dir_all(folder).await.map_err(|source| {
                 Error::new(ErrorKind::Write, format!("the folder `{}` cannot be created", folder.display()))

@@ -8,7 +8,7 @@ use iceberg::TableUpdate;
 use iceberg::spec::{MAIN_BRANCH, Schema, TableMetadataBuilder, UnboundPartitionSpec};
 
 use super::names::{table_name, unknown_catalog};
-use super::statement::{View, write_plan};
+use super::view::{View, write_plan};
 use super::{Engine, RowStream, schema};
 use crate::catalog::{Catalog, CommitOutcome, CommitRequest, IcebergTable, NewTable, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};

@@ -5,6 +5,7 @@
 //! rows never do; columns are found by field id, whatever the file calls them.
 
 mod bounds;
+mod decode;
 mod deletes;
 mod files;
 mod ranges;
@@ -61,7 +62,7 @@ pub(crate) async fn plan(
     let columns: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
     let statistics = statistics.project(Some(&columns));
     let projected: SchemaRef = Arc::new(schema.project(&columns)?);
-    let context = Arc::new(ScanContext::new(table, &projected, &columns, filter, state.config().batch_size())?);
+    let context = Arc::new(ScanContext::new(table, &projected, filter, state.config().batch_size())?);
     // An exact filter is applied above; only without one may the scan itself stop early.
     let limit = limit.filter(|_| filters.is_empty());
     Ok(Arc::new(IcebergScan::new(table.name.to_string(), projected, context, files, splits, statistics, limit)))

@@ -19,8 +19,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection, RowSelecto
 use roaring::RoaringTreemap;
 use tokio::sync::OnceCell;
 
-use super::files::same_partition;
-use super::reader::Parquet;
+use super::decode::Parquet;
 use super::reshape::Reshape;
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -55,7 +54,7 @@ impl DeleteFile {
     /// Whether the file may delete rows of a data file of this spec and data sequence number.
     pub fn applies_to(&self, data: &DataFile, spec_id: i32, sequence: i64) -> bool {
         let same_spec = self.spec.spec_id() == spec_id;
-        let same = || same_spec && same_partition(self.file.partition(), data.partition());
+        let same = || same_spec && self.file.partition() == data.partition();
         match self.file.content_type() {
             DataContentType::EqualityDeletes => sequence < self.sequence && (self.spec.is_unpartitioned() || same()),
             _ => {

@@ -8,7 +8,6 @@ use datafusion::common::{ColumnStatistics, Statistics};
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::{
     DataContentType, DataFile, DataFileFormat, ManifestContentType, ManifestEntryRef, ManifestFile, PartitionSpecRef,
-    Struct,
 };
 
 use super::bounds::Filter;
@@ -120,11 +119,6 @@ fn unsupported(file: &DataFile, what: &str) -> Error {
     Error::new(ErrorKind::Unsupported, format!("{what} cannot be read"))
         .subject(file.file_path())
         .hint("rewrite the table's files as Parquet with the engine that wrote them")
-}
-
-/// Whether two partitions of one spec are the same.
-pub(super) fn same_partition(a: &Struct, b: &Struct) -> bool {
-    a.fields() == b.fields()
 }
 
 impl PlannedFiles {

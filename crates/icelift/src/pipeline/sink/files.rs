@@ -26,7 +26,7 @@ pub(super) struct Files {
     encoder: Arc<Encoder>,
     attempt: Uuid,
     pool: Arc<dyn MemoryPool>,
-    partitions: Mutex<HashMap<Arc<[u8]>, Arc<AsyncMutex<PartitionFiles>>>>,
+    partitions: Mutex<HashMap<Arc<[u8]>, SharedPartition>>,
     written: Mutex<Progress>,
 }
 
@@ -36,6 +36,9 @@ struct Progress {
     open: usize,
     finished: Vec<DataFile>,
 }
+
+/// Held by one lane at a time while it appends.
+type SharedPartition = Arc<AsyncMutex<PartitionFiles>>;
 
 /// The files of one partition: at most one is open.
 struct PartitionFiles {
