@@ -13,7 +13,7 @@ use bench::Bench;
 type Words = &'static [&'static str];
 
 /// Statements that cannot be right, against `r2.default.t (id BIGINT NOT NULL, name STRING, d DATE)` and a full source.
-const STATEMENTS: [(&str, &str, Words); 24] = [
+const STATEMENTS: [(&str, &str, Words); 25] = [
     ("missing_catalog", "SELECT * FROM nowhere.default.t", &["nowhere"]),
     ("missing_namespace", "INSERT INTO r2.nowhere.t SELECT 1", &["nowhere"]),
     ("create_in_missing_namespace", "CREATE TABLE r2.nowhere.t (id BIGINT)", &["nowhere"]),
@@ -36,6 +36,7 @@ const STATEMENTS: [(&str, &str, Words); 24] = [
     ("syntax", "SELEKT 1", &["SELEKT"]),
     ("syntax_at_the_end", "INSERT INTO r2.default.t SELECT * FROM", &["EOF", "line 1, column 39"]),
     ("unknown_transform", "CREATE TABLE r2.default.u (id BIGINT) PARTITIONED BY (weekly(id))", &["weekly"]),
+    ("partition_by_uuid", "CREATE TABLE r2.default.u (u UUID) PARTITIONED BY (u)", &["uuid", "bucket"]),
     ("transform_of_wrong_type", "CREATE TABLE r2.default.u (name STRING) PARTITIONED BY (day(name))", &["day", "name"]),
     ("table_exists", "CREATE TABLE r2.default.t (id BIGINT)", &["t", "exists"]),
 ];

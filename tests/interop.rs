@@ -24,7 +24,7 @@ pub(crate) use python::clean_up;
 const SOURCES: &str = include_str!("python/sources.txt");
 
 /// What a table can be partitioned by: a name for the trial and the words of the statement.
-const PARTITIONINGS: [(&str, &str); 31] = [
+const PARTITIONINGS: [(&str, &str); 30] = [
     ("identity_int", "id"),
     ("identity_long", "n"),
     ("identity_string", "s"),
@@ -32,7 +32,6 @@ const PARTITIONINGS: [(&str, &str); 31] = [
     ("identity_timestamp", "ts"),
     ("identity_timestamptz", "tz"),
     ("identity_decimal", "price"),
-    ("identity_uuid", "u"),
     ("identity_binary", "b"),
     ("identity_boolean", "flag"),
     ("bucket_int", "bucket(4, id)"),

@@ -82,7 +82,7 @@ impl Bench {
         if told.contains("panicked at") {
             return problem("it panicked".to_owned());
         }
-        let messages = told.lines().filter(|line| line.starts_with("error: ") || line.starts_with("-c:"));
+        let messages = told.lines().filter(|line| line.starts_with("error: ") || line.contains(": error: "));
         if messages.count() != 1 {
             return problem("expected exactly one message that starts with `error: `".to_owned());
         }

@@ -80,7 +80,6 @@ TRANSFORMS = {
     "identity_timestamp": [("ts", IdentityTransform())],
     "identity_timestamptz": [("tz", IdentityTransform())],
     "identity_decimal": [("price", IdentityTransform())],
-    "identity_uuid": [("u", IdentityTransform())],
     "identity_binary": [("b", IdentityTransform())],
     "identity_boolean": [("flag", IdentityTransform())],
     "bucket_int": [("id", BucketTransform(4))],

@@ -8,6 +8,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReser
 use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat};
 use parquet::file::writer::SerializedFileWriter;
 use tokio::sync::Mutex as AsyncMutex;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::encode::{EncodedRowGroup, Encoder, parquet_failed};
@@ -28,6 +29,9 @@ pub(super) struct Files {
     pool: Arc<dyn MemoryPool>,
     partitions: Mutex<HashMap<Arc<[u8]>, SharedPartition>>,
     written: Mutex<Progress>,
+    /// Uploads that are being completed: these run to their end even if the statement is cancelled, so that it is known
+    /// which files there are.
+    completing: TaskTracker,
 }
 
 #[derive(Default)]
@@ -35,6 +39,10 @@ struct Progress {
     next_number: usize,
     open: usize,
     finished: Vec<DataFile>,
+    /// Where a file was begun, finished or not.
+    locations: Vec<String>,
+    /// The statement is over: no file may be begun or completed any more.
+    cancelled: bool,
 }
 
 /// Held by one lane at a time while it appends.
@@ -57,7 +65,8 @@ struct OpenFile {
 
 impl Files {
     pub fn new(target: Arc<SinkTarget>, encoder: Arc<Encoder>, attempt: Uuid, pool: Arc<dyn MemoryPool>) -> Self {
-        Self { target, encoder, attempt, pool, partitions: Mutex::default(), written: Mutex::default() }
+        let (partitions, written) = (Mutex::default(), Mutex::default());
+        Self { target, encoder, attempt, pool, partitions, written, completing: TaskTracker::new() }
     }
 
     fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {
@@ -88,22 +97,45 @@ impl Files {
 
     fn open(&self, key: &PartitionKey) -> Result<OpenFile> {
         let table = &self.target.table;
-        let number = {
-            let mut progress = self.progress();
-            progress.next_number += 1;
-            progress.open += 1;
-            progress.next_number
-        };
         let metadata = &table.metadata;
         let partition =
             paths::partition_folder(metadata.default_partition_spec(), metadata.current_schema(), &key.values);
+        let mut progress = self.progress();
+        progress.check()?;
+        progress.next_number += 1;
+        progress.open += 1;
+        let number = progress.next_number;
         let name = paths::file_name(self.attempt, number);
         let location = format!("{}/{partition}{name}", paths::data_folder(metadata));
+        progress.locations.push(location.clone());
+        drop(progress);
         let (schema, properties) = (Arc::clone(&self.encoder.parquet_schema), Arc::clone(&self.encoder.properties));
         let writer = SerializedFileWriter::new(Vec::new(), schema, properties).map_err(parquet_failed)?;
         let upload = table.store.upload(&location)?;
         let reservation = MemoryConsumer::new(format!("IcebergSink file {number}")).register(&self.pool);
         Ok(OpenFile { location, writer, upload, nans: BTreeMap::new(), rows: 0, reservation })
+    }
+
+    /// Completes an upload in a task of its own, which no cancellation can tear in two.
+    async fn complete(&self, upload: Upload) -> Result<u64> {
+        let completed = {
+            let progress = self.progress();
+            progress.check()?;
+            self.completing.spawn(upload.finish())
+        };
+        completed.await.map_err(|source| Error::new(ErrorKind::Internal, "an upload died").source(source))?
+    }
+
+    /// Ends all writing and removes every file that was begun.
+    async fn remove_all(&self) {
+        let locations = {
+            let mut progress = self.progress();
+            progress.cancelled = true;
+            std::mem::take(&mut progress.locations)
+        };
+        self.completing.close();
+        self.completing.wait().await;
+        remove(&self.target.table.store, locations.iter().map(String::as_str)).await;
     }
 
     /// Closes a file of another partition if too many are open.
@@ -128,7 +160,7 @@ impl Files {
 
     async fn close(&self, partition: &mut PartitionFiles) -> Result<()> {
         let Some(open) = partition.open.take() else { return Ok(()) };
-        let file = open.finish(&self.target, &partition.key).await?;
+        let file = open.finish(self, &partition.key).await?;
         let mut progress = self.progress();
         progress.open -= 1;
         progress.finished.push(file);
@@ -144,14 +176,15 @@ impl Files {
         for partition in all {
             self.close(&mut *partition.lock().await).await?;
         }
-        let mut files = self.finished();
+        let mut files = std::mem::take(&mut self.progress().finished);
         files.sort_by(|a: &DataFile, b| a.file_path().cmp(b.file_path()));
         Ok(files)
     }
+}
 
-    /// The files that are complete so far.
-    pub fn finished(&self) -> Vec<DataFile> {
-        self.progress().finished.clone()
+impl Progress {
+    fn check(&self) -> Result<()> {
+        if self.cancelled { Err(Error::new(ErrorKind::Execution, "the statement was cancelled")) } else { Ok(()) }
     }
 }
 
@@ -178,11 +211,12 @@ impl OpenFile {
         Ok(())
     }
 
-    async fn finish(mut self, target: &SinkTarget, key: &PartitionKey) -> Result<DataFile> {
+    async fn finish(mut self, files: &Files, key: &PartitionKey) -> Result<DataFile> {
+        let target = &files.target;
         let metadata = self.writer.finish().map_err(parquet_failed)?;
         self.send().await?;
         let Self { location, upload, nans, rows, .. } = self;
-        let size_bytes = upload.finish().await?;
+        let size_bytes = files.complete(upload).await?;
         if i64::try_from(rows).ok() != Some(metadata.file_metadata().num_rows()) {
             let message = format!("{rows} rows were encoded, the file has {}", metadata.file_metadata().num_rows());
             return Err(Error::new(ErrorKind::Internal, message).subject(format!("`{location}`")));
@@ -212,44 +246,42 @@ impl OpenFile {
 }
 
 /// Removes the files of a statement that does not commit them, however it ends.
-pub(super) struct Leftovers {
-    files: Option<Arc<Files>>,
-    store: Store,
-}
+pub(super) struct Leftovers(Option<Arc<Files>>);
 
 impl Leftovers {
     pub fn new(files: &Arc<Files>) -> Self {
-        Self { files: Some(Arc::clone(files)), store: files.target.table.store.clone() }
+        Self(Some(Arc::clone(files)))
     }
 
     /// The files are committed, or may be: hands off.
     pub fn keep(mut self) {
-        self.files = None;
+        self.0 = None;
     }
 
     /// Removes the files now.
     pub async fn remove(mut self) {
-        if let Some(files) = self.files.take() {
-            remove(&self.store, &files.finished()).await;
+        if let Some(files) = self.0.take() {
+            files.remove_all().await;
         }
     }
 }
 
 impl Drop for Leftovers {
     fn drop(&mut self) {
-        let Some(files) = self.files.take() else { return };
+        let Some(files) = self.0.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let store = self.store.clone();
-        let tracker = store.cleanup().clone();
-        tracker.spawn_on(async move { remove(&store, &files.finished()).await }, &runtime);
+        // From here on no lane begins or completes a file, wherever it is.
+        files.progress().cancelled = true;
+        let tracker = files.target.table.store.cleanup().clone();
+        tracker.spawn_on(async move { files.remove_all().await }, &runtime);
     }
 }
 
-pub(super) async fn remove(store: &Store, files: &[DataFile]) {
-    for file in files {
-        if let Err(error) = store.delete(file.file_path()).await {
+pub(super) async fn remove(store: &Store, locations: impl Iterator<Item = &str>) {
+    for location in locations {
+        if let Err(error) = store.delete(location).await {
             let stage = Stage::Sink;
-            tracing::warn!(%stage, file = file.file_path(), %error, "an uncommitted data file could not be removed");
+            tracing::warn!(%stage, location, %error, "an uncommitted data file could not be removed");
         }
     }
 }

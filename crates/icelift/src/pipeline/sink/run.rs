@@ -108,7 +108,7 @@ async fn commit(target: Arc<SinkTarget>, written: Vec<DataFile>) -> Result<()> {
         match snapshot::append(&target.catalog, &target.table, written.clone()).await {
             CommitOutcome::Landed => Ok(()),
             CommitOutcome::NotLanded(error) => {
-                files::remove(&target.table.store, &written).await;
+                files::remove(&target.table.store, written.iter().map(DataFile::file_path)).await;
                 Err(error)
             }
             CommitOutcome::Unknown(error) => Err(error),
