@@ -13,6 +13,7 @@ use super::{Engine, RowStream, schema};
 use crate::catalog::{Catalog, CommitOutcome, CommitRequest, IcebergTable, NewTable, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::select::{Assignment, types};
+use crate::pipeline::shuffle::refuse_uuid_partitions;
 use crate::sql::{CreateTable, TableSource};
 
 /// Runs `CREATE TABLE`.
@@ -60,23 +61,31 @@ async fn describe(
     name: &TableName,
 ) -> Result<(NewTable, Option<LogicalPlan>)> {
     let mut spec = None;
+    let mut properties: BTreeMap<String, String> = statement.properties.clone();
     let (schema, query, keep_field_ids) = match &statement.source {
         TableSource::Columns => (schema::schema(statement.columns.as_deref().unwrap_or_default())?, None, false),
         TableSource::Like(like) => {
             let like = view.table(&table_name(like)?).await?;
             let metadata = &like.table.metadata;
+            let version = (metadata.format_version() as u8).to_string();
+            properties.entry("format-version".to_string()).or_insert(version);
+            refuse_uuid_partitions(metadata.default_partition_spec(), metadata.current_schema())?;
             spec = Some(metadata.default_partition_spec().as_ref().clone().into_unbound());
             (metadata.current_schema().as_ref().clone(), None, true)
         }
+        TableSource::Query(_) if statement.columns.is_some() => {
+            return Err(Error::new(ErrorKind::Unsupported, "a list of columns and AS exclude each other")
+                .hint("name and cast the columns in the query: SELECT CAST(a AS INT) AS b"));
+        }
         TableSource::Query(query) => {
             let plan = view.plan(query).await?;
-            (types::iceberg_schema(plan.schema().as_arrow().fields())?, Some(plan), true)
+            let nanoseconds = statement.properties.get("format-version").is_some_and(|version| version == "3");
+            (types::iceberg_schema(plan.schema().as_arrow().fields(), nanoseconds)?, Some(plan), true)
         }
     };
     if !statement.partition_by.is_empty() {
         spec = Some(schema::partition_spec(&statement.partition_by, &schema)?);
     }
-    let mut properties: BTreeMap<String, String> = statement.properties.clone();
     if let Some(comment) = &statement.comment {
         properties.insert("comment".to_string(), comment.clone());
     }

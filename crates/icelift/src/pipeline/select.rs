@@ -153,7 +153,7 @@ fn sql_type(data_type: &DataType) -> String {
         DataType::Utf8 => "VARCHAR".to_string(),
         DataType::Boolean => "BOOLEAN".to_string(),
         DataType::Date32 => "DATE".to_string(),
-        DataType::Timestamp(_, None) => "TIMESTAMP".to_string(),
+        DataType::Timestamp(_, None) => "TIMESTAMP(6)".to_string(),
         DataType::Timestamp(_, Some(_)) => "TIMESTAMPTZ".to_string(),
         DataType::Decimal128(precision, scale) => format!("DECIMAL({precision}, {scale})"),
         other => other.to_string(),

@@ -1,6 +1,8 @@
 //! The query inside one of our statements.
 
-use datafusion::sql::sqlparser::ast::{Ident, Query, SelectItem, SetExpr};
+use std::collections::HashSet;
+
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -38,11 +40,19 @@ pub(super) fn parse(tokens: Vec<TokenWithSpan>) -> Result<Box<Query>> {
 /// refuses two columns of one name, as in `SELECT CAST(a AS INT), a`.
 pub(crate) fn with_distinct_names(mut query: Query) -> Query {
     if let SetExpr::Select(select) = query.body.as_mut() {
+        let wildcard = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+        let any = select.projection.iter().any(wildcard);
+        let mut seen = HashSet::new();
         for (index, item) in select.projection.iter_mut().enumerate() {
-            if let SelectItem::UnnamedExpr(expr) = item {
-                let alias = Ident::with_quote('"', format!("{expr} (column {})", index + 1).replace('"', ""));
-                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            let SelectItem::UnnamedExpr(expr) = item else { continue };
+            let plain = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+            let text = expr.to_string().replace('"', "");
+            let new = seen.insert(text.rsplit('.').next().unwrap_or_default().to_string()) && !any;
+            if plain && new {
+                continue;
             }
+            let name = if new { text } else { format!("{text} (column {})", index + 1) };
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
         }
     }
     query

@@ -83,7 +83,7 @@ impl Upload {
         if self.part_count > MAX_PARTS {
             return Err(Error::new(ErrorKind::Write, format!("the object needs more than {MAX_PARTS} parts"))
                 .subject(&self.location)
-                .hint("lower `write.target-file-size-bytes` or raise `write.part-size-bytes`"));
+                .hint("lower `write.target-file-size-bytes` or attach with a larger `s3.multipart.part-size-bytes`"));
         }
         while self.parts.len() >= self.settings.part_concurrency {
             self.join_part().await?;

@@ -13,12 +13,13 @@ use crate::error::{Error, ErrorKind, Result, Stage};
 pub(crate) const UUID_MARK: &str = "icelift.type";
 
 /// The schema whose columns hold `fields`. A column that comes from an Iceberg table as it is keeps its field id; others
-/// get ids above all of those.
+/// get ids above all of those. Without `nanoseconds`, which only format version 3 has, all timestamps are in microseconds;
+/// whether the query's values fit is for the assignment to say.
 ///
 /// # Errors
 /// A type that Iceberg does not have, with the cast that helps.
-pub(crate) fn iceberg_schema(fields: &Fields) -> Result<Schema> {
-    let mut ids = Ids { taken: HashSet::new(), next: 1 };
+pub(crate) fn iceberg_schema(fields: &Fields, nanoseconds: bool) -> Result<Schema> {
+    let mut ids = Ids { taken: HashSet::new(), next: 1, nanoseconds };
     ids.next = 1 + fields.iter().map(|field| highest_id(field)).max().unwrap_or(0);
     let columns = fields.iter().map(|field| ids.field(field)).collect::<Result<Vec<_>>>()?;
     Schema::builder().with_fields(columns).build().map_err(|source| {
@@ -49,6 +50,7 @@ fn highest_id(field: &Field) -> i32 {
 struct Ids {
     taken: HashSet<i32>,
     next: i32,
+    nanoseconds: bool,
 }
 
 impl Ids {
@@ -91,7 +93,11 @@ impl Ids {
                 let key = Arc::new(NestedField::map_key_element(key_id, key_type));
                 Type::Map(MapType::new(key, Arc::new(NestedField::map_value_element(value_id, value_type, required))))
             }
-            _ => Type::Primitive(primitive(field)?),
+            _ => match primitive(field)? {
+                PrimitiveType::TimestampNs if !self.nanoseconds => Type::Primitive(PrimitiveType::Timestamp),
+                PrimitiveType::TimestamptzNs if !self.nanoseconds => Type::Primitive(PrimitiveType::Timestamptz),
+                found => Type::Primitive(found),
+            },
         })
     }
 }
