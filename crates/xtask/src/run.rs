@@ -54,6 +54,14 @@ impl Program {
     pub(crate) fn new(program: impl AsRef<OsStr>, folder: &Path) -> Self {
         let mut command = Command::new(&program);
         command.current_dir(folder);
+        // `cargo run`, which started us, describes our own package in variables; build scripts that look at them would make
+        // the cargo we start build most of the dependency tree again.
+        for (name, _) in std::env::vars_os() {
+            let own = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"];
+            if name.to_str().is_some_and(|name| own.iter().any(|prefix| name.starts_with(prefix))) {
+                command.env_remove(name);
+            }
+        }
         Self { command, shown: quoted(program.as_ref()) }
     }
 
