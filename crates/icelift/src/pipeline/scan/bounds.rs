@@ -18,6 +18,7 @@ use iceberg::spec::{
     Transform,
 };
 
+use super::files::is_avro_name;
 use super::ranges;
 use crate::pipeline::select::transforms;
 use crate::pipeline::values::scalar;
@@ -108,7 +109,7 @@ impl Bounds for FileBounds<'_> {
             let Some(value) = file.partition().fields().get(index) else { continue };
             let value = value.as_ref().and_then(|literal| literal.as_primitive_literal());
             let Some(literal) = value else {
-                if partition.transform != Transform::Void {
+                if partition.transform != Transform::Void && is_avro_name(&partition.name) {
                     bounds.null_count = Some(rows);
                 }
                 continue;

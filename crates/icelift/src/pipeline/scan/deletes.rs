@@ -64,6 +64,11 @@ impl DeleteFile {
         }
     }
 
+    /// Whether rows are deleted by what they hold, not by where they are.
+    pub fn compares_keys(&self) -> bool {
+        self.file.content_type() == DataContentType::EqualityDeletes
+    }
+
     async fn parquet(&self, table: &Table) -> Result<Parquet> {
         let (path, size) = (self.file.file_path(), self.file.file_size_in_bytes());
         Parquet::open(&table.store, path, size, None, false).await

@@ -99,8 +99,19 @@ fn planned_file(Entry { entry, spec }: Entry, deletes: &[Arc<DeleteFile>]) -> Re
     }
     let sequence = entry.sequence_number().unwrap_or(0);
     let applies = |delete: &&Arc<DeleteFile>| delete.applies_to(&file, spec.spec_id(), sequence);
-    let deletes = deletes.iter().filter(applies).cloned().collect();
+    let deletes: Vec<_> = deletes.iter().filter(applies).cloned().collect();
+    let unreadable = spec.fields().iter().any(|field| !is_avro_name(&field.name));
+    if unreadable && deletes.iter().any(|delete| delete.compares_keys()) {
+        return Err(unsupported(&file, "equality deletes in partitions whose names Avro does not take"));
+    }
     Ok(PlannedFile { file, spec, deletes })
+}
+
+/// Whether Avro takes the name as it is. Writers rename other partition fields in their manifests, and the `iceberg` crate
+/// then finds no value: such a NULL means that the value is unknown.
+pub(super) fn is_avro_name(name: &str) -> bool {
+    let word = name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_');
+    word && !name.starts_with(|first: char| first.is_ascii_digit())
 }
 
 fn delete_file(manifest: &ManifestFile, Entry { entry, spec }: Entry) -> Result<Arc<DeleteFile>> {

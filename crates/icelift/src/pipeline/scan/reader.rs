@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
+use arrow::datatypes::{Fields, Schema as ArrowSchema, SchemaRef};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::{NameMapping, Schema, SchemaRef as IcebergSchemaRef, Transform};
@@ -16,8 +16,8 @@ use tokio::sync::OnceCell;
 use super::bounds::Filter;
 use super::decode::Parquet;
 use super::deletes::DeletedRows;
-use super::files::PlannedFile;
-use super::reshape::Reshape;
+use super::files::{PlannedFile, is_avro_name};
+use super::reshape::{Reshape, field_id};
 use super::rows;
 use super::splits::Split;
 use crate::catalog::Table;
@@ -139,6 +139,7 @@ async fn read_split(context: &ScanContext, split: &Split) -> Result<BoxStream<'s
     if row_groups.is_empty() {
         return Ok(stream::empty().boxed());
     }
+    check_constants(&file.planned, &parquet.fields, &context.schema)?;
     let constants = partition_constants(&file.planned, context.iceberg_schema());
     let constant = |id: i32| constants.get(&id).cloned();
     if file.planned.deletes.is_empty() {
@@ -183,6 +184,20 @@ fn partition_constants(planned: &PlannedFile, schema: &Schema) -> BTreeMap<i32, 
         }
     }
     constants
+}
+
+/// Fails where a column of the scan would have to be filled from a partition value that could not be read.
+fn check_constants(planned: &PlannedFile, file: &Fields, wanted: &SchemaRef) -> Result<()> {
+    let has = |fields: &Fields, id: i32| fields.iter().any(|field| field_id(field) == Some(id));
+    for (field, value) in planned.spec.fields().iter().zip(planned.file.partition().fields()) {
+        let needed = has(wanted.fields(), field.source_id) && !has(file, field.source_id);
+        if needed && value.is_none() && field.transform == Transform::Identity && !is_avro_name(&field.name) {
+            let message = format!("the value of the partition field `{}` cannot be read from its manifest", field.name);
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .hint("rewrite the table's manifests with a partition field name of letters, digits and underscores"));
+        }
+    }
+    Ok(())
 }
 
 fn with_key_columns(context: &ScanContext, deleted: &DeletedRows) -> Result<SchemaRef> {
