@@ -91,3 +91,22 @@ pub(crate) fn literal_at(array: &ArrayRef, row: usize, of: &Type) -> Result<Opti
 fn unexpected(array: &ArrayRef, of: &Type) -> Error {
     Error::new(ErrorKind::Internal, format!("an array of {} stands for the type {of}", array.data_type()))
 }
+
+/// As Java makes names fit: a character that Avro does not take becomes `_x` and its code.
+pub(crate) fn avro_name(name: &str) -> String {
+    let mut fitting = String::new();
+    for (index, character) in name.chars().enumerate() {
+        match character {
+            '0'..='9' if index == 0 => fitting.extend(['_', character]),
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' => fitting.push(character),
+            other => fitting.push_str(&format!("_x{:X}", u32::from(other))),
+        }
+    }
+    fitting
+}
+
+/// Whether Avro takes the name as it is. Writers rename other partition fields in their manifests, and the `iceberg` crate
+/// then finds no value: such a NULL means that the value is unknown.
+pub(crate) fn is_avro_name(name: &str) -> bool {
+    avro_name(name) == name
+}

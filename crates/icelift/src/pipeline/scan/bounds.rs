@@ -18,10 +18,9 @@ use iceberg::spec::{
     Transform,
 };
 
-use super::files::is_avro_name;
 use super::ranges;
 use crate::pipeline::select::transforms;
-use crate::pipeline::values::scalar;
+use crate::pipeline::values::{is_avro_name, scalar};
 
 /// A filter that can prune containers of rows.
 #[derive(Debug, Clone)]

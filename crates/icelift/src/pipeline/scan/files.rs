@@ -15,6 +15,7 @@ use super::deletes::DeleteFile;
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::shuffle::refuse_uuid_partitions;
+use crate::pipeline::values::is_avro_name;
 
 /// Manifests that are read at once.
 const MANIFEST_CONCURRENCY: usize = 16;
@@ -105,13 +106,6 @@ fn planned_file(Entry { entry, spec }: Entry, deletes: &[Arc<DeleteFile>]) -> Re
         return Err(unsupported(&file, "equality deletes in partitions whose names Avro does not take"));
     }
     Ok(PlannedFile { file, spec, deletes })
-}
-
-/// Whether Avro takes the name as it is. Writers rename other partition fields in their manifests, and the `iceberg` crate
-/// then finds no value: such a NULL means that the value is unknown.
-pub(super) fn is_avro_name(name: &str) -> bool {
-    let word = name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_');
-    word && !name.starts_with(|first: char| first.is_ascii_digit())
 }
 
 fn delete_file(manifest: &ManifestFile, Entry { entry, spec }: Entry) -> Result<Arc<DeleteFile>> {

@@ -16,13 +16,13 @@ use tokio::sync::OnceCell;
 use super::bounds::Filter;
 use super::decode::Parquet;
 use super::deletes::DeletedRows;
-use super::files::{PlannedFile, is_avro_name};
+use super::files::PlannedFile;
 use super::reshape::{Reshape, field_id};
 use super::rows;
 use super::splits::Split;
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::pipeline::values::scalar;
+use crate::pipeline::values::{is_avro_name, scalar};
 
 const NAME_MAPPING: &str = "schema.name-mapping.default";
 

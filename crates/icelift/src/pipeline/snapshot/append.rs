@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::summary;
 use crate::catalog::{CommitOutcome, CommitRequest, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::values::{avro_name, is_avro_name};
 use crate::storage::Store;
 
 /// An append that may be built several times, each time on another base.
@@ -167,7 +168,7 @@ async fn remove(store: &Store, locations: impl Iterator<Item = &str>) {
 
 /// The spec with names that Avro takes: the manifest's partition record is made of them. Readers go by field ids.
 fn avro_spec(spec: &PartitionSpec, schema: &SchemaRef) -> iceberg::Result<PartitionSpec> {
-    if spec.fields().iter().all(|field| avro_name(&field.name) == field.name) {
+    if spec.fields().iter().all(|field| is_avro_name(&field.name)) {
         return Ok(spec.clone());
     }
     // Bound to a schema of the source columns alone, so that no new name meets that of a column.
@@ -185,19 +186,6 @@ fn avro_spec(spec: &PartitionSpec, schema: &SchemaRef) -> iceberg::Result<Partit
         builder = builder.add_unbound_field(unbound)?;
     }
     builder.build()
-}
-
-/// As Java makes names fit: a character that Avro does not take becomes `_x` and its code.
-fn avro_name(name: &str) -> String {
-    let mut fitting = String::new();
-    for (index, character) in name.chars().enumerate() {
-        match character {
-            '0'..='9' if index == 0 => fitting.extend(['_', character]),
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' => fitting.push(character),
-            other => fitting.push_str(&format!("_x{:X}", u32::from(other))),
-        }
-    }
-    fitting
 }
 
 fn write_failed(what: &str, location: &str, source: iceberg::Error) -> Error {
