@@ -14,11 +14,13 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use iceberg::spec::TableMetadataRef;
 use iceberg::{NamespaceIdent, TableIdent, TableRequirement, TableUpdate};
 
 pub use attach::AttachedCatalog;
 pub(crate) use attach::Catalogs;
 pub(crate) use new_table::NewTable;
+pub(crate) use options::Options;
 pub(crate) use provider::{IcebergTable, StatementCatalogs, not_attached};
 pub(crate) use table::{Table, TableName};
 
@@ -28,6 +30,8 @@ use crate::storage::Store;
 /// What a commit asks for: all `updates`, or nothing if one of the `requirements` does not hold.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CommitRequest {
+    /// The metadata that the updates apply to, where the commit creates the table: no table may have its name then.
+    pub create: Option<TableMetadataRef>,
     pub requirements: Vec<TableRequirement>,
     pub updates: Vec<TableUpdate>,
 }
@@ -65,8 +69,9 @@ pub(crate) trait Catalog: Debug + Send + Sync {
     /// Reads a table's current metadata.
     async fn load_table(&self, ident: &TableIdent) -> Result<Table>;
 
-    /// Creates a table with the field ids it is given.
-    async fn create_table(&self, table: NewTable) -> Result<Table>;
+    /// Describes a table that does not exist yet, with the field ids it is given. Its first commit creates it, so that
+    /// nobody ever sees it without the rows of `CREATE TABLE … AS`.
+    async fn stage_table(&self, table: NewTable) -> Result<Table>;
 
     /// Takes a table out of the catalog and leaves its files.
     async fn drop_table(&self, ident: &TableIdent) -> Result<()>;

@@ -7,6 +7,7 @@
 
 mod iceberg_storage;
 mod meter;
+mod s3;
 mod upload;
 
 use std::ops::Range;
@@ -22,7 +23,10 @@ use tokio_util::task::TaskTracker;
 
 pub use meter::MeterReading;
 pub(crate) use meter::{Meter, MeteredStore};
+pub(crate) use s3::{S3Credentials, S3Settings};
 pub(crate) use upload::Upload;
+
+use self::s3::Buckets;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -47,10 +51,17 @@ pub(crate) struct Store(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    objects: Arc<dyn ObjectStore>,
+    place: Place,
     meter: Arc<Meter>,
     uploads: UploadSettings,
     cleanup: TaskTracker,
+}
+
+/// Where the objects are.
+#[derive(Debug)]
+enum Place {
+    Local(Arc<dyn ObjectStore>),
+    S3(Buckets),
 }
 
 impl Store {
@@ -58,7 +69,25 @@ impl Store {
     pub fn local(uploads: UploadSettings, cleanup: TaskTracker) -> Self {
         let meter = Arc::new(Meter::default());
         let objects = Arc::new(MeteredStore::new(Arc::new(LocalFileSystem::new()), Arc::clone(&meter)));
-        Self(Arc::new(Inner { objects, meter, uploads, cleanup }))
+        Self(Arc::new(Inner { place: Place::Local(objects), meter, uploads, cleanup }))
+    }
+
+    /// S3, or what speaks its protocol.
+    pub fn s3(settings: S3Settings, credentials: S3Credentials, cleanup: TaskTracker) -> Self {
+        let (meter, uploads) = (Arc::new(Meter::default()), settings.uploads);
+        let buckets = Buckets::new(settings, credentials, Arc::clone(&meter));
+        Self(Arc::new(Inner { place: Place::S3(buckets), meter, uploads, cleanup }))
+    }
+
+    /// The same store with other credentials and the same meter: a table whose catalog vends keys for it alone.
+    /// A local store has no credentials and stays as it is.
+    pub fn with_credentials(&self, settings: S3Settings, credentials: S3Credentials) -> Self {
+        if matches!(self.0.place, Place::Local(_)) {
+            return self.clone();
+        }
+        let (meter, uploads) = (Arc::clone(&self.0.meter), settings.uploads);
+        let buckets = Buckets::new(settings, credentials, Arc::clone(&meter));
+        Self(Arc::new(Inner { place: Place::S3(buckets), meter, uploads, cleanup: self.0.cleanup.clone() }))
     }
 
     /// Requests and bytes so far.
@@ -77,22 +106,31 @@ impl Store {
     }
 
     /// The store that holds `location` and the key inside of it.
-    fn resolve(&self, location: &str) -> Result<(&Arc<dyn ObjectStore>, Path)> {
-        let path = match location.split_once(':') {
-            Some(("file", rest)) => rest.strip_prefix("//").unwrap_or(rest),
-            Some((scheme, rest)) if rest.starts_with("//") => {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    format!("a `local` catalog reads `file:` locations, found `{scheme}://…`"),
-                )
-                .subject(location));
+    fn resolve(&self, location: &str) -> Result<(Arc<dyn ObjectStore>, Path)> {
+        let invalid =
+            |source| Error::new(ErrorKind::Read, "the location is no valid path").subject(location).source(source);
+        match &self.0.place {
+            Place::Local(objects) => {
+                let key = Path::parse(local_path(location)?).map_err(invalid)?;
+                Ok((Arc::clone(objects), key))
             }
-            _ => location,
-        };
-        let key = Path::parse(path).map_err(|source| {
-            Error::new(ErrorKind::Read, "the location is no valid path").subject(location).source(source)
-        })?;
-        Ok((&self.0.objects, key))
+            Place::S3(buckets) => {
+                let (bucket, key) = s3::split(location)?;
+                Ok((buckets.get(bucket)?, Path::parse(key).map_err(invalid)?))
+            }
+        }
+    }
+
+    /// Brings a finished local file to the disk, as a commit may only name files that survive a power cut.
+    async fn sync(&self, location: &str) -> Result<()> {
+        if matches!(self.0.place, Place::S3(_)) {
+            return Ok(());
+        }
+        let path = local_path(location)?;
+        let synced = async { tokio::fs::File::open(path).await?.sync_all().await };
+        synced.await.map_err(|source| {
+            Error::new(ErrorKind::Write, "the file cannot be synced").subject(location).source(source)
+        })
     }
 
     /// The object's size in bytes.
@@ -142,13 +180,13 @@ impl Store {
     pub async fn write(&self, location: &str, bytes: Bytes) -> Result<()> {
         let (objects, path) = self.resolve(location)?;
         objects.put(&path, PutPayload::from(bytes)).await.map_err(|source| write_error(location, source))?;
-        sync(location).await
+        self.sync(location).await
     }
 
     /// Starts to write an object of unknown size.
     pub fn upload(&self, location: &str) -> Result<Upload> {
         let (objects, path) = self.resolve(location)?;
-        Ok(Upload::new(Arc::clone(objects), path, location.to_string(), self.0.uploads, self.0.cleanup.clone()))
+        Ok(Upload::new(self.clone(), objects, path, location.to_string()))
     }
 
     /// Deletes the object; that it is gone already is no error.
@@ -183,13 +221,17 @@ fn check_length(location: &str, range: &Range<u64>, bytes: &Bytes) -> Result<()>
     .hint("the object was truncated or replaced after its metadata was written; compare its size with the manifest"))
 }
 
-/// Brings a finished local file to the disk, as a commit may only name files that survive a power cut.
-async fn sync(location: &str) -> Result<()> {
-    let path = location.strip_prefix("file:").map_or(location, |rest| rest.strip_prefix("//").unwrap_or(rest));
-    let synced = async { tokio::fs::File::open(path).await?.sync_all().await };
-    synced
-        .await
-        .map_err(|source| Error::new(ErrorKind::Write, "the file cannot be synced").subject(location).source(source))
+/// The path of a location in a local store.
+fn local_path(location: &str) -> Result<&str> {
+    match location.split_once(':') {
+        Some(("file", rest)) => Ok(rest.strip_prefix("//").unwrap_or(rest)),
+        Some((scheme, rest)) if rest.starts_with("//") => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("a `local` catalog reads `file:` locations, found `{scheme}://…`"),
+        )
+        .subject(location)),
+        _ => Ok(location),
+    }
 }
 
 fn read_error(location: &str, source: object_store::Error) -> Error {

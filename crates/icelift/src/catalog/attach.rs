@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Catalog;
 use super::local::LocalCatalog;
-use super::options::upload_settings;
+use super::options::Options;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::sql::Attach;
 use crate::storage::Store;
@@ -96,9 +96,9 @@ async fn open(attach: Attach, cleanup: &TaskTracker) -> Result<Arc<dyn Catalog>>
                     .stage(Stage::Catalog)
                     .hint("ATTACH '<folder>' AS name (TYPE local)")
             })?;
-            let uploads = upload_settings(&name, &mut options)?;
-            let store = Store::local(uploads, cleanup.clone());
-            Ok(Arc::new(LocalCatalog::open(&name, &warehouse, options, store).await?))
+            let mut options = Options::new(&name, options);
+            let store = Store::local(options.take_upload_settings()?, cleanup.clone());
+            Ok(Arc::new(LocalCatalog::open(&warehouse, options, store).await?))
         }
         "glue" | "rest" | "r2" | "s3tables" => {
             Err(Error::new(ErrorKind::Unsupported, format!("catalogs of type `{kind}` are not in this version"))

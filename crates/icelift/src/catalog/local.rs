@@ -5,16 +5,17 @@
 
 mod database;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use iceberg::spec::TableMetadata;
+use iceberg::spec::{TableMetadata, TableMetadataBuildResult};
 use iceberg::{MetadataLocation, NamespaceIdent, TableIdent};
 
 use self::database::Database;
+use super::options::Options;
 use super::{Catalog, CommitOutcome, CommitRequest, NewTable, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::storage::Store;
@@ -29,22 +30,18 @@ pub(super) struct LocalCatalog {
 }
 
 impl LocalCatalog {
-    /// Opens or creates the catalog `name`. Options: `uri` (the database file, `<warehouse>/catalog.db` unless set),
+    /// Opens or creates the catalog. Options: `uri` (the database file, `<warehouse>/catalog.db` unless set),
     /// `catalog-name` (which catalog of a shared database; adopted if there is but one).
-    pub async fn open(
-        name: &str,
-        warehouse: &str,
-        mut options: BTreeMap<String, String>,
-        store: Store,
-    ) -> Result<Self> {
+    pub async fn open(warehouse: &str, mut options: Options, store: Store) -> Result<Self> {
+        let name = options.catalog().to_string();
         let folder = absolute(warehouse)?;
-        let uri = options.remove("uri");
+        let uri = options.take("uri");
         let file = match uri.as_deref().map(|uri| uri.strip_prefix("sqlite://").unwrap_or(uri)) {
             Some(uri) => absolute(uri)?,
             None => folder.join("catalog.db"),
         };
-        let catalog_name = options.remove("catalog-name");
-        super::options::refuse_unknown(name, &options, &["uri", "catalog-name", "warehouse"])?;
+        let catalog_name = options.take("catalog-name");
+        options.finish()?;
         for folder in [Some(folder.as_path()), file.parent()].into_iter().flatten() {
             tokio::fs::create_dir_all(folder).await.map_err(|source| {
                 Error::new(ErrorKind::Write, format!("the folder `{}` cannot be created", folder.display()))
@@ -56,7 +53,7 @@ impl LocalCatalog {
         }
         let database = Database::open(file, catalog_name).await?;
         let warehouse = folder.display().to_string();
-        Ok(Self { name: name.to_string(), warehouse, database: Arc::new(database), store })
+        Ok(Self { name, warehouse, database: Arc::new(database), store })
     }
 
     fn table_name(&self, ident: &TableIdent) -> TableName {
@@ -141,30 +138,16 @@ impl Catalog for LocalCatalog {
         }
     }
 
-    async fn create_table(&self, table: NewTable) -> Result<Table> {
+    async fn stage_table(&self, table: NewTable) -> Result<Table> {
         let ident = table.ident.clone();
         if !self.database.namespace_exists(ident.namespace.to_string()).await? {
             return Err(namespace_not_found(&self.name, &ident.namespace));
         }
-        let exists = || {
-            Error::new(ErrorKind::AlreadyExists, format!("the table {} exists already", self.table_name(&ident)))
-                .hint("CREATE TABLE IF NOT EXISTS leaves it as it is")
-        };
         if self.database.metadata_location(ident.clone()).await?.is_some() {
-            return Err(exists());
+            return Err(table_exists(&self.table_name(&ident)));
         }
         let location = self.table_location(&table);
-        let metadata = table.metadata(location.clone())?;
-        let file = MetadataLocation::new_with_metadata(location, &metadata);
-        self.write_metadata(&metadata, &file).await?;
-        let location = file.to_string();
-        if !self.database.insert_table(ident.clone(), location.clone()).await? {
-            self.store.delete(&location).await?;
-            return Err(exists());
-        }
-        let (name, store) = (self.table_name(&ident), self.store.clone());
-        let file_io = store.file_io();
-        Ok(Table { name, metadata: metadata.into(), metadata_location: location, store, file_io, staged: None })
+        Ok(Table::staged(self.table_name(&ident), table.metadata(location)?, self.store.clone()))
     }
 
     async fn drop_table(&self, ident: &TableIdent) -> Result<()> {
@@ -175,22 +158,28 @@ impl Catalog for LocalCatalog {
     }
 
     async fn commit(&self, ident: &TableIdent, request: CommitRequest) -> CommitOutcome {
-        let table = match self.load_table(ident).await {
-            Ok(table) => table,
+        let name = self.table_name(ident);
+        let base = match &request.create {
+            Some(_) => Ok(None),
+            None => self.load_table(ident).await.map(Some),
+        };
+        let built = base.and_then(|base| Ok((apply(&name, base.as_ref(), request)?, base)));
+        let (built, base) = match built {
+            Ok(built) => built,
             Err(error) => return CommitOutcome::NotLanded(error),
         };
-        let (metadata, expired) = match apply(&table, request) {
-            Ok(applied) => applied,
-            Err(error) => return CommitOutcome::NotLanded(error.place(Stage::Snapshot, &table.name)),
-        };
-        let file = next_location(&table, &metadata);
+        let file = next_location(base.as_ref(), &built.metadata);
         let location = file.to_string();
-        if let Err(error) = self.write_metadata(&metadata, &file).await {
+        if let Err(error) = self.write_metadata(&built.metadata, &file).await {
             return CommitOutcome::NotLanded(error);
         }
-        let swapped = self.database.swap(ident.clone(), table.metadata_location.clone(), location.clone()).await;
-        let landed = match swapped {
-            Ok(swapped) => swapped,
+        let before = base.and_then(|base| base.metadata_location);
+        let pointed = match &before {
+            Some(before) => self.database.swap(ident.clone(), before.clone(), location.clone()).await,
+            None => self.database.insert_table(ident.clone(), location.clone()).await,
+        };
+        let landed = match pointed {
+            Ok(landed) => landed,
             // The answer was lost, the database was not: what it holds now settles it.
             Err(error) => match self.database.metadata_location(ident.clone()).await {
                 Ok(found) if found.as_ref() == Some(&location) => true,
@@ -203,35 +192,43 @@ impl Catalog for LocalCatalog {
         };
         if !landed {
             let _ = self.store.delete(&location).await;
-            return CommitOutcome::NotLanded(conflict(&table.name));
+            return CommitOutcome::NotLanded(if before.is_some() { conflict(&name) } else { table_exists(&name) });
         }
-        self.delete_expired(&metadata, &expired).await;
+        self.delete_expired(&built.metadata, &built.expired_metadata_logs).await;
         CommitOutcome::Landed
     }
 }
 
-/// The table's metadata with the request applied, and the metadata files it no longer lists.
-fn apply(table: &Table, request: CommitRequest) -> Result<(TableMetadata, Vec<iceberg::spec::MetadataLog>)> {
+/// The metadata that the request makes of `base`, or of the table that it creates.
+fn apply(name: &TableName, base: Option<&Table>, request: CommitRequest) -> Result<TableMetadataBuildResult> {
+    let before = base.map(|base| base.metadata.as_ref());
     for requirement in &request.requirements {
-        requirement.check(Some(&table.metadata)).map_err(|source| conflict(&table.name).source(source))?;
+        requirement.check(before).map_err(|source| conflict(name).source(source))?;
     }
+    let missing = || Error::new(ErrorKind::Internal, "a commit to no table").place(Stage::Snapshot, name);
     let refused = |source: iceberg::Error| {
-        Error::new(ErrorKind::Write, "the commit is not valid").stage(Stage::Snapshot).source(source)
+        Error::new(ErrorKind::Write, "the commit is not valid").place(Stage::Snapshot, name).source(source)
     };
-    let mut builder = table.metadata.as_ref().clone().into_builder(Some(table.metadata_location.clone()));
+    let start = before.or(request.create.as_deref()).ok_or_else(missing)?.clone();
+    let mut builder = start.into_builder(base.and_then(|base| base.metadata_location.clone()));
     for update in request.updates {
         builder = update.apply(builder).map_err(refused)?;
     }
-    let built = builder.build().map_err(refused)?;
-    Ok((built.metadata, built.expired_metadata_logs))
+    builder.build().map_err(refused)
 }
 
 /// The next metadata file; one that was named by rules unknown to us starts the count anew.
-fn next_location(table: &Table, metadata: &TableMetadata) -> MetadataLocation {
-    match MetadataLocation::from_str(&table.metadata_location) {
-        Ok(current) => current.with_next_version().with_new_metadata(metadata),
-        Err(_) => MetadataLocation::new_with_metadata(metadata.location(), metadata),
+fn next_location(base: Option<&Table>, metadata: &TableMetadata) -> MetadataLocation {
+    let current = base.and_then(|base| MetadataLocation::from_str(base.metadata_location.as_deref()?).ok());
+    match current {
+        Some(current) => current.with_next_version().with_new_metadata(metadata),
+        None => MetadataLocation::new_with_metadata(metadata.location(), metadata),
     }
+}
+
+fn table_exists(name: &TableName) -> Error {
+    Error::new(ErrorKind::AlreadyExists, format!("the table {name} exists already"))
+        .hint("CREATE TABLE IF NOT EXISTS leaves it as it is")
 }
 
 fn conflict(name: &TableName) -> Error {

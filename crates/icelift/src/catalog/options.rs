@@ -1,6 +1,10 @@
-//! Options of ATTACH that several types of catalog have.
+//! The options of ATTACH, taken out one by one; what is left over at the end is a mistake.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use secrecy::SecretString;
 
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::storage::UploadSettings;
@@ -10,36 +14,98 @@ const PART_CONCURRENCY: &str = "s3.multipart.num-threads";
 /// S3 and R2 refuse smaller parts.
 const PART_MIN_BYTES: usize = 5 << 20;
 
-/// Fails on options that nothing reads, naming those that are. Values never appear: they may be secrets.
-pub(super) fn refuse_unknown(catalog: &str, left: &BTreeMap<String, String>, known: &[&str]) -> Result<()> {
-    let Some(unknown) = left.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
-    let known: Vec<_> =
-        ["type", PART_SIZE, PART_CONCURRENCY].iter().chain(known).map(|key| format!("`{key}`")).collect();
-    Err(Error::new(ErrorKind::Config, format!("the option `{unknown}` is unknown"))
-        .stage(Stage::Catalog)
-        .subject(format!("`{catalog}`"))
-        .hint(format!("this type of catalog takes {}", known.join(", "))))
+/// What is left of a catalog's options, and the names that were asked for. Values never appear in errors: they may be
+/// secrets.
+pub(crate) struct Options {
+    catalog: String,
+    left: BTreeMap<String, String>,
+    known: Vec<String>,
 }
 
-/// How the catalog's store cuts uploads.
-pub(super) fn upload_settings(catalog: &str, options: &mut BTreeMap<String, String>) -> Result<UploadSettings> {
-    let mut settings = UploadSettings::default();
-    let mut take = |key: &str, slot: &mut usize, min: usize| -> Result<()> {
-        let Some(value) = options.remove(key) else { return Ok(()) };
-        match value.parse() {
-            Ok(number) if number >= min => *slot = number,
-            _ => {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    format!("the option `{key}` must be a number of at least {min}"),
-                )
-                .stage(Stage::Catalog)
-                .subject(format!("`{catalog}`")));
-            }
+impl Options {
+    pub fn new(catalog: &str, options: BTreeMap<String, String>) -> Self {
+        Self { catalog: catalog.to_string(), left: options, known: Vec::new() }
+    }
+
+    /// The name that the catalog is attached under.
+    pub fn catalog(&self) -> &str {
+        &self.catalog
+    }
+
+    /// The option's value, if it is given.
+    pub fn take(&mut self, key: &str) -> Option<String> {
+        self.known.push(key.to_string());
+        self.left.remove(key)
+    }
+
+    /// The option's value, to be kept from sight.
+    pub fn take_secret(&mut self, key: &str) -> Option<SecretString> {
+        self.take(key).map(SecretString::from)
+    }
+
+    /// The option's value, which must be there.
+    pub fn require(&mut self, key: &str, hint: &str) -> Result<String> {
+        match self.take(key).filter(|value| !value.is_empty()) {
+            Some(value) => Ok(value),
+            None => Err(self.error(format!("the option `{key}` is missing")).hint(hint)),
         }
-        Ok(())
-    };
-    take(PART_SIZE, &mut settings.part_bytes, PART_MIN_BYTES)?;
-    take(PART_CONCURRENCY, &mut settings.part_concurrency, 1)?;
-    Ok(settings)
+    }
+
+    /// `true` or `false`.
+    pub fn take_flag(&mut self, key: &str) -> Result<Option<bool>> {
+        match self.take(key).map(|value| value.to_ascii_lowercase()).as_deref() {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(self.error(format!("the option `{key}` must be true or false"))),
+        }
+    }
+
+    /// A number of at least `min`.
+    pub fn take_number<T: FromStr + PartialOrd + std::fmt::Display>(&mut self, key: &str, min: T) -> Result<Option<T>> {
+        let Some(value) = self.take(key) else { return Ok(None) };
+        match value.parse::<T>() {
+            Ok(number) if number >= min => Ok(Some(number)),
+            _ => Err(self.error(format!("the option `{key}` must be a number of at least {min}"))),
+        }
+    }
+
+    /// A time in milliseconds, above zero.
+    pub fn take_millis(&mut self, key: &str) -> Result<Option<Duration>> {
+        Ok(self.take_number(key, 1_u64)?.map(Duration::from_millis))
+    }
+
+    /// All options whose names begin with `prefix`, without it.
+    pub fn take_prefixed(&mut self, prefix: &str) -> BTreeMap<String, String> {
+        self.known.push(format!("{prefix}<name>"));
+        let (taken, left) = std::mem::take(&mut self.left).into_iter().partition(|(key, _)| key.starts_with(prefix));
+        self.left = left;
+        let taken: BTreeMap<String, String> = taken;
+        taken.into_iter().map(|(key, value)| (key[prefix.len()..].to_string(), value)).collect()
+    }
+
+    /// How the catalog's store cuts uploads.
+    pub fn take_upload_settings(&mut self) -> Result<UploadSettings> {
+        let default = UploadSettings::default();
+        Ok(UploadSettings {
+            part_bytes: self.take_number(PART_SIZE, PART_MIN_BYTES)?.unwrap_or(default.part_bytes),
+            part_concurrency: self.take_number(PART_CONCURRENCY, 1)?.unwrap_or(default.part_concurrency),
+        })
+    }
+
+    /// Fails on options that nothing reads, naming those that are.
+    pub fn finish(mut self) -> Result<()> {
+        let Some(unknown) = self.left.keys().next() else { return Ok(()) };
+        self.known.sort();
+        self.known.dedup();
+        let known: Vec<_> = std::iter::once("type").chain(self.known.iter().map(String::as_str)).collect();
+        Err(self
+            .error(format!("the option `{unknown}` is unknown"))
+            .hint(format!("this type of catalog takes `{}`", known.join("`, `"))))
+    }
+
+    /// A mistake in the options.
+    pub fn error(&self, message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Config, message).stage(Stage::Catalog).subject(format!("`{}`", self.catalog))
+    }
 }

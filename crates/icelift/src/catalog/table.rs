@@ -31,10 +31,11 @@ impl fmt::Display for TableName {
 pub(crate) struct Table {
     pub name: TableName,
     pub metadata: TableMetadataRef,
-    pub metadata_location: String,
+    /// None for a table that is not created yet.
+    pub metadata_location: Option<String>,
     pub store: Store,
     pub file_io: FileIO,
-    /// Changes that were made to `metadata` and go into the same commit as the next snapshot (`CREATE OR REPLACE`).
+    /// Changes that were made to `metadata` and go into the same commit as the first snapshot (`CREATE TABLE … AS`).
     pub staged: Option<Arc<CommitRequest>>,
 }
 
@@ -46,7 +47,22 @@ impl Table {
             Ok(metadata) => metadata,
             Err(source) => return Err(unreadable(&store, &name, &metadata_location, source).await),
         };
+        let metadata_location = Some(metadata_location);
         Ok(Self { name, metadata: metadata.into(), metadata_location, store, file_io, staged: None })
+    }
+
+    /// The table that the first commit to `metadata` will create.
+    pub fn staged(name: TableName, metadata: TableMetadata, store: Store) -> Self {
+        let (metadata, file_io) = (TableMetadataRef::from(metadata), store.file_io());
+        let request = CommitRequest { create: Some(metadata.clone()), ..CommitRequest::default() };
+        Self { name, metadata, metadata_location: None, store, file_io, staged: Some(Arc::new(request)) }
+    }
+
+    /// The file of this version of the metadata.
+    pub fn metadata_file(&self) -> Result<&str> {
+        self.metadata_location.as_deref().ok_or_else(|| {
+            Error::new(ErrorKind::Internal, "the table is not created yet").place(Stage::Catalog, &self.name)
+        })
     }
 
     /// The manifests of a snapshot.
@@ -74,7 +90,7 @@ impl Table {
         let table = iceberg::table::Table::builder()
             .file_io(self.file_io.clone())
             .metadata(self.metadata.clone())
-            .metadata_location(self.metadata_location.clone())
+            .metadata_location(self.metadata_file()?.to_string())
             .identifier(self.name.ident.clone())
             .runtime(iceberg::Runtime::current())
             .build()

@@ -17,40 +17,53 @@ use crate::pipeline::shuffle::refuse_uuid_partitions;
 use crate::sql::{CreateTable, TableSource};
 
 /// Runs `CREATE TABLE`.
-pub(super) async fn run(engine: &Engine, statement: CreateTable) -> Result<RowStream> {
-    let name = table_name(&statement.name)?;
-    let catalog = engine.catalogs.get(&name.catalog).ok_or_else(|| unknown_catalog(&statement.name))?;
-    let existing = match catalog.load_table(&name.ident).await {
-        Ok(table) => Some(table),
-        Err(error) if error.kind() == ErrorKind::NotFound && error.at().is_none() => None,
-        Err(error) => return Err(error),
-    };
-    if existing.is_some() && statement.if_not_exists {
-        return Ok(RowStream::empty());
+pub(super) async fn run(engine: &Engine, statement: &CreateTable) -> Result<RowStream> {
+    let Some(prepared) = Prepared::new(engine, statement).await? else { return Ok(RowStream::empty()) };
+    let Prepared { view, catalog, table, query } = prepared;
+    match query {
+        // The commit that brings the rows creates the table.
+        Some(query) => drop(view.execute(fill(&catalog, table, query)?).await?.collect().await?),
+        None => commit_staged(&catalog, &table).await?,
     }
-    let view = View::new(engine, false).await;
-    let (new, query) = describe(&view, &statement, &name).await.map_err(|it| it.place(Stage::Catalog, &name))?;
-    let replaced = existing.filter(|_| statement.or_replace);
-    let table = match &replaced {
-        Some(table) => staged(table, new)?,
-        None => catalog.create_table(new).await?,
-    };
-    let Some(query) = query else {
-        if replaced.is_some() {
-            commit_staged(&catalog, &table).await?;
-        }
-        return Ok(RowStream::empty());
-    };
-    let filled = fill(&view, &catalog, table.clone(), query).await;
-    match filled {
-        Ok(()) => Ok(RowStream::empty()),
-        Err(error) => {
-            engine.settle().await;
-            if replaced.is_none() && error.kind() != ErrorKind::CommitUnknown {
-                undo(&catalog, &table).await;
-            }
-            Err(error)
-        }
+    Ok(RowStream::empty())
+}
+
+/// The plan of `CREATE TABLE … AS`, to be explained.
+pub(super) async fn plan<'a>(engine: &'a Engine, statement: &CreateTable) -> Result<(View<'a>, LogicalPlan)> {
+    let nothing = || Error::new(ErrorKind::Unsupported, "EXPLAIN explains queries, INSERT and CREATE TABLE … AS");
+    match Prepared::new(engine, statement).await? {
+        Some(Prepared { view, catalog, table, query: Some(query) }) => Ok((view, fill(&catalog, table, query)?)),
+        _ => Err(nothing()),
+    }
+}
+
+/// What a `CREATE TABLE` is about to do: nothing is changed yet.
+struct Prepared<'a> {
+    view: View<'a>,
+    catalog: Arc<dyn Catalog>,
+    table: Table,
+    query: Option<LogicalPlan>,
+}
+
+impl<'a> Prepared<'a> {
+    /// None if the table exists and that is fine.
+    async fn new(engine: &'a Engine, statement: &CreateTable) -> Result<Option<Self>> {
+        let name = table_name(&statement.name)?;
+        let catalog = engine.catalogs.get(&name.catalog).ok_or_else(|| unknown_catalog(&statement.name))?;
+        let existing = match catalog.load_table(&name.ident).await {
+            Ok(_) if statement.if_not_exists => return Ok(None),
+            Ok(table) => Some(table).filter(|_| statement.or_replace),
+            Err(error) if error.kind() == ErrorKind::NotFound && error.at().is_none() => None,
+            Err(error) => return Err(error),
+        };
+        let view = View::new(engine, false).await;
+        let described = describe(&view, statement, &name).await;
+        let (new, query) = described.map_err(|it| it.place(Stage::Catalog, &name))?;
+        let table = match &existing {
+            Some(table) => replaced(table, new)?,
+            None => catalog.stage_table(new).await?,
+        };
+        Ok(Some(Self { view, catalog, table, query }))
     }
 }
 
@@ -117,26 +130,15 @@ fn renumbered(spec: UnboundPartitionSpec) -> UnboundPartitionSpec {
     added.map_or(spec, |builder| builder.build())
 }
 
-/// Writes the query's rows into the table.
-async fn fill(view: &View<'_>, catalog: &Arc<dyn Catalog>, table: Table, query: LogicalPlan) -> Result<()> {
+/// The plan that writes the query's rows into the table.
+fn fill(catalog: &Arc<dyn Catalog>, table: Table, query: LogicalPlan) -> Result<LogicalPlan> {
     let table = Arc::new(IcebergTable::new(Arc::clone(catalog), table)?);
-    let plan = write_plan(query, Assignment::Position, table)?;
-    view.execute(plan).await?.collect().await.map(|_| ())
+    write_plan(query, Assignment::Position, table)
 }
 
-/// Takes back a table whose rows could not be written.
-async fn undo(catalog: &Arc<dyn Catalog>, table: &Table) {
-    let dropped = async {
-        catalog.drop_table(&table.name.ident).await?;
-        table.store.delete(&table.metadata_location).await
-    };
-    if let Err(error) = dropped.await {
-        tracing::warn!(table = %table.name, %error, "the table of a failed CREATE TABLE could not be dropped");
-    }
-}
-
-/// The existing table as it will be: new schema, spec and properties, no rows. The history stays.
-fn staged(existing: &Table, new: NewTable) -> Result<Table> {
+/// The existing table as it will be: new schema and spec, no rows. History, properties and place stay unless the statement
+/// names others, as in Spark.
+fn replaced(existing: &Table, new: NewTable) -> Result<Table> {
     let failed = |source: iceberg::Error| {
         Error::new(ErrorKind::Sql, format!("the table cannot be replaced: {}", source.message()))
             .place(Stage::Catalog, &existing.name)
@@ -157,9 +159,14 @@ fn staged(existing: &Table, new: NewTable) -> Result<Table> {
         .add_current_schema(new.schema)
         .and_then(|builder| builder.add_default_partition_spec(new.partition_spec))
         .and_then(|builder| builder.set_properties(properties.into_iter().collect()))
+        .map(|builder| match new.location {
+            Some(location) => builder.set_location(location),
+            None => builder,
+        })
         .and_then(TableMetadataBuilder::build)
         .map_err(failed)?;
     let request = CommitRequest {
+        create: None,
         requirements: vec![
             iceberg::TableRequirement::UuidMatch { uuid: existing.metadata.uuid() },
             iceberg::TableRequirement::RefSnapshotIdMatch {

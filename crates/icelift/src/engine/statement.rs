@@ -32,7 +32,7 @@ pub(super) async fn run(engine: &Engine, text: &str, statement: Statement) -> Re
             }
         }
         Statement::DropSchema { name, if_exists, cascade } => drop_schema(engine, &name, if_exists, cascade).await,
-        Statement::CreateTable(table) => create::run(engine, table).await,
+        Statement::CreateTable(table) => create::run(engine, &table).await,
         Statement::DropTable { name, if_exists, purge } => drop_table(engine, &name, if_exists, purge).await,
         Statement::Insert(insert) => {
             let view = View::new(engine, false).await;
@@ -40,10 +40,17 @@ pub(super) async fn run(engine: &Engine, text: &str, statement: Statement) -> Re
             view.execute(plan).await
         }
         Statement::Explain { analyze, verbose, statement } => {
-            let view = View::new(engine, false).await;
-            let plan = match *statement {
-                Statement::Insert(insert) => view.insert(&insert).await?,
-                _ => return Err(Error::new(ErrorKind::Unsupported, "EXPLAIN explains queries and INSERT")),
+            let (view, plan) = match *statement {
+                Statement::CreateTable(table) => create::plan(engine, &table).await?,
+                Statement::Insert(insert) => {
+                    let view = View::new(engine, false).await;
+                    let plan = view.insert(&insert).await?;
+                    (view, plan)
+                }
+                _ => {
+                    let message = "EXPLAIN explains queries, INSERT and CREATE TABLE … AS";
+                    return Err(Error::new(ErrorKind::Unsupported, message));
+                }
             };
             view.execute(LogicalPlanBuilder::from(plan).explain(verbose, analyze)?.build()?).await
         }

@@ -7,9 +7,8 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, PutPayloadMut};
 use tokio::task::JoinSet;
-use tokio_util::task::TaskTracker;
 
-use super::{UploadSettings, sync, write_error};
+use super::{Store, UploadSettings, write_error};
 use crate::error::{Error, ErrorKind, Result};
 
 /// S3 and R2 take no more parts for one object.
@@ -19,11 +18,11 @@ const MAX_PARTS: u64 = 10_000;
 ///
 /// Up to one part is buffered; an object of at most one part is sent by a single request.
 pub(crate) struct Upload {
+    store: Store,
     objects: Arc<dyn ObjectStore>,
     path: Path,
     location: String,
     settings: UploadSettings,
-    cleanup: TaskTracker,
     buffer: PutPayloadMut,
     started: Option<Box<dyn MultipartUpload>>,
     parts: JoinSet<object_store::Result<()>>,
@@ -38,19 +37,14 @@ impl fmt::Debug for Upload {
 }
 
 impl Upload {
-    pub(super) fn new(
-        objects: Arc<dyn ObjectStore>,
-        path: Path,
-        location: String,
-        settings: UploadSettings,
-        cleanup: TaskTracker,
-    ) -> Self {
+    pub(super) fn new(store: Store, objects: Arc<dyn ObjectStore>, path: Path, location: String) -> Self {
+        let settings = store.0.uploads;
         Self {
+            store,
             objects,
             path,
             location,
             settings,
-            cleanup,
             buffer: PutPayloadMut::new(),
             started: None,
             parts: JoinSet::new(),
@@ -128,7 +122,7 @@ impl Upload {
             // Completed: nothing is left for `drop` to abort.
             self.started = None;
         }
-        sync(&self.location).await?;
+        self.store.sync(&self.location).await?;
         Ok(self.written_bytes)
     }
 }
@@ -146,7 +140,7 @@ impl Drop for Upload {
                 tracing::warn!(location, %error, "an unfinished upload could not be aborted");
             }
         };
-        self.cleanup.spawn_on(abort, &runtime);
+        self.store.cleanup().spawn_on(abort, &runtime);
     }
 }
 
@@ -161,11 +155,12 @@ mod tests {
     use tokio_util::task::TaskTracker;
 
     use super::{Upload, UploadSettings};
-    use crate::storage::{Meter, MeteredStore};
+    use crate::storage::{Meter, MeteredStore, Store};
 
     fn upload(objects: Arc<dyn ObjectStore>, part_bytes: usize, file: &std::path::Path) -> Upload {
         let settings = UploadSettings { part_bytes, part_concurrency: 2 };
-        Upload::new(objects, Path::from("x"), file.display().to_string(), settings, TaskTracker::new())
+        let store = Store::local(settings, TaskTracker::new());
+        Upload::new(store, objects, Path::from("x"), file.display().to_string())
     }
 
     /// A file to sync, as the memory store has none.
@@ -204,8 +199,7 @@ mod tests {
     async fn a_dropped_upload_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let tracker = TaskTracker::new();
-        let store =
-            crate::storage::Store::local(UploadSettings { part_bytes: 4, part_concurrency: 2 }, tracker.clone());
+        let store = Store::local(UploadSettings { part_bytes: 4, part_concurrency: 2 }, tracker.clone());
         let location = folder.path().join("a.bin").display().to_string();
         let mut upload = store.upload(&location).unwrap();
         upload.write(Bytes::from_static(b"0123456789")).await.unwrap();

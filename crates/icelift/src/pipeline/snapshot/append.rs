@@ -78,6 +78,7 @@ impl Append {
         let metadata = &base.metadata;
         let reference = SnapshotReference::new(self.snapshot_id, SnapshotRetention::branch(None, None, None));
         let mut request = base.staged.as_deref().cloned().unwrap_or_else(|| CommitRequest {
+            create: None,
             requirements: vec![
                 TableRequirement::UuidMatch { uuid: metadata.uuid() },
                 TableRequirement::RefSnapshotIdMatch {
