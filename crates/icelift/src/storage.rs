@@ -6,6 +6,7 @@
 //! - every request and byte passes the [`Meter`];
 //! - parts on their way are bounded for all uploads of a store together.
 
+mod errors;
 mod iceberg_storage;
 mod local;
 mod meter;
@@ -29,8 +30,9 @@ pub(crate) use meter::{Meter, MeteredStore};
 pub(crate) use s3::{S3Credentials, S3Settings, static_credentials, take_static_credentials};
 pub(crate) use upload::Upload;
 
+use self::errors::{check_length, is_missing, read_error, write_error};
 use self::local::Disk;
-use self::s3::{Action, Buckets, Failure};
+use self::s3::Buckets;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Parts of all uploads of one store that are in flight at once. Each of them is held in memory.
@@ -68,7 +70,7 @@ struct Inner {
 #[derive(Debug)]
 enum Place {
     Local(Arc<dyn ObjectStore>, Disk),
-    S3(Buckets),
+    S3(Box<Buckets>),
 }
 
 impl Store {
@@ -83,7 +85,7 @@ impl Store {
     pub fn s3(settings: S3Settings, credentials: S3Credentials, cleanup: TaskTracker) -> Self {
         let (meter, uploads) = (Arc::new(Meter::default()), settings.uploads);
         let buckets = Buckets::new(settings, credentials, Arc::clone(&meter));
-        Self::new(Place::S3(buckets), meter, uploads, cleanup)
+        Self::new(Place::S3(Box::new(buckets)), meter, uploads, cleanup)
     }
 
     fn new(place: Place, meter: Arc<Meter>, uploads: UploadSettings, cleanup: TaskTracker) -> Self {
@@ -97,7 +99,7 @@ impl Store {
         let Place::S3(buckets) = &self.0.place else { return self.clone() };
         let uploads = settings.uploads;
         Self(Arc::new(Inner {
-            place: Place::S3(buckets.with_credentials(settings, credentials)),
+            place: Place::S3(Box::new(buckets.with_credentials(settings, credentials))),
             meter: Arc::clone(&self.0.meter),
             uploads,
             parts: Arc::clone(&self.0.parts),
@@ -236,67 +238,8 @@ impl Store {
     }
 }
 
-/// A short answer would otherwise surface as a decoding error far away.
-fn check_length(location: &str, range: &Range<u64>, bytes: &Bytes) -> Result<()> {
-    let expected = range.end - range.start;
-    if bytes.len() as u64 == expected {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Read,
-        format!("the object ends early: {} of {expected} bytes at offset {}", bytes.len(), range.start),
-    )
-    .subject(location)
-    .hint("the object was truncated or replaced after its metadata was written; compare its size with the manifest"))
-}
-
 fn local_key(location: &str) -> Result<Path> {
     Path::parse(local::path(location)?).map_err(|source| {
         Error::new(ErrorKind::Unsupported, "the location is no valid path").subject(location).source(source)
-    })
-}
-
-/// Whether there is no such object. A bucket that is missing is another error.
-fn is_missing(error: &object_store::Error) -> bool {
-    matches!(error, object_store::Error::NotFound { .. })
-        || Failure::find(error).is_some_and(|failure| failure.is_object_missing())
-}
-
-/// An error that `object_store` only carried: ours, or what a server answered.
-fn carried(location: &str, error: object_store::Error, action: Action) -> Result<Error, object_store::Error> {
-    if let Some(failure) = Failure::find(&error) {
-        return Ok(s3::explain(location, failure, action));
-    }
-    match error {
-        object_store::Error::Generic { store, source } => match source.downcast::<Error>() {
-            Ok(own) => Ok(own.subject(location)),
-            Err(source) => Err(object_store::Error::Generic { store, source }),
-        },
-        other => Err(other),
-    }
-}
-
-fn read_error(location: &str, source: object_store::Error) -> Error {
-    match carried(location, source, Action::Read) {
-        Ok(error) => error,
-        Err(source @ object_store::Error::NotFound { .. }) => {
-            Error::new(ErrorKind::NotFound, "the object does not exist")
-                .subject(location)
-                .hint("it was removed after the metadata that names it was written; an older snapshot may be complete")
-                .source(source)
-        }
-        Err(source) => Error::new(ErrorKind::Read, "the object cannot be read")
-            .subject(location)
-            .hint("it may be damaged or shorter than its metadata says; restore it, or read an older snapshot")
-            .source(source),
-    }
-}
-
-fn write_error(location: &str, source: object_store::Error) -> Error {
-    carried(location, source, Action::Write).unwrap_or_else(|source| {
-        Error::new(ErrorKind::Write, "the object cannot be written")
-            .subject(location)
-            .hint("check the space left and the rights on the warehouse")
-            .source(source)
     })
 }

@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(disk.unknown_folders(&first).len(), all, "up to the root");
         disk.sync(&first.display().to_string()).await.unwrap();
         let second = file("b");
-        assert_eq!(disk.unknown_folders(&second), [folder.clone()]);
+        assert_eq!(disk.unknown_folders(&second), std::slice::from_ref(&folder));
         disk.sync(&format!("file://{}", second.display())).await.unwrap();
         let other = root.path().join("t/year=2020/c");
         let expected = [root.path().join("t/year=2020"), root.path().join("t")];

@@ -7,6 +7,7 @@
 //!   `object_store` cannot hold unchanged, with empty or dotted segments, are refused;
 //! - a signature is sent to the endpoint's host only: names of buckets are checked, redirects are not followed.
 
+mod answer;
 mod bucket;
 mod credentials;
 mod errors;
@@ -16,27 +17,31 @@ mod service;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod transport;
+mod waits;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3EncryptionConfigKey};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
 use object_store::{ObjectStore, RetryConfig};
 use secrecy::ExposeSecret;
 
 use self::bucket::Bucket;
 use self::credentials::CheckedCredentials;
-use self::service::{Connector, Service, Transport};
+use self::service::{Connector, Service};
+use self::transport::Transport;
 use super::Meter;
 use crate::error::{Error, ErrorKind, Result};
 
 pub(crate) use self::credentials::{S3Credentials, static_credentials, take_static_credentials};
 pub(super) use self::errors::{Action, explain};
 pub(super) use self::failure::Failure;
-pub(crate) use self::settings::{Encryption, RequestSettings, S3Settings};
+use self::settings::Encryption;
+pub(crate) use self::settings::S3Settings;
 
 /// One object store for each bucket that was asked for.
 pub(super) struct Buckets {
@@ -119,7 +124,7 @@ impl Buckets {
             // The service retries.
             .with_retry(RetryConfig { max_retries: 0, retry_timeout: Duration::ZERO, ..Default::default() })
             .with_http_connector(Connector(Arc::clone(&service)));
-        let objects = encrypted(builder, &settings.encryption).build().map_err(|source| {
+        let objects = encrypted(builder, &settings.encryption).and_then(AmazonS3Builder::build).map_err(|source| {
             Error::new(ErrorKind::Config, "the bucket cannot be addressed")
                 .subject(format!("s3://{bucket}"))
                 .hint("check `s3.endpoint` and `s3.sse.key`")
@@ -129,16 +134,19 @@ impl Buckets {
     }
 }
 
-fn encrypted(builder: AmazonS3Builder, encryption: &Encryption) -> AmazonS3Builder {
-    let kind = AmazonS3ConfigKey::Encryption(S3EncryptionConfigKey::ServerSideEncryption);
+fn encrypted(builder: AmazonS3Builder, encryption: &Encryption) -> object_store::Result<AmazonS3Builder> {
+    let without_key = |builder: AmazonS3Builder, kind: &str| {
+        let option: AmazonS3ConfigKey = "aws_server_side_encryption".parse()?;
+        Ok(builder.with_config(option, kind))
+    };
     match encryption {
-        Encryption::Bucket => builder,
-        Encryption::S3 => builder.with_config(kind, "AES256"),
-        Encryption::Kms(None) => builder.with_config(kind, "aws:kms"),
-        Encryption::Kms(Some(key)) => builder.with_sse_kms_encryption(key),
-        Encryption::DualKms(None) => builder.with_config(kind, "aws:kms:dsse"),
-        Encryption::DualKms(Some(key)) => builder.with_dsse_kms_encryption(key),
-        Encryption::Custom(key) => builder.with_ssec_encryption(key.expose_secret()),
+        Encryption::Bucket => Ok(builder),
+        Encryption::S3 => without_key(builder, "AES256"),
+        Encryption::Kms(None) => without_key(builder, "aws:kms"),
+        Encryption::Kms(Some(key)) => Ok(builder.with_sse_kms_encryption(key)),
+        Encryption::DualKms(None) => without_key(builder, "aws:kms:dsse"),
+        Encryption::DualKms(Some(key)) => Ok(builder.with_dsse_kms_encryption(key)),
+        Encryption::Custom(key) => Ok(builder.with_ssec_encryption(key.expose_secret())),
     }
 }
 

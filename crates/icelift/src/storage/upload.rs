@@ -17,7 +17,7 @@ use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, Put
 use tokio::task::JoinSet;
 
 use super::s3::Failure;
-use super::{Store, UploadSettings, write_error};
+use super::{Store, UploadSettings, errors::write_error};
 use crate::error::{Error, ErrorKind, Result};
 
 /// S3 and R2 take no more parts for one object.
@@ -166,7 +166,7 @@ impl Upload {
 impl Upload {
     /// Whether the object is there although its completion failed: an answer was lost, or the upload was gone when it was
     /// asked for again. The object must have the size and, if its tag tells, the number of parts of this upload.
-    async fn has_landed(&self, source: &object_store::Error) -> bool {
+    async fn has_landed(&mut self, source: &object_store::Error) -> bool {
         if !Failure::find(source).is_some_and(|failure| failure.is_in_doubt()) {
             return false;
         }

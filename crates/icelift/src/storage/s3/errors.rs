@@ -3,7 +3,8 @@
 //! What must hold: the kind is decided by S3's own code first, by the status second, as servers differ in statuses; the
 //! message says what happened, the hint what to type next, and neither holds a key, a signature or a URL with a query.
 
-use super::failure::{Answer, Failure, Problem};
+use super::answer::Answer;
+use super::failure::{Failure, Problem};
 use crate::error::{Error, ErrorKind};
 
 /// What was to be done with the object.

@@ -12,11 +12,9 @@
 //! - bodies are held in memory until they are checked. The library asks for ranges and small objects only.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
 use futures::StreamExt;
 use object_store::CredentialProvider;
@@ -26,13 +24,14 @@ use object_store::client::{
 };
 use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap};
-use tokio::sync::Semaphore;
 
+use super::answer::{Answer, element};
 use super::credentials::CheckedCredentials;
-use super::failure::{Answer, Attempts, Failure, Problem, element};
+use super::failure::{Attempts, Failure, Problem};
 use super::request::{Operation, answered_range, is_asked_range};
-use super::settings::{RequestSettings, RetrySettings};
-use crate::error::{Error, ErrorKind, Result};
+use super::settings::RequestSettings;
+use super::transport::Transport;
+use super::waits::Waits;
 use crate::storage::Meter;
 use crate::storage::meter::Request;
 
@@ -44,61 +43,6 @@ const ANSWER_MAX_BYTES: usize = 64 << 20;
 const RESERVED_MAX_BYTES: usize = 64 << 20;
 /// The slowest upload that is waited for, as many others may share the line.
 const UPLOAD_MIN_BYTES_PER_SECOND: u64 = 32 << 10;
-/// Retries of a connection while the endpoint has never answered: its name may be wrong.
-const FIRST_CONTACT_RETRIES: usize = 2;
-
-/// Connections to one endpoint, shared by all buckets and credentials that use it.
-#[derive(Debug)]
-pub(super) struct Transport {
-    client: HttpClient,
-    permits: Semaphore,
-    /// Whether the endpoint ever answered.
-    reached: AtomicBool,
-}
-
-impl Transport {
-    pub fn new(settings: &RequestSettings, allow_http: bool) -> Result<Self> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("icelift/", env!("CARGO_PKG_VERSION")))
-            // A redirect would take the signature, and a session's token, to another host.
-            .redirect(reqwest::redirect::Policy::none())
-            .https_only(!allow_http)
-            // Lengths are checked: nothing may unpack bodies on the way. HTTP/2 would share one connection.
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate()
-            .http1_only()
-            // The library does not read the environment, which the default proxy comes from.
-            .no_proxy()
-            .connect_timeout(settings.connect_timeout)
-            .tcp_keepalive(Duration::from_secs(30));
-        if cfg!(target_os = "linux") {
-            builder = with_user_timeout(builder, settings.timeout);
-        }
-        let client = builder.build().map_err(|source| {
-            Error::new(ErrorKind::Config, "the HTTP client cannot be set up")
-                .hint("check the certificates that this machine trusts")
-                .source(source)
-        })?;
-        Ok(Self {
-            client: HttpClient::new(client),
-            permits: Semaphore::new(settings.max_connections),
-            reached: AtomicBool::new(false),
-        })
-    }
-}
-
-/// A dead line is noticed while bytes are sent, too.
-#[cfg(target_os = "linux")]
-fn with_user_timeout(builder: reqwest::ClientBuilder, timeout: Duration) -> reqwest::ClientBuilder {
-    builder.tcp_user_timeout(timeout)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn with_user_timeout(builder: reqwest::ClientBuilder, _timeout: Duration) -> reqwest::ClientBuilder {
-    builder
-}
 
 /// Sends the requests of one bucket.
 #[derive(Debug)]
@@ -148,7 +92,7 @@ impl Service {
                 renewed = true;
                 continue;
             }
-            let reached = self.transport.reached.load(Relaxed);
+            let reached = self.transport.is_reached();
             let Some(wait) = waits.next(&problem, reached) else {
                 let attempts = Attempts { count: waits.attempts, elapsed: waits.started.elapsed(), in_doubt };
                 return Err(Failure::new(problem, attempts, &self.host, &self.region));
@@ -183,11 +127,11 @@ impl Service {
             + Duration::from_millis(operation.sent_bytes as u64 * 1000 / UPLOAD_MIN_BYTES_PER_SECOND);
         let answered = tokio::time::timeout(limit, self.transport.client.execute(request)).await;
         let (parts, body) = answered.map_err(|_| Problem::TimedOut(limit))?.map_err(Problem::transport)?.into_parts();
-        self.transport.reached.store(true, Relaxed);
+        self.transport.set_reached();
         if !parts.status.is_success() {
             // What cannot be read of it is not needed: the status says enough.
             let body = self.read(body, ERROR_MAX_BYTES, None).await.0;
-            return Err(Problem::Answer(Answer::new(parts.status, &parts.headers, &body)));
+            return Err(Problem::Answer(Answer::new(parts.status, &parts.headers, &body).into()));
         }
         let body = match operation.class {
             Request::Head => Bytes::new(),
@@ -253,7 +197,7 @@ impl Service {
         let (bytes, ended) = self.read(body, ANSWER_MAX_BYTES, expected).await;
         let bytes = whole(bytes, expected, ended)?;
         if operation.late_error && element(&String::from_utf8_lossy(&bytes), "Code").is_some() {
-            return Err(Problem::Answer(Answer::new(StatusCode::OK, headers, &bytes)));
+            return Err(Problem::Answer(Answer::new(StatusCode::OK, headers, &bytes).into()));
         }
         Ok(bytes)
     }
@@ -305,35 +249,4 @@ fn sha256(hex: &[u8]) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).ok()?;
     }
     Some(digest)
-}
-
-/// The attempts of one request, and how long to wait before the next one.
-struct Waits {
-    settings: RetrySettings,
-    growing: backon::ExponentialBackoff,
-    started: Instant,
-    attempts: usize,
-}
-
-impl Waits {
-    fn new(settings: RetrySettings) -> Self {
-        let growing = ExponentialBuilder::default()
-            .with_min_delay(settings.min_wait)
-            .with_max_delay(settings.max_wait)
-            .with_max_times(settings.count)
-            .with_jitter()
-            .build();
-        Self { settings, growing, started: Instant::now(), attempts: 0 }
-    }
-
-    /// The wait before the next attempt: what the server asks for, up to a limit, or what the growing wait has reached.
-    fn next(&mut self, problem: &Problem, reached: bool) -> Option<Duration> {
-        let first_contact = matches!(problem, Problem::Unreachable(_)) && !reached;
-        if !problem.is_passing() || first_contact && self.attempts > FIRST_CONTACT_RETRIES {
-            return None;
-        }
-        let asked = problem.retry_after().unwrap_or_default().min(self.settings.retry_after_max);
-        let wait = self.growing.next()?.max(asked);
-        Some(wait).filter(|wait| self.started.elapsed() + *wait <= self.settings.total)
-    }
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 use self::server::Server;
-use super::settings::RetrySettings;
-use super::{RequestSettings, S3Settings, static_credentials};
+use super::settings::{RequestSettings, RetrySettings};
+use super::{S3Settings, static_credentials};
 use crate::storage::{Store, UploadSettings};
 
 const KEY_ID: &str = "AKIDEXAMPLE";

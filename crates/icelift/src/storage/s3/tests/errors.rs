@@ -1,4 +1,6 @@
 use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use super::server::{Reply, Server};
 use super::{KEY_ID, SECRET, TOKEN, store_at};
@@ -154,8 +156,14 @@ async fn not_implemented() {
 
 #[tokio::test]
 async fn tls_to_a_server_without_it() {
-    let server = Server::start(|_| Reply::status(200)).await;
-    let url = server.url.replace("http://", "https://");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
     let error = super::store(super::settings(&url)).read("s3://b/k").await.unwrap_err();
     check(&error, ErrorKind::Unavailable, "no TLS connection can be made to `127.0.0.1:", "`https://`");
 }
