@@ -32,6 +32,10 @@ pub enum ErrorKind {
     Read,
     /// Metadata or data could not be written.
     Write,
+    /// The credentials are missing, wrong or expired, or do not have the right that is needed.
+    Denied,
+    /// A server cannot be reached, does not answer, or asks to slow down, and did so until the retries were used up.
+    Unavailable,
     /// Others changed the table and the commit could not be rebased. Nothing was committed.
     CommitConflict,
     /// It is not known whether a commit landed. Nothing was removed.

@@ -125,7 +125,9 @@ impl Files {
         drop(progress);
         let (schema, properties) = (Arc::clone(&self.encoder.parquet_schema), Arc::clone(&self.encoder.properties));
         let writer = SerializedFileWriter::new(Vec::new(), schema, properties).map_err(parquet_failed)?;
-        let upload = table.store.upload(&location)?;
+        let settings = &self.target.settings;
+        let expected_bytes = settings.target_file_bytes.saturating_add(settings.row_group_bytes) as u64;
+        let upload = table.store.upload_sized(&location, expected_bytes)?;
         let reservation = MemoryConsumer::new(format!("IcebergSink file {number}")).register(&self.pool);
         Ok(OpenFile { location, writer, upload, nans: BTreeMap::new(), rows: 0, reservation })
     }
