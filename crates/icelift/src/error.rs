@@ -258,8 +258,16 @@ fn foreign_execution(error: DataFusionError) -> Error {
         DataFusionError::Internal(_) => ErrorKind::Internal,
         _ => ErrorKind::Execution,
     };
-    let text = error.strip_backtrace();
-    Error::new(kind, text)
+    // Without DataFusion's name for the kind of error, which says nothing to who typed the statement.
+    let text = match &error {
+        DataFusionError::Plan(text)
+        | DataFusionError::Execution(text)
+        | DataFusionError::NotImplemented(text)
+        | DataFusionError::ResourcesExhausted(text)
+        | DataFusionError::Configuration(text) => DataFusionError::Plan(text.clone()).strip_backtrace(),
+        _ => error.strip_backtrace(),
+    };
+    Error::new(kind, text.strip_prefix("Error during planning: ").unwrap_or(&text))
 }
 
 impl From<arrow::error::ArrowError> for Error {

@@ -6,6 +6,7 @@
 //! - every request and byte passes the [`Meter`];
 //! - parts on their way are bounded for all uploads of a store together.
 
+mod authorities;
 mod errors;
 mod iceberg_storage;
 mod local;
@@ -25,6 +26,7 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use authorities::Authorities;
 pub use meter::MeterReading;
 pub(crate) use meter::{Meter, MeteredStore};
 pub(crate) use s3::{S3Credentials, S3Settings, static_credentials, take_static_credentials};

@@ -100,6 +100,15 @@ impl Upload {
         self.buffer.content_length() + self.parts.len() * self.settings.part_bytes
     }
 
+    /// Waits until no part is in flight. False if there was none.
+    pub async fn settle_parts(&mut self) -> Result<bool> {
+        let any = !self.parts.is_empty();
+        while !self.parts.is_empty() {
+            self.join_part().await?;
+        }
+        Ok(any)
+    }
+
     async fn send(&mut self, part: PutPayload) -> Result<()> {
         self.part_count += 1;
         if self.part_count > MAX_PARTS {
@@ -146,9 +155,7 @@ impl Upload {
             if rest.content_length() > 0 {
                 self.send(rest).await?;
             }
-            while !self.parts.is_empty() {
-                self.join_part().await?;
-            }
+            self.settle_parts().await?;
             if let Some(started) = &mut self.started
                 && let Err(source) = started.complete().await
                 && !self.has_landed(&source).await

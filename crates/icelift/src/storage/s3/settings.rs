@@ -13,7 +13,7 @@ use url::{Host, Url};
 
 use crate::catalog::Options;
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::UploadSettings;
+use crate::storage::{Authorities, UploadSettings};
 
 /// S3 and R2 take no larger part or object in one request: a little below 5 GiB.
 const PART_MAX_BYTES: usize = 4 << 30;
@@ -64,6 +64,7 @@ pub(crate) struct RequestSettings {
     /// Requests under way at once.
     pub max_connections: usize,
     pub retries: RetrySettings,
+    pub authorities: Authorities,
 }
 
 /// How often and how long a request that may succeed later is sent again.
@@ -85,6 +86,7 @@ impl Default for RequestSettings {
             timeout: Duration::from_secs(60),
             max_connections: 64,
             retries: RetrySettings::default(),
+            authorities: Authorities::default(),
         }
     }
 }
@@ -205,6 +207,7 @@ impl RequestSettings {
                 total: options.take_millis("s3.retry.total-timeout-ms")?.unwrap_or(retries.total),
                 retry_after_max: retries.retry_after_max,
             },
+            authorities: default.authorities,
         })
     }
 }

@@ -42,7 +42,7 @@ impl Transport {
         if cfg!(target_os = "linux") {
             builder = with_user_timeout(builder, settings.timeout);
         }
-        let client = builder.build().map_err(|source| {
+        let client = settings.authorities.add_to(builder).build().map_err(|source| {
             Error::new(ErrorKind::Config, "the HTTP client cannot be set up")
                 .hint("check the certificates that this machine trusts")
                 .source(source)
