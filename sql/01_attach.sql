@@ -6,7 +6,7 @@ ATTACH '${GLUE_WAREHOUSE}' AS glue (TYPE local);
 
 ATTACH '${R2_WAREHOUSE}' AS r2 (TYPE local);
 
--- The same two names over AWS Glue and Cloudflare R2 Data Catalog (types `glue` and `r2`, not in this version yet):
+-- The same two names over AWS Glue and Cloudflare R2 Data Catalog (type `r2` is not in this version yet):
 --
 --   ATTACH 's3://my-bucket/warehouse' AS glue (TYPE glue, "client.region" 'us-east-1');
 --
