@@ -2,6 +2,8 @@
 //!
 //! Every command that it runs is printed on stderr first, so that it can be copied and run alone.
 
+mod cache;
+mod fixture;
 mod run;
 mod venv;
 
@@ -13,7 +15,8 @@ const USAGE: &str = "usage: cargo xtask <command>
   check          lint, then test
   lint           formatting, clippy and documentation, warnings are errors
   test [ARGS]    every test; ARGS go to the test binaries, as in `cargo xtask test slt::`
-  venv           make the Python environment of the interop tests and print its interpreter
+  venv           make the Python environment of the tests and print its interpreter
+  fixture        install the Iceberg REST catalog of the tests and print its folder
   bench          say which benchmarks exist";
 
 fn main() -> ExitCode {
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
         "lint" => lint(&root),
         "test" => test(&root, rest),
         "venv" => venv::ensure(&root).map(|python| println!("{}", python.display())),
+        "fixture" => fixture(&root).map(|folder| println!("{}", folder.display())),
         "bench" => bench(&root),
         "help" | "-h" | "--help" => {
             println!("{USAGE}");
@@ -56,12 +60,21 @@ fn lint(root: &Path) -> run::Outcome {
 }
 
 fn test(root: &Path, args: &[String]) -> run::Outcome {
+    // What cannot be installed from here is asked for first.
+    let java = fixture::Java::find(root)?;
     let python = venv::ensure(root)?;
-    let mut cargo = run::cargo(root, &["test", "--workspace", "--locked"]).env("ICELIFT_PYTHON", &python);
+    let fixture = java.ensure_fixture(root)?;
+    let mut cargo = run::cargo(root, &["test", "--workspace", "--locked"])
+        .env("ICELIFT_PYTHON", &python)
+        .env("ICELIFT_REST_FIXTURE", &fixture);
     if !args.is_empty() {
         cargo = cargo.arg("--").args(args);
     }
     cargo.run()
+}
+
+fn fixture(root: &Path) -> run::Outcome<PathBuf> {
+    fixture::Java::find(root)?.ensure_fixture(root)
 }
 
 /// Runs nothing yet: a benchmark that does not exist must not look as if it had passed.

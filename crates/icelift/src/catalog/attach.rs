@@ -60,13 +60,13 @@ impl Catalogs {
         if self.get(&name).is_some() {
             return if attach.if_not_exists { Ok(()) } else { Err(attached_already(&name)) };
         }
-        let (kind, warehouse) = (attach.options.get("type").cloned(), attach.warehouse.clone());
-        let catalog = open(attach, aws, cleanup).await?;
+        let option = |key: &str| attach.options.get(key).cloned();
         let described = AttachedCatalog {
             name: name.clone(),
-            kind: kind.unwrap_or_default(),
-            warehouse: warehouse.unwrap_or_default(),
+            kind: option("type").unwrap_or_default().to_ascii_lowercase(),
+            warehouse: attach.warehouse.clone().or_else(|| option("warehouse")).unwrap_or_default(),
         };
+        let catalog = open(attach, aws, cleanup).await?;
         let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if entries.contains_key(&name) {
             return Err(attached_already(&name));
