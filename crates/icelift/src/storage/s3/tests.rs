@@ -33,6 +33,7 @@ fn requests() -> RequestSettings {
             total: Duration::from_secs(20),
             retry_after_max: Duration::from_millis(80),
         },
+        ..RequestSettings::default()
     }
 }
 
