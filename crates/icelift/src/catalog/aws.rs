@@ -185,3 +185,6 @@ impl Keys {
         SharedCredentialsProvider::new(Credentials::new(&self.access_key_id, secret, token, None, "ATTACH"))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,20 +9,22 @@
 mod client;
 mod commit;
 mod failure;
+mod links;
 mod place;
 mod table_input;
 
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use aws_sdk_glue::types::{Database, DatabaseInput, Table as Entry};
+use aws_sdk_glue::types::{DatabaseInput, Table as Entry};
 use futures::StreamExt;
 use iceberg::{NamespaceIdent, TableIdent};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use self::client::{DatabasePlace, GlueClient};
+use self::client::GlueClient;
 use self::failure::Reason;
+use self::links::target_of;
 use self::place::{check_database_name, check_table_name, database_name, table_location};
 use self::table_input::METADATA_LOCATION;
 use super::apply::table_exists;
@@ -44,14 +46,6 @@ pub(super) struct GlueCatalog {
     warehouse: Option<String>,
     skip_archive: bool,
     skip_name_validation: bool,
-}
-
-/// An entry, and where it really is.
-struct Found {
-    place: DatabasePlace,
-    entry: Entry,
-    /// Whether the name that was asked for is a link to it.
-    is_link: bool,
 }
 
 impl GlueCatalog {
@@ -83,70 +77,6 @@ impl GlueCatalog {
 
     fn table_name(&self, ident: &TableIdent) -> TableName {
         TableName { catalog: self.name.clone(), ident: ident.clone() }
-    }
-
-    /// The database and where it really is.
-    async fn database(&self, namespace: &NamespaceIdent) -> Result<(DatabasePlace, Database)> {
-        let place = self.client.place(database_name(namespace));
-        let database = self.client.database(&place).await?.ok_or_else(|| self.namespace_not_found(namespace))?;
-        match target_of(&place, &database) {
-            Some(target) => {
-                let linked = self.client.database(&target).await?;
-                let linked = linked.ok_or_else(|| dangling(&place.name, &target, None).subject(&self.name))?;
-                Ok((target, linked))
-            }
-            None => Ok((place, database)),
-        }
-    }
-
-    /// The entry that a name leads to. None if the table does not exist; an error if its namespace does not.
-    async fn find(&self, ident: &TableIdent) -> Result<Option<Found>> {
-        let place = self.client.place(database_name(&ident.namespace));
-        if let Some(entry) = self.client.table(&place, &ident.name).await? {
-            return self.followed(place, entry).await.map(Some);
-        }
-        // Glue does not say which of the two is missing, nor whether the database is a link that it did not follow.
-        let (real, _) = self.database(&ident.namespace).await?;
-        if real == place {
-            return Ok(None);
-        }
-        match self.client.table(&real, &ident.name).await? {
-            Some(entry) => self.followed(real, entry).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// Where a link leads to. AWS may have followed it already and shown the target under the link's name.
-    async fn followed(&self, place: DatabasePlace, entry: Entry) -> Result<Found> {
-        let Some(target) = entry.target_table() else { return Ok(Found { place, entry, is_link: false }) };
-        let real = DatabasePlace {
-            catalog_id: target.catalog_id.clone().or_else(|| place.catalog_id.clone()),
-            name: target.database_name.clone().unwrap_or_else(|| place.name.clone()),
-        };
-        let name = target.name().unwrap_or(&entry.name);
-        match self.client.table(&real, name).await? {
-            Some(entry) => Ok(Found { place: real, entry, is_link: true }),
-            None => {
-                let link = format!("{}.{}", place.name, entry.name);
-                Err(dangling(&link, &real, Some(name)).subject(&self.name))
-            }
-        }
-    }
-
-    /// An entry as it is listed: a link as what it leads to, or as a link if that cannot be seen.
-    async fn listed(&self, place: &DatabasePlace, entry: Entry) -> ListedTable {
-        let name = entry.name.clone();
-        if entry.target_table.is_none() || entry.parameters().is_some_and(|it| it.contains_key(METADATA_LOCATION)) {
-            return ListedTable::new(name, place::kind(&entry));
-        }
-        let unfollowed = place::kind(&entry);
-        match self.followed(place.clone(), entry).await {
-            Ok(found) => ListedTable::new(name, place::kind(&found.entry)),
-            Err(error) => {
-                tracing::warn!(catalog = self.name, table = name, %error, "the link cannot be followed");
-                ListedTable::new(name, unfollowed)
-            }
-        }
     }
 
     /// Reads the metadata that the entry points to.
@@ -320,28 +250,6 @@ fn checked_endpoint(options: &mut Options) -> Result<Option<String>> {
     }
 }
 
-/// The database that a link leads to.
-fn target_of(place: &DatabasePlace, database: &Database) -> Option<DatabasePlace> {
-    let target = database.target_database()?;
-    let real = DatabasePlace {
-        catalog_id: target.catalog_id.clone().or_else(|| place.catalog_id.clone()),
-        name: target.database_name.clone()?,
-    };
-    // AWS follows links itself where it may, and then shows the target.
-    Some(real).filter(|real| real != place)
-}
-
-fn dangling(link: &str, target: &DatabasePlace, table: Option<&str>) -> Error {
-    let account = target.catalog_id.as_deref().unwrap_or("this account");
-    let target = table.map_or_else(|| target.name.clone(), |table| format!("{}.{table}", target.name));
-    Error::new(
-        ErrorKind::NotFound,
-        format!("`{link}` is a resource link to `{target}` of {account}, which is not seen"),
-    )
-    .stage(Stage::Catalog)
-    .hint("it may be dropped, no longer shared, or in another region")
-}
-
 fn database_input(name: &str, mut properties: HashMap<String, String>) -> Result<DatabaseInput> {
     let (location, comment) = (properties.remove("location"), properties.remove("comment"));
     let parameters = Some(properties).filter(|properties| !properties.is_empty());
@@ -350,3 +258,6 @@ fn database_input(name: &str, mut properties: HashMap<String, String>) -> Result
         Error::new(ErrorKind::Internal, "the database cannot be described").stage(Stage::Catalog).source(source)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,7 +90,10 @@ impl AwsIdentity {
     }
 
     async fn held(&self) -> Result<Held, Error> {
-        let now = SystemTime::now();
+        self.held_at(SystemTime::now()).await
+    }
+
+    async fn held_at(&self, now: SystemTime) -> Result<Held, Error> {
         let known = self.known();
         if let Some(fresh) = known.as_ref().filter(|held| held.is_fresh(now)) {
             return Ok(fresh.clone());
@@ -103,15 +106,14 @@ impl AwsIdentity {
             (Err(_), None) => self.0.lookup.lock().await,
         };
         let known = self.known();
-        let now = SystemTime::now();
         if let Some(fresh) = known.as_ref().filter(|held| held.is_fresh(now)) {
             return Ok(fresh.clone());
         }
-        let renewed = match (self.look_up().await, known.filter(|held| held.is_valid(SystemTime::now()))) {
-            (Ok(found), _) => Held::new(found, SystemTime::now()),
+        let renewed = match (self.look_up(now).await, known.filter(|held| held.is_valid(now))) {
+            (Ok(found), _) => Held::new(found, now),
             (Err(error), Some(valid)) => {
                 tracing::warn!(catalog = %self.0.catalog, %error, "credentials could not be renewed yet");
-                Held { renew_at: Some(SystemTime::now() + RENEW_PAUSE), ..valid }
+                Held { renew_at: Some(now + RENEW_PAUSE), ..valid }
             }
             (Err(error), None) => return Err(error),
         };
@@ -123,10 +125,10 @@ impl AwsIdentity {
         self.0.held.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn look_up(&self) -> Result<Credentials, Error> {
+    async fn look_up(&self, now: SystemTime) -> Result<Credentials, Error> {
         let found = tokio::time::timeout(self.0.timeout, self.0.provider.provide_credentials()).await;
         let error = match found {
-            Ok(Ok(found)) if found.expiry().is_none_or(|expiry| expiry > SystemTime::now()) => return Ok(found),
+            Ok(Ok(found)) if found.expiry().is_none_or(|expiry| expiry > now) => return Ok(found),
             Ok(Ok(_)) => Error::new(ErrorKind::Config, "the AWS credentials that were found have expired")
                 .hint("renew them (for SSO: `aws sso login`), or check this machine's clock"),
             Ok(Err(source)) => match &self.0.role {
@@ -201,3 +203,6 @@ impl CredentialProvider for AwsIdentity {
         self.held().await.map(|held| held.s3).map_err(generic)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(120);
 const ATTEMPTS_MAX: u32 = 5;
+const REPEAT_WAIT: Duration = Duration::from_millis(200);
+const REPEAT_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The most that Glue gives at once.
 const PAGE_ITEMS: i32 = 100;
 
@@ -32,6 +34,8 @@ pub(super) struct GlueClient {
     catalog_id: Option<String>,
     client: Client,
     identity: AwsIdentity,
+    /// The wait before a write is repeated for the first time.
+    pub repeat_wait: Duration,
 }
 
 /// A database, and whose it is.
@@ -64,7 +68,7 @@ impl GlueClient {
             config = config.endpoint_url(endpoint);
         }
         let (client, identity) = (Client::from_conf(config.build()), access.glue.clone());
-        Self { catalog: catalog.to_string(), catalog_id, client, identity }
+        Self { catalog: catalog.to_string(), catalog_id, client, identity, repeat_wait: REPEAT_WAIT }
     }
 
     /// The database of this name in the catalog that was attached.
@@ -189,8 +193,8 @@ impl GlueClient {
         F: Future<Output = Result<T, SdkError<E>>>,
     {
         let mut waits = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(Duration::from_secs(5))
+            .with_min_delay(self.repeat_wait)
+            .with_max_delay(REPEAT_WAIT_MAX)
             .with_max_times(ATTEMPTS_MAX as usize - 1)
             .with_jitter()
             .build();

@@ -8,10 +8,11 @@ use aws_sdk_glue::types::TableInput;
 use iceberg::spec::{MetadataLog, TableMetadata, TableMetadataBuildResult};
 use iceberg::{TableIdent, TableUpdate};
 
+use super::GlueCatalog;
 use super::client::{DatabasePlace, Unsent};
 use super::failure::Reason;
+use super::links::Found;
 use super::table_input::{self, METADATA_LOCATION};
-use super::{Found, GlueCatalog};
 use crate::catalog::apply::{apply, conflict, delete_expired, next_location, table_exists, write_metadata};
 use crate::catalog::{CommitOutcome, CommitRequest, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -168,6 +169,7 @@ async fn state(catalog: &GlueCatalog, written: &Written) -> Result<State> {
     if pointer == Some(location) {
         return Ok(State::Landed);
     }
+    // A new table whose name another one has: a lost call would be refused, unless that one is dropped meanwhile.
     let moved = match version {
         Some(version) => entry.version_id.as_ref().is_some_and(|now| now != version),
         None => true,

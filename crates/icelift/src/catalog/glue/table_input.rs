@@ -149,3 +149,6 @@ fn primitive_text(primitive: &PrimitiveType) -> String {
 fn cut(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }
+
+#[cfg(test)]
+mod tests;
