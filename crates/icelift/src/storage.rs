@@ -245,3 +245,22 @@ fn local_key(location: &str) -> Result<Path> {
         Error::new(ErrorKind::Unsupported, "the location is no valid path").subject(location).source(source)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_is_deleted_and_nothing_beside_it() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::local(UploadSettings::default(), TaskTracker::new());
+        let location = |name: &str| format!("file://{}/{name}", root.path().display());
+        for name in ["t/a", "t/b/c", "t2/a"] {
+            store.write(&location(name), Bytes::from_static(b"1")).await.unwrap();
+        }
+        store.delete_prefix(&location("t/")).await.unwrap();
+        assert!(!store.exists(&location("t/b/c")).await.unwrap());
+        assert!(store.exists(&location("t2/a")).await.unwrap());
+        assert_eq!(store.delete_prefix("file:///").await.unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+}

@@ -31,7 +31,7 @@ pub(super) enum Request {
     Delete,
 }
 
-/// What a store was asked so far.
+/// What a store was asked so far. Requests to a server count as often as they were sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MeterReading {
@@ -45,9 +45,9 @@ pub struct MeterReading {
     pub head_requests: u64,
     /// Objects deleted and uploads aborted.
     pub delete_requests: u64,
-    /// Bytes that were asked for and found.
+    /// Bytes of objects that arrived.
     pub read_bytes: u64,
-    /// Bytes sent.
+    /// Bytes sent, or begun to be sent.
     pub written_bytes: u64,
 }
 

@@ -97,7 +97,8 @@ impl Default for RetrySettings {
             count: 10,
             min_wait: Duration::from_millis(100),
             max_wait: Duration::from_secs(20),
-            total: Duration::from_secs(300),
+            // Room for another attempt after an upload of one part that took all the time it may take.
+            total: Duration::from_secs(900),
             retry_after_max: Duration::from_secs(60),
         }
     }

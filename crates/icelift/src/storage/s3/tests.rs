@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use self::server::Server;
 use super::settings::{RequestSettings, RetrySettings};
 use super::{S3Settings, static_credentials};
-use crate::storage::{Store, UploadSettings};
+use crate::storage::{Authorities, Store, UploadSettings};
 
 const KEY_ID: &str = "AKIDEXAMPLE";
 const SECRET: &str = "s3cr3t-of-the-test";
@@ -33,6 +33,7 @@ fn requests() -> RequestSettings {
             total: Duration::from_secs(20),
             retry_after_max: Duration::from_millis(80),
         },
+        authorities: Authorities::default(),
     }
 }
 

@@ -1,8 +1,15 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
+use object_store::CredentialProvider;
+use object_store::aws::AwsCredential;
+use tokio_util::task::TaskTracker;
 
 use super::server::{Asked, Reply, Server};
 use super::{KEY_ID, TOKEN, settings, store, store_at, store_with};
 use crate::error::ErrorKind;
+use crate::storage::Store;
 use crate::storage::s3::{Encryption, S3Settings};
 
 /// A server that knows enough for an object's whole life.
@@ -153,6 +160,49 @@ async fn two_endpoints_have_their_own_keys() {
     assert_eq!(other.meter().get_requests, 3);
 }
 
+/// Hands out another key each time that it is asked by way of `object_store` and by the service.
+#[derive(Debug, Default)]
+struct Renewing(AtomicUsize);
+
+#[async_trait::async_trait]
+impl CredentialProvider for Renewing {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let number = self.0.fetch_add(1, Ordering::Relaxed);
+        let token = (number == 0).then(|| TOKEN.to_string());
+        Ok(Arc::new(AwsCredential { key_id: format!("KEY{number}"), secret_key: "s".to_string(), token }))
+    }
+}
+
+#[tokio::test]
+async fn each_attempt_is_signed_anew() {
+    let found = Reply::with(200, &[("etag", "\"e\"")], b"");
+    let server = Server::scripted([Reply::status(503), found]).await;
+    let store = Store::s3(settings(&server.url), Arc::new(Renewing::default()), TaskTracker::new());
+    store.write("s3://b/k", Bytes::from_static(b"1")).await.unwrap();
+    let asked = server.asked();
+    let authorization = |number: usize| asked[number].header("authorization").unwrap();
+    assert!(authorization(0).contains("Credential=KEY1/"), "KEY0 is that of `object_store`");
+    assert!(authorization(1).contains("Credential=KEY2/"));
+    assert!(asked.iter().all(|it| it.header("x-amz-security-token").is_none()), "that of KEY0");
+    assert_eq!(asked[0].header("x-amz-content-sha256"), asked[1].header("x-amz-content-sha256"));
+}
+
+#[tokio::test]
+async fn an_expired_token_is_replaced_once() {
+    let expired = || Reply::error(400, "ExpiredToken", "The provided token has expired.", "");
+    let found = Reply::with(200, &[("etag", "\"e\"")], b"");
+    let server = Server::scripted([expired(), found]).await;
+    let store = Store::s3(settings(&server.url), Arc::new(Renewing::default()), TaskTracker::new());
+    store.write("s3://b/k", Bytes::from_static(b"1")).await.unwrap();
+    let server = Server::start(move |_| expired()).await;
+    let store = Store::s3(settings(&server.url), Arc::new(Renewing::default()), TaskTracker::new());
+    let error = store.write("s3://b/k", Bytes::from_static(b"1")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert_eq!(server.asked().len(), 2);
+}
+
 #[tokio::test]
 async fn keys_arrive_as_they_are_written() {
     let server = complete_server().await;
@@ -196,6 +246,17 @@ async fn only_what_is_below_a_folder_is_deleted() {
     let mut deleted: Vec<_> = asked.iter().filter(|it| it.method == "DELETE").map(|it| it.target.as_str()).collect();
     deleted.sort_unstable();
     assert_eq!(deleted, ["/b/t/1", "/b/t/p%3Da%252Fb/2"]);
+}
+
+#[tokio::test]
+async fn what_goes_between_listing_and_deleting_is_no_error() {
+    let server = Server::start(|asked| match asked.method.as_str() {
+        "GET" => list(&asked.target),
+        _ => Reply::error(404, "NoSuchKey", "The specified key does not exist.", ""),
+    })
+    .await;
+    store_at(&server).delete_prefix("s3://b/t").await.unwrap();
+    assert_eq!(server.asked().len(), 4);
 }
 
 #[tokio::test]
