@@ -69,7 +69,10 @@ impl GlueCatalog {
         // A machine without credentials is to say so now, and not at the first statement.
         access.glue.check().await?;
         s3.region = access.s3_region.clone();
-        s3.endpoint = s3.endpoint.or_else(|| access.config.endpoint_url().map(str::to_string));
+        if let (None, Some(endpoint)) = (&s3.endpoint, access.config.endpoint_url()) {
+            // One configuration for all of AWS, so it is no AWS that is meant: servers seldom have a host for each bucket.
+            (s3.endpoint, s3.path_style) = (Some(endpoint.trim_end_matches('/').to_string()), true);
+        }
         let client = GlueClient::new(&name, catalog_id, endpoint, &access);
         let store = Store::s3(s3, std::sync::Arc::new(access.s3), cleanup);
         Ok(Self { name, client, store, warehouse, skip_archive, skip_name_validation })
@@ -92,8 +95,8 @@ impl GlueCatalog {
         })?;
         let read = Table::read(name.clone(), pointer.clone(), self.store.clone()).await;
         read.map_err(|error| match error.kind() {
-            ErrorKind::Read if entry.is_registered_with_lake_formation => {
-                Error::new(ErrorKind::Read, "the metadata file cannot be read; Lake Formation governs its location")
+            ErrorKind::Denied if entry.is_registered_with_lake_formation => {
+                Error::new(ErrorKind::Denied, "the metadata file cannot be read; Lake Formation governs its location")
                     .place(Stage::Catalog, &name)
                     .hint("icelift reads S3 by the identity's own rights: allow it s3:GetObject there in IAM")
                     .source(error)

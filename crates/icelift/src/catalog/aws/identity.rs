@@ -129,7 +129,7 @@ impl AwsIdentity {
         let found = tokio::time::timeout(self.0.timeout, self.0.provider.provide_credentials()).await;
         let error = match found {
             Ok(Ok(found)) if found.expiry().is_none_or(|expiry| expiry > now) => return Ok(found),
-            Ok(Ok(_)) => Error::new(ErrorKind::Config, "the AWS credentials that were found have expired")
+            Ok(Ok(_)) => Error::new(ErrorKind::Denied, "the AWS credentials that were found have expired")
                 .hint("renew them (for SSO: `aws sso login`), or check this machine's clock"),
             Ok(Err(source)) => match &self.0.role {
                 Some(role) => not_assumed(role, source),
@@ -137,7 +137,7 @@ impl AwsIdentity {
             },
             Err(_) => {
                 let seconds = self.0.timeout.as_secs();
-                Error::new(ErrorKind::Config, format!("AWS credentials were not found within {seconds} s")).hint(
+                Error::new(ErrorKind::Denied, format!("AWS credentials were not found within {seconds} s")).hint(
                     "a source of credentials hangs: set AWS_EC2_METADATA_DISABLED=true where there is no instance \
                      metadata service, or give `client.access-key-id` and `client.secret-access-key`",
                 )
@@ -148,7 +148,7 @@ impl AwsIdentity {
 }
 
 fn not_assumed(role: &str, source: CredentialsError) -> Error {
-    Error::new(ErrorKind::Config, format!("the role `{role}` could not be assumed"))
+    Error::new(ErrorKind::Denied, format!("the role `{role}` could not be assumed"))
         .hint(
             "the identity needs sts:AssumeRole on the role, and the role's trust policy must name the identity and, if it \
              asks for one, `client.assume-role.external-id`",
@@ -173,7 +173,7 @@ fn not_found(source: CredentialsError) -> Error {
         ),
         _ => ("AWS credentials could not be obtained", "the causes above name the source that failed"),
     };
-    Error::new(ErrorKind::Config, message).hint(hint).source(source)
+    Error::new(ErrorKind::Denied, message).hint(hint).source(source)
 }
 
 /// The cause of a hint, never of a decision: providers tell what they are only in their texts.

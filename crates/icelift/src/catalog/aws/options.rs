@@ -44,11 +44,11 @@ impl AwsOptions {
         // Without keys of its own S3 goes by those of `client.*`, and without these by Glue's.
         let s3_keys = Keys::take(options, "s3")?.or_else(|| client_keys.clone().filter(|_| glue_keys.is_some()));
         let client_profile = filled(options, "client.profile-name");
-        let client_region = filled(options, "client.region");
+        let client_region = region(options, "client.region")?;
         let aws = Self {
             profile: filled(options, "glue.profile-name").or(client_profile),
-            glue_region: filled(options, "glue.region").or_else(|| client_region.clone()),
-            s3_region: filled(options, "s3.region").or(client_region),
+            glue_region: region(options, "glue.region")?.or_else(|| client_region.clone()),
+            s3_region: region(options, "s3.region")?.or(client_region),
             role: Role::take(options)?,
             glue_keys: glue_keys.or(client_keys),
             s3_keys,
@@ -101,6 +101,16 @@ impl Role {
             None => Ok(None),
         }
     }
+}
+
+/// A region, which becomes part of host names.
+fn region(options: &mut Options, key: &str) -> Result<Option<String>> {
+    let found = filled(options, key);
+    let is_label = |text: &String| text.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-');
+    if found.as_ref().is_none_or(is_label) {
+        return Ok(found);
+    }
+    Err(options.error(format!("the option `{key}` must be a region such as `us-east-1`")))
 }
 
 /// The option's value; a variable that is empty counts as not given.

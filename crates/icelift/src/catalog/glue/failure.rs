@@ -96,26 +96,26 @@ fn describe(call: Call<'_>, reason: Reason, code: Option<&str>, message: &str) -
     let of_object = if object.is_empty() { String::new() } else { format!(" on `{object}`") };
     match (reason, code) {
         (_, Some("AccessDeniedException" | "AccessDenied")) => {
-            Error::new(kind, format!("AWS denies glue:{action}{of_object}: {message}"))
+            Error::new(ErrorKind::Denied, format!("AWS denies glue:{action}{of_object}: {message}"))
                 .hint(denied_hint(action, message))
         }
         (_, Some("UnrecognizedClientException" | "InvalidClientTokenId" | "MissingAuthenticationTokenException")) => {
-            Error::new(ErrorKind::Config, format!("AWS does not know the access key that called {action}: {message}"))
+            Error::new(ErrorKind::Denied, format!("AWS does not know the access key that called {action}: {message}"))
                 .hint("check `client.access-key-id`; temporary keys need `client.session-token` too")
         }
         (_, Some("ExpiredTokenException" | "ExpiredToken")) => {
-            Error::new(ErrorKind::Config, format!("the AWS session that called {action} has expired: {message}"))
+            Error::new(ErrorKind::Denied, format!("the AWS session that called {action} has expired: {message}"))
                 .hint("get new credentials (for SSO: `aws sso login`); roles and profiles are renewed by themselves")
         }
         (_, code) if is_signature(code) || code == Some("RequestExpired") => signature(action, code, message),
         (Reason::Throttled, _) => {
-            Error::new(ErrorKind::Resources, format!("Glue throttles {action}{of_object}: {message}"))
+            Error::new(ErrorKind::Unavailable, format!("Glue throttles {action}{of_object}: {message}"))
                 .hint("try again later, or have the account's quota of Glue calls raised")
         }
         (Reason::Lost, _) => {
             let outcome = if call.writes() { "; it is not known whether it was done" } else { "" };
             let said = if message.is_empty() { String::new() } else { format!(": {message}") };
-            Error::new(kind, format!("Glue gave no answer to {action}{of_object}{said}{outcome}"))
+            Error::new(ErrorKind::Unavailable, format!("Glue gave no answer to {action}{of_object}{said}{outcome}"))
                 .hint("check the network, `client.region` and `glue.endpoint`")
         }
         (_, Some("ResourceNumberLimitExceededException")) => {
@@ -136,7 +136,7 @@ fn signature(action: &str, code: Option<&str>, message: &str) -> Error {
     } else {
         ("the signature does not match", "check `client.secret-access-key` and `client.region`")
     };
-    Error::new(ErrorKind::Config, format!("AWS refuses {action}: {said}")).hint(hint)
+    Error::new(ErrorKind::Denied, format!("AWS refuses {action}: {said}")).hint(hint)
 }
 
 /// Lake Formation denies what IAM allows, and the other way round.

@@ -173,7 +173,7 @@ async fn a_missing_database_a_missing_table_and_a_denial_are_told_apart() {
     let denial = "Insufficient Lake Formation permission(s): Required Describe on t";
     world.server.fail("GetTable", [Fault::Refused("AccessDeniedException", denial)]);
     let (kind, message, hint) = refused(&world.catalog.load_table(&ident("t")).await.unwrap_err());
-    assert_eq!(kind, ErrorKind::Read);
+    assert_eq!(kind, ErrorKind::Denied);
     assert_eq!(message, format!("catalog of `g`: AWS denies glue:GetTable on `db.t`: {denial}"));
     assert!(hint.starts_with("have Lake Formation grant DESCRIBE"), "{hint}");
 }
@@ -209,7 +209,7 @@ async fn reads_are_repeated_and_an_endpoint_that_is_down_is_named() {
     let (kind, message, hint) = refused(&catalog.load_table(&ident("t")).await.unwrap_err());
     assert_eq!(
         (kind, message.as_str()),
-        (ErrorKind::Read, "catalog of `g`: Glue gave no answer to GetTable on `db.t`")
+        (ErrorKind::Unavailable, "catalog of `g`: Glue gave no answer to GetTable on `db.t`")
     );
     assert!(hint.contains("glue.endpoint"), "{hint}");
 }

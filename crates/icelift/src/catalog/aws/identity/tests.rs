@@ -135,7 +135,7 @@ async fn a_source_that_hangs_ends_in_bounded_time() {
     let identity = AwsIdentity::with_timeout("g", SharedCredentialsProvider::new(Silent), None, SECOND);
     let error = identity.check().await.unwrap_err();
     assert_eq!(error.to_string(), "catalog of `g`: AWS credentials were not found within 1 s");
-    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(error.kind(), ErrorKind::Denied);
     assert!(error.advice().unwrap().contains("AWS_EC2_METADATA_DISABLED"));
 }
 
