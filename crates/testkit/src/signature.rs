@@ -103,17 +103,19 @@ impl Authorization {
     }
 }
 
-/// Adds date, hash and `Authorization` to the headers of a request to `host`, all of whose `x-amz-` headers are signed.
+/// Adds date and `Authorization` to the headers of a request to `host`, all of whose `x-amz-` headers are signed. The body
+/// is not, unless the headers bring its hash.
 pub(crate) fn sign(keys: &Keys, host: &str, request: (&str, &str, &str), headers: &mut HeaderMap) {
     let now = timestamp();
     let scope = Scope { date: now[..8].to_owned(), region: "us-east-1".to_owned(), service: "s3".to_owned() };
-    for (name, value) in [("host", host), ("x-amz-date", &now), ("x-amz-content-sha256", UNSIGNED)] {
+    let payload = text(headers, "x-amz-content-sha256").unwrap_or(UNSIGNED).to_owned();
+    for (name, value) in [("host", host), ("x-amz-date", &now), ("x-amz-content-sha256", &payload)] {
         insert(headers, name, value);
     }
     let names = headers.keys().map(|name| name.as_str().to_owned());
     let signed: BTreeSet<String> = names.filter(|name| name == "host" || name.starts_with("x-amz-")).collect();
     let (method, path, query) = request;
-    let canonical = canonical_request(&Signable { method, path, query, headers }, &signed, UNSIGNED);
+    let canonical = canonical_request(&Signable { method, path, query, headers }, &signed, &payload);
     let signature = signature_of(&keys.secret_key, &scope, &now, &canonical);
     let signed = signed.into_iter().collect::<Vec<_>>().join(";");
     let access_key = &keys.access_key;
