@@ -5,13 +5,3 @@
 ATTACH '${GLUE_WAREHOUSE}' AS glue (TYPE local);
 
 ATTACH '${R2_WAREHOUSE}' AS r2 (TYPE local);
-
--- The same two names over AWS Glue and Cloudflare R2 Data Catalog (types `glue` and `r2`, not in this version yet):
---
---   ATTACH 's3://my-bucket/warehouse' AS glue (TYPE glue, "client.region" 'us-east-1');
---
---   ATTACH '${R2_WAREHOUSE}' AS r2 (
---       TYPE r2,
---       URI '${R2_CATALOG_URI}',
---       TOKEN '${R2_CATALOG_API_TOKEN}'
---   );

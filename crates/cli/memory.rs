@@ -19,23 +19,39 @@ fn available_bytes(meminfo: &str) -> Option<usize> {
     line.trim().strip_suffix(" kB")?.parse::<usize>().ok()?.checked_mul(1024)
 }
 
-/// The limits of the process's control group (version 2) and of all groups above it.
+/// What is left of the limits of the process's control group (version 2) and of all groups above it.
 fn group_limits(cgroup: &str) -> Vec<usize> {
     let Some(group) = cgroup.lines().find_map(|line| line.strip_prefix("0::/")) else { return Vec::new() };
     let mount = Path::new("/sys/fs/cgroup");
     let folder: PathBuf = mount.join(group);
     let folders = folder.ancestors().take_while(|folder| folder.starts_with(mount));
-    folders.filter_map(|folder| fs::read_to_string(folder.join("memory.max")).ok()?.trim().parse().ok()).collect()
+    let file = |folder: &Path, name: &str| fs::read_to_string(folder.join(name)).ok();
+    folders
+        .filter_map(|folder| {
+            let (current, stat) = (file(folder, "memory.current")?, file(folder, "memory.stat")?);
+            left_bytes(&file(folder, "memory.max")?, &current, &stat)
+        })
+        .collect()
+}
+
+/// The limit without what is in use; file pages that nobody touched lately count as free, for the kernel drops them first.
+fn left_bytes(max: &str, current: &str, stat: &str) -> Option<usize> {
+    let max: usize = max.trim().parse().ok()?;
+    let current: usize = current.trim().parse().ok()?;
+    let idle = stat.lines().find_map(|line| line.strip_prefix("inactive_file "))?.trim().parse().ok()?;
+    Some(max.saturating_sub(current.saturating_sub(idle)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{available_bytes, group_limits};
+    use super::{available_bytes, group_limits, left_bytes};
 
     #[test]
     fn reads_what_the_kernel_prints() {
         assert_eq!(available_bytes("MemTotal:  8 kB\nMemAvailable:    4 kB\n"), Some(4096));
         assert_eq!(available_bytes("MemTotal:  8 kB\n"), None);
+        assert_eq!(left_bytes("1000\n", "600\n", "anon 5\ninactive_file 100\n"), Some(500));
+        assert_eq!(left_bytes("max\n", "600\n", "inactive_file 100\n"), None);
         assert_eq!(group_limits("1:name=systemd:/old\n"), Vec::<usize>::new());
     }
 }

@@ -60,7 +60,8 @@ impl Setup {
 
     fn builder(&self) -> EngineBuilder {
         let settings = &self.config.settings;
-        let mut builder = Engine::builder().variables(self.environment.clone()).spill_folder(std::env::temp_dir());
+        let mut builder =
+            Engine::builder().variables(self.environment.clone()).aws_defaults().spill_folder(std::env::temp_dir());
         if let Some(bytes) = settings.memory_limit.or_else(memory::default_limit_bytes) {
             builder = builder.memory_limit_bytes(bytes);
         }

@@ -1,4 +1,4 @@
-//! A full disk and a user who presses Ctrl-C: the INSERT commits nothing and takes its files with it.
+//! A full disk and a user who presses Ctrl-C: the statement commits nothing and takes its files with it.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,14 +15,18 @@ const LARGE: &str =
 const ENDLESS: &str =
     "INSERT INTO r2.default.wide SELECT value, random(), random(), random() FROM generate_series(1, 100000000000)";
 
+const ENDLESS_TABLE: &str = "CREATE TABLE r2.default.half TBLPROPERTIES ('write.target-file-size-bytes' = '4194304', \
+     'write.parquet.row-group-size-bytes' = '1048576') AS SELECT value, random(), random() FROM generate_series(1, 100000000000)";
+
 const TABLE: &str = "CREATE TABLE r2.default.wide (id BIGINT, a DOUBLE, b DOUBLE, c DOUBLE) \
      TBLPROPERTIES ('write.target-file-size-bytes' = '4194304', 'write.parquet.row-group-size-bytes' = '1048576')";
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
         Trial::test("bad_input::full_disk", full_disk),
-        Trial::test("bad_input::interrupt", || stopped_by("INT", 130)),
-        Trial::test("bad_input::terminate", || stopped_by("TERM", 143)),
+        Trial::test("bad_input::interrupt", || stopped_by(ENDLESS, "INT", 130)),
+        Trial::test("bad_input::terminate", || stopped_by(ENDLESS, "TERM", 143)),
+        Trial::test("bad_input::interrupt_ctas", interrupt_ctas),
     ]
 }
 
@@ -41,11 +45,16 @@ fn full_disk() -> Result<(), Failed> {
     empty(&bench)
 }
 
-fn stopped_by(signal: &str, code: i32) -> Result<(), Failed> {
+/// The table comes with its rows or not at all.
+fn interrupt_ctas() -> Result<(), Failed> {
+    stopped_by(ENDLESS_TABLE, "INT", 130)
+}
+
+fn stopped_by(statement: &str, signal: &str, code: i32) -> Result<(), Failed> {
     let bench = Bench::new()?;
     bench.succeeds(TABLE)?;
     let before = bench.files()?;
-    let mut child = bench.command().args(["-c", ENDLESS]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let mut child = bench.command().args(["-c", statement]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     wait_for(&mut child, "a data file", |_| Ok(bench.files()?.len() > before.len()))?;
     Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status()?;
     wait_for(&mut child, "the end", |child| Ok(child.try_wait()?.is_some()))?;
@@ -55,6 +64,13 @@ fn stopped_by(signal: &str, code: i32) -> Result<(), Failed> {
         return Err(format!("ended with {}, expected exit code {code}; stderr:\n{told}", output.status).into());
     }
     bench.same_files(&before)?;
+    let tables = bench.succeeds(
+        "SELECT count(*) = 1 AS is_alone FROM information_schema.tables WHERE table_catalog = 'r2' \
+         AND table_schema = 'default'",
+    )?;
+    if !tables.contains("true") {
+        return Err(format!("a table was left behind: {tables}").into());
+    }
     empty(&bench)
 }
 

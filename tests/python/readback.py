@@ -52,15 +52,21 @@ _connection = None
 
 
 def _duckdb():
-    """One connection; its extensions come out of their wheels, nothing is downloaded."""
+    """One connection for all reads of files."""
     global _connection
     if _connection is None:
-        settings = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "threads": "2"}
-        _connection = duckdb.connect(config=settings)
-        for name in ("avro", "httpfs", "iceberg"):
-            [version] = (files(f"duckdb_extension_{name}") / "extensions").iterdir()
-            _connection.execute(f"LOAD '{version / name}.duckdb_extension'")
+        _connection = connect_duckdb()
     return _connection
+
+
+def connect_duckdb():
+    """A connection whose extensions come out of their wheels: nothing is downloaded."""
+    settings = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "threads": "2"}
+    connection = duckdb.connect(config=settings)
+    for name in ("avro", "httpfs", "iceberg"):
+        [version] = (files(f"duckdb_extension_{name}") / "extensions").iterdir()
+        connection.execute(f"LOAD '{version / name}.duckdb_extension'")
+    return connection
 
 
 if __name__ == "__main__":

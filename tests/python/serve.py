@@ -15,6 +15,7 @@ import sources
 from audit import audit
 from canon import differences, rows_of
 from readback import compare, selfcheck
+from remote import duckdb_queries, pyiceberg_count
 from warehouse import open_catalog
 
 QUARTERS = ("Q1", "Q2", "Q3", "Q4")
@@ -78,6 +79,8 @@ COMMANDS = {
         headline,
         append_by_pyiceberg,
         check_metadata,
+        duckdb_queries,
+        pyiceberg_count,
     )
 }
 

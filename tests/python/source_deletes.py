@@ -13,8 +13,10 @@ from warehouse import (
     commit,
     data_file,
     data_paths,
+    deletion_vector as vector,
     equality_deletes,
     position_deletes,
+    upgrade_to_v3,
     write_parquet,
 )
 
@@ -79,6 +81,28 @@ def position_deletes_partitioned(warehouse):
     ]
     commit(table, *deletes)
     return without(TEN, 0, 9)
+
+
+@source
+def deletion_vector(warehouse):
+    """Format 3: the deleted rows of a data file are a bitmap in a Puffin file."""
+    rows = [{"id": number, "name": f"{number:04}"} for number in range(1000)]
+    table = warehouse.create("deletion_vector", PLAIN)
+    commit(table, data_file(table, rows, row_group_size=100), data_file(table, [{"id": 5000, "name": "other"}]))
+    [path, _] = data_paths(table)
+    gone = [0, 99, 100, *range(300, 400), 999]
+    commit(table, vector(table, path, gone))
+    upgrade_to_v3(table)
+    return [*without(rows, *gone), {"id": 5000, "name": "other"}]
+
+
+@source
+def format_v3(warehouse):
+    table = warehouse.create("format_v3", PLAIN)
+    append(table, TEN[:5])
+    append(table, TEN[5:])
+    upgrade_to_v3(table)
+    return TEN
 
 
 @source

@@ -4,10 +4,13 @@ Parquet files of any shape, and delete files.
 
 import itertools
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyiceberg.avro.file import AvroOutputFile
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.io.pyarrow import (
     compute_statistics_plan,
@@ -29,6 +32,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.table.snapshots import Operation
 from pyiceberg.table.update.snapshot import _FastAppendFiles
 from pyiceberg.typedef import Record
+from pyroaring import BitMap
 
 FILE_PATH_ID, POS_ID = 2147483546, 2147483545
 
@@ -171,6 +175,52 @@ def _delete_file(table, arrow, content, partition, spec_id, equality_ids, parque
     return file
 
 
+def deletion_vector(table, path, positions):
+    """A deletion vector of the data file `path`: a Puffin file with one blob, and its description (format 3)."""
+    vector = b"\xd1\xd3\x39\x64" + struct.pack("<Q", 1) + struct.pack("<I", 0) + BitMap(positions).serialize()
+    blob = struct.pack(">I", len(vector)) + vector + struct.pack(">I", zlib.crc32(vector))
+    about = {
+        "type": "deletion-vector-v1",
+        "fields": [POS_ID],
+        "snapshot-id": -1,
+        "sequence-number": -1,
+        "offset": 4,
+        "length": len(blob),
+        "properties": {"referenced-data-file": path, "cardinality": str(len(positions))},
+    }
+    footer = json.dumps({"blobs": [about], "properties": {}}).encode()
+    file = Path(table.location().removeprefix("file://")) / "data" / f"delete-{next(_file_numbers):03}.puffin"
+    file.write_bytes(b"PFA1" + blob + b"PFA1" + footer + struct.pack("<i", len(footer)) + bytes(4) + b"PFA1")
+    described = DataFile.from_args(
+        _table_format_version=3,
+        content=DataFileContent.POSITION_DELETES,
+        file_path=f"file://{file}",
+        file_format=FileFormat.PUFFIN,
+        partition=Record(),
+        record_count=len(positions),
+        file_size_in_bytes=file.stat().st_size,
+        referenced_data_file=path,
+        content_offset=4,
+        content_size_in_bytes=len(blob),
+    )
+    described.spec_id = table.metadata.default_spec_id
+    return described
+
+
+def upgrade_to_v3(table):
+    """Gives the table format 3, with the row ids that its snapshots would have assigned."""
+
+    def change(metadata):
+        first_row_id = 0
+        for snapshot in metadata["snapshots"]:
+            rows = int(snapshot["summary"].get("added-records", 0))
+            snapshot |= {"first-row-id": first_row_id, "added-rows": rows}
+            first_row_id += rows
+        metadata |= {"format-version": 3, "next-row-id": first_row_id}
+
+    edit_metadata(table, change)
+
+
 class _DeleteManifestWriter(ManifestWriterV2):
     def content(self):
         return ManifestContent.DELETES
@@ -178,6 +228,18 @@ class _DeleteManifestWriter(ManifestWriterV2):
     @property
     def _meta(self):
         return {**super()._meta, "content": "deletes"}
+
+
+class _VectorManifestWriter(_DeleteManifestWriter):
+    """The fields that say where a deletion vector is came with format 3."""
+
+    @property
+    def _meta(self):
+        return {**super()._meta, "format-version": "3"}
+
+    def new_writer(self):
+        schema = self._with_partition(3)
+        return AvroOutputFile(self._output_file, schema, "manifest_entry", schema, self._meta)
 
 
 class _Commit(_FastAppendFiles):
@@ -194,7 +256,9 @@ class _Commit(_FastAppendFiles):
     def _manifest(self, deletes, spec, files):
         if deletes:
             output = self.new_manifest_output()
-            writer = _DeleteManifestWriter(spec, self.schema(), output, self._snapshot_id, self._compression)
+            vectors = any(file.file_format == FileFormat.PUFFIN for file in files)
+            kind = _VectorManifestWriter if vectors else _DeleteManifestWriter
+            writer = kind(spec, self.schema(), output, self._snapshot_id, self._compression)
         else:
             writer = self.new_manifest_writer(spec)
         with writer:

@@ -3,7 +3,11 @@
 //! The trait is our own and not the `iceberg` crate's: a commit must say whether it landed, a new table must keep the
 //! field ids it is given, and every table comes with the store it lives in. See `docs/decisions/0002-own-catalog-trait.md`.
 
+mod apply;
 mod attach;
+mod aws;
+mod glue;
+mod listed;
 mod local;
 mod new_table;
 mod options;
@@ -19,6 +23,8 @@ use iceberg::{NamespaceIdent, TableIdent, TableRequirement, TableUpdate};
 
 pub use attach::AttachedCatalog;
 pub(crate) use attach::Catalogs;
+pub(crate) use aws::AwsSource;
+pub(crate) use listed::{ListedTable, TableKind};
 pub(crate) use new_table::NewTable;
 pub(crate) use options::Options;
 pub(crate) use provider::{IcebergTable, StatementCatalogs, not_attached};
@@ -63,8 +69,8 @@ pub(crate) trait Catalog: Debug + Send + Sync {
     /// Drops an empty namespace.
     async fn drop_namespace(&self, namespace: &NamespaceIdent) -> Result<()>;
 
-    /// The names of the tables of a namespace.
-    async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<String>>;
+    /// What a namespace holds. What is no Iceberg table is listed as what it is.
+    async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<ListedTable>>;
 
     /// Reads a table's current metadata.
     async fn load_table(&self, ident: &TableIdent) -> Result<Table>;

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::builder::EngineBuilder;
 pub use self::rows::RowStream;
-use crate::catalog::{AttachedCatalog, Catalogs};
+use crate::catalog::{AttachedCatalog, AwsSource, Catalogs};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::sql::{self, Attach, variables};
 use crate::storage::MeterReading;
@@ -27,6 +27,7 @@ pub struct Engine {
     session: SessionContext,
     catalogs: Catalogs,
     variables: Arc<BTreeMap<String, String>>,
+    aws: AwsSource,
     cleanup: TaskTracker,
 }
 
@@ -71,7 +72,7 @@ impl Engine {
             options: options.collect::<Result<_>>()?,
             ..attach
         };
-        self.catalogs.attach(attach, &self.cleanup).await
+        self.catalogs.attach(attach, &self.aws, &self.cleanup).await
     }
 
     /// Detaches a catalog; its tables stay where they are.

@@ -32,6 +32,10 @@ pub enum ErrorKind {
     Read,
     /// Metadata or data could not be written.
     Write,
+    /// The credentials are missing, wrong or expired, or do not have the right that is needed.
+    Denied,
+    /// A server cannot be reached, does not answer, or asks to slow down, and did so until the retries were used up.
+    Unavailable,
     /// Others changed the table and the commit could not be rebased. Nothing was committed.
     CommitConflict,
     /// It is not known whether a commit landed. Nothing was removed.
@@ -254,8 +258,16 @@ fn foreign_execution(error: DataFusionError) -> Error {
         DataFusionError::Internal(_) => ErrorKind::Internal,
         _ => ErrorKind::Execution,
     };
-    let text = error.strip_backtrace();
-    Error::new(kind, text)
+    // Without DataFusion's name for the kind of error, which says nothing to who typed the statement.
+    let text = match &error {
+        DataFusionError::Plan(text)
+        | DataFusionError::Execution(text)
+        | DataFusionError::NotImplemented(text)
+        | DataFusionError::ResourcesExhausted(text)
+        | DataFusionError::Configuration(text) => DataFusionError::Plan(text.clone()).strip_backtrace(),
+        _ => error.strip_backtrace(),
+    };
+    Error::new(kind, text.strip_prefix("Error during planning: ").unwrap_or(&text))
 }
 
 impl From<arrow::error::ArrowError> for Error {

@@ -3,9 +3,13 @@
 //! A [`Store`] belongs to one catalog. What must hold:
 //! - an upload consists of parts of one size, only the last may be smaller (R2 refuses anything else at completion);
 //! - an upload that is not finished is aborted, however it ends;
-//! - every request and byte passes the [`Meter`].
+//! - every request and byte passes the [`Meter`];
+//! - parts on their way are bounded for all uploads of a store together.
 
+mod authorities;
+mod errors;
 mod iceberg_storage;
+mod local;
 mod meter;
 mod s3;
 mod upload;
@@ -19,16 +23,22 @@ use iceberg::io::{FileIO, FileIOBuilder};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use authorities::Authorities;
 pub use meter::MeterReading;
 pub(crate) use meter::{Meter, MeteredStore};
-pub(crate) use s3::{S3Credentials, S3Settings};
+pub(crate) use s3::{S3Credentials, S3Settings, static_credentials, take_static_credentials};
 pub(crate) use upload::Upload;
 
+use self::errors::{check_length, is_missing, read_error, write_error};
+use self::local::Disk;
 use self::s3::Buckets;
-
 use crate::error::{Error, ErrorKind, Result};
+
+/// Parts of all uploads of one store that are in flight at once. Each of them is held in memory.
+const PARTS_IN_FLIGHT: usize = 32;
 
 /// How a store cuts and sends uploads.
 #[derive(Debug, Clone, Copy)]
@@ -54,14 +64,15 @@ struct Inner {
     place: Place,
     meter: Arc<Meter>,
     uploads: UploadSettings,
+    parts: Arc<Semaphore>,
     cleanup: TaskTracker,
 }
 
 /// Where the objects are.
 #[derive(Debug)]
 enum Place {
-    Local(Arc<dyn ObjectStore>),
-    S3(Buckets),
+    Local(Arc<dyn ObjectStore>, Disk),
+    S3(Box<Buckets>),
 }
 
 impl Store {
@@ -69,25 +80,33 @@ impl Store {
     pub fn local(uploads: UploadSettings, cleanup: TaskTracker) -> Self {
         let meter = Arc::new(Meter::default());
         let objects = Arc::new(MeteredStore::new(Arc::new(LocalFileSystem::new()), Arc::clone(&meter)));
-        Self(Arc::new(Inner { place: Place::Local(objects), meter, uploads, cleanup }))
+        Self::new(Place::Local(objects, Disk::default()), meter, uploads, cleanup)
     }
 
     /// S3, or what speaks its protocol.
     pub fn s3(settings: S3Settings, credentials: S3Credentials, cleanup: TaskTracker) -> Self {
         let (meter, uploads) = (Arc::new(Meter::default()), settings.uploads);
         let buckets = Buckets::new(settings, credentials, Arc::clone(&meter));
-        Self(Arc::new(Inner { place: Place::S3(buckets), meter, uploads, cleanup }))
+        Self::new(Place::S3(Box::new(buckets)), meter, uploads, cleanup)
+    }
+
+    fn new(place: Place, meter: Arc<Meter>, uploads: UploadSettings, cleanup: TaskTracker) -> Self {
+        let parts = Arc::new(Semaphore::new(PARTS_IN_FLIGHT));
+        Self(Arc::new(Inner { place, meter, uploads, parts, cleanup }))
     }
 
     /// The same store with other credentials and the same meter: a table whose catalog vends keys for it alone.
     /// A local store has no credentials and stays as it is.
     pub fn with_credentials(&self, settings: S3Settings, credentials: S3Credentials) -> Self {
-        if matches!(self.0.place, Place::Local(_)) {
-            return self.clone();
-        }
-        let (meter, uploads) = (Arc::clone(&self.0.meter), settings.uploads);
-        let buckets = Buckets::new(settings, credentials, Arc::clone(&meter));
-        Self(Arc::new(Inner { place: Place::S3(buckets), meter, uploads, cleanup: self.0.cleanup.clone() }))
+        let Place::S3(buckets) = &self.0.place else { return self.clone() };
+        let uploads = settings.uploads;
+        Self(Arc::new(Inner {
+            place: Place::S3(Box::new(buckets.with_credentials(settings, credentials))),
+            meter: Arc::clone(&self.0.meter),
+            uploads,
+            parts: Arc::clone(&self.0.parts),
+            cleanup: self.0.cleanup.clone(),
+        }))
     }
 
     /// Requests and bytes so far.
@@ -107,30 +126,37 @@ impl Store {
 
     /// The store that holds `location` and the key inside of it.
     fn resolve(&self, location: &str) -> Result<(Arc<dyn ObjectStore>, Path)> {
-        let invalid =
-            |source| Error::new(ErrorKind::Read, "the location is no valid path").subject(location).source(source);
         match &self.0.place {
-            Place::Local(objects) => {
-                let key = Path::parse(local_path(location)?).map_err(invalid)?;
-                Ok((Arc::clone(objects), key))
-            }
+            Place::Local(objects, _) => Ok((Arc::clone(objects), local_key(location)?)),
             Place::S3(buckets) => {
-                let (bucket, key) = s3::split(location)?;
-                Ok((buckets.get(bucket)?, Path::parse(key).map_err(invalid)?))
+                let (bucket, key) = s3::object_key(location)?;
+                Ok((buckets.get(bucket)?, key))
             }
         }
     }
 
+    /// The store that holds the folder `location`, and its key; never all that a store has.
+    fn resolve_folder(&self, location: &str) -> Result<(Arc<dyn ObjectStore>, Path)> {
+        let (objects, key) = match &self.0.place {
+            Place::Local(objects, _) => (Arc::clone(objects), local_key(location)?),
+            Place::S3(buckets) => {
+                let (bucket, key) = s3::folder_key(location)?;
+                (buckets.get(bucket)?, key)
+            }
+        };
+        if key.is_root() {
+            let message = "a folder is expected, found all that the store has";
+            return Err(Error::new(ErrorKind::Unsupported, message).subject(location));
+        }
+        Ok((objects, key))
+    }
+
     /// Brings a finished local file to the disk, as a commit may only name files that survive a power cut.
     async fn sync(&self, location: &str) -> Result<()> {
-        if matches!(self.0.place, Place::S3(_)) {
-            return Ok(());
+        match &self.0.place {
+            Place::Local(_, disk) => disk.sync(location).await,
+            Place::S3(_) => Ok(()),
         }
-        let path = local_path(location)?;
-        let synced = async { tokio::fs::File::open(path).await?.sync_all().await };
-        synced.await.map_err(|source| {
-            Error::new(ErrorKind::Write, "the file cannot be synced").subject(location).source(source)
-        })
     }
 
     /// The object's size in bytes.
@@ -144,7 +170,7 @@ impl Store {
         let (objects, path) = self.resolve(location)?;
         match objects.head(&path).await {
             Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) if is_missing(&source) => Ok(false),
             Err(source) => Err(read_error(location, source)),
         }
     }
@@ -185,71 +211,56 @@ impl Store {
 
     /// Starts to write an object of unknown size.
     pub fn upload(&self, location: &str) -> Result<Upload> {
+        self.upload_sized(location, 0)
+    }
+
+    /// Starts to write an object that is expected to have about `expected_bytes`. Its parts, which must be equal and not
+    /// too many, are cut accordingly.
+    pub fn upload_sized(&self, location: &str, expected_bytes: u64) -> Result<Upload> {
         let (objects, path) = self.resolve(location)?;
-        Ok(Upload::new(self.clone(), objects, path, location.to_string()))
+        Ok(Upload::new(self.clone(), objects, path, location.to_string(), expected_bytes))
     }
 
     /// Deletes the object; that it is gone already is no error.
     pub async fn delete(&self, location: &str) -> Result<()> {
         let (objects, path) = self.resolve(location)?;
         match objects.delete(&path).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Ok(()) => Ok(()),
+            Err(source) if is_missing(&source) => Ok(()),
             Err(source) => Err(write_error(location, source)),
         }
     }
 
-    /// Deletes all objects below `location`.
+    /// Deletes all objects below the folder `location`; those whose names only begin like it stay.
     pub async fn delete_prefix(&self, location: &str) -> Result<()> {
-        let (objects, path) = self.resolve(location)?;
+        let (objects, path) = self.resolve_folder(location)?;
         let keys = objects.list(Some(&path)).map_ok(|object| object.location).boxed();
         let deleted = objects.delete_stream(keys).try_for_each(|_| async { Ok(()) });
         deleted.await.map_err(|source| write_error(location, source))
     }
 }
 
-/// A short answer would otherwise surface as a decoding error far away.
-fn check_length(location: &str, range: &Range<u64>, bytes: &Bytes) -> Result<()> {
-    let expected = range.end - range.start;
-    if bytes.len() as u64 == expected {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Read,
-        format!("the object ends early: {} of {expected} bytes at offset {}", bytes.len(), range.start),
-    )
-    .subject(location)
-    .hint("the object was truncated or replaced after its metadata was written; compare its size with the manifest"))
+fn local_key(location: &str) -> Result<Path> {
+    Path::parse(local::path(location)?).map_err(|source| {
+        Error::new(ErrorKind::Unsupported, "the location is no valid path").subject(location).source(source)
+    })
 }
 
-/// The path of a location in a local store.
-fn local_path(location: &str) -> Result<&str> {
-    match location.split_once(':') {
-        Some(("file", rest)) => Ok(rest.strip_prefix("//").unwrap_or(rest)),
-        Some((scheme, rest)) if rest.starts_with("//") => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("a `local` catalog reads `file:` locations, found `{scheme}://…`"),
-        )
-        .subject(location)),
-        _ => Ok(location),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn read_error(location: &str, source: object_store::Error) -> Error {
-    match source {
-        object_store::Error::NotFound { .. } => Error::new(ErrorKind::NotFound, "the object does not exist")
-            .subject(location)
-            .hint("it was removed after the metadata that names it was written; an older snapshot may be complete")
-            .source(source),
-        _ => Error::new(ErrorKind::Read, "the object cannot be read")
-            .subject(location)
-            .hint("it may be damaged or shorter than its metadata says; restore it, or read an older snapshot")
-            .source(source),
+    #[tokio::test]
+    async fn a_folder_is_deleted_and_nothing_beside_it() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::local(UploadSettings::default(), TaskTracker::new());
+        let location = |name: &str| format!("file://{}/{name}", root.path().display());
+        for name in ["t/a", "t/b/c", "t2/a"] {
+            store.write(&location(name), Bytes::from_static(b"1")).await.unwrap();
+        }
+        store.delete_prefix(&location("t/")).await.unwrap();
+        assert!(!store.exists(&location("t/b/c")).await.unwrap());
+        assert!(store.exists(&location("t2/a")).await.unwrap());
+        assert_eq!(store.delete_prefix("file:///").await.unwrap_err().kind(), ErrorKind::Unsupported);
     }
-}
-
-fn write_error(location: &str, source: object_store::Error) -> Error {
-    Error::new(ErrorKind::Write, "the object cannot be written")
-        .subject(location)
-        .hint("check the space left and the rights on the warehouse")
-        .source(source)
 }

@@ -5,9 +5,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio_util::task::TaskTracker;
 
-use super::Catalog;
+use super::glue::GlueCatalog;
 use super::local::LocalCatalog;
 use super::options::Options;
+use super::{AwsSource, Catalog};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::sql::Attach;
 use crate::storage::Store;
@@ -21,7 +22,7 @@ const RESERVED: [&str; 2] = ["datafusion", "information_schema"];
 pub struct AttachedCatalog {
     /// The name in SQL.
     pub name: String,
-    /// `local`.
+    /// `local` or `glue`.
     pub kind: String,
     /// Where its tables are.
     pub warehouse: String,
@@ -49,7 +50,7 @@ impl Catalogs {
     }
 
     /// Opens and adds a catalog. No table of it is touched.
-    pub async fn attach(&self, attach: Attach, cleanup: &TaskTracker) -> Result<()> {
+    pub async fn attach(&self, attach: Attach, aws: &AwsSource, cleanup: &TaskTracker) -> Result<()> {
         let name = attach.name.clone();
         if RESERVED.contains(&name.as_str()) {
             return Err(Error::new(ErrorKind::Config, format!("`{name}` is DataFusion's own catalog"))
@@ -59,13 +60,13 @@ impl Catalogs {
         if self.get(&name).is_some() {
             return if attach.if_not_exists { Ok(()) } else { Err(attached_already(&name)) };
         }
-        let (kind, warehouse) = (attach.options.get("type").cloned(), attach.warehouse.clone());
-        let catalog = open(attach, cleanup).await?;
+        let option = |key: &str| attach.options.get(key).cloned();
         let described = AttachedCatalog {
             name: name.clone(),
-            kind: kind.unwrap_or_default(),
-            warehouse: warehouse.unwrap_or_default(),
+            kind: option("type").unwrap_or_default().to_ascii_lowercase(),
+            warehouse: attach.warehouse.clone().or_else(|| option("warehouse")).unwrap_or_default(),
         };
+        let catalog = open(attach, aws, cleanup).await?;
         let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if entries.contains_key(&name) {
             return Err(attached_already(&name));
@@ -81,7 +82,7 @@ impl Catalogs {
 }
 
 /// Opens the catalog that `attach` describes.
-async fn open(attach: Attach, cleanup: &TaskTracker) -> Result<Arc<dyn Catalog>> {
+async fn open(attach: Attach, aws: &AwsSource, cleanup: &TaskTracker) -> Result<Arc<dyn Catalog>> {
     let Attach { name, warehouse, mut options, .. } = attach;
     let warehouse = warehouse.or_else(|| options.remove("warehouse"));
     let kind = options.remove("type").ok_or_else(|| {
@@ -100,16 +101,20 @@ async fn open(attach: Attach, cleanup: &TaskTracker) -> Result<Arc<dyn Catalog>>
             let store = Store::local(options.take_upload_settings()?, cleanup.clone());
             Ok(Arc::new(LocalCatalog::open(&warehouse, options, store).await?))
         }
-        "glue" | "rest" | "r2" | "s3tables" => {
+        "glue" => {
+            let options = Options::new(&name, options);
+            Ok(Arc::new(GlueCatalog::open(warehouse, options, aws, cleanup.clone()).await?))
+        }
+        "rest" | "r2" | "s3tables" => {
             Err(Error::new(ErrorKind::Unsupported, format!("catalogs of type `{kind}` are not in this version"))
                 .stage(Stage::Catalog)
                 .subject(format!("`{name}`"))
-                .hint("TYPE local is"))
+                .hint("TYPE local and TYPE glue are"))
         }
         _ => Err(Error::new(ErrorKind::Config, format!("`{kind}` is no catalog type"))
             .stage(Stage::Catalog)
             .subject(format!("`{name}`"))
-            .hint("TYPE local is supported")),
+            .hint("TYPE local and TYPE glue are supported")),
     }
 }
 

@@ -7,16 +7,15 @@ mod database;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use iceberg::spec::{TableMetadata, TableMetadataBuildResult};
-use iceberg::{MetadataLocation, NamespaceIdent, TableIdent};
+use iceberg::{NamespaceIdent, TableIdent};
 
 use self::database::Database;
+use super::apply::{apply, conflict, delete_expired, next_location, table_exists, write_metadata};
 use super::options::Options;
-use super::{Catalog, CommitOutcome, CommitRequest, NewTable, Table, TableName};
+use super::{Catalog, CommitOutcome, CommitRequest, ListedTable, NewTable, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::storage::Store;
 
@@ -66,28 +65,6 @@ impl LocalCatalog {
         let location = table.location.clone().unwrap_or_else(default);
         location.trim_end_matches('/').to_string()
     }
-
-    async fn write_metadata(&self, metadata: &TableMetadata, location: &MetadataLocation) -> Result<()> {
-        metadata.write_to(&self.store.file_io(), location).await.map_err(|source| {
-            Error::new(ErrorKind::Write, format!("the metadata file `{location}` cannot be written"))
-                .stage(Stage::Catalog)
-                .hint("check the space left and the rights on the warehouse folder")
-                .source(source)
-        })
-    }
-
-    /// Deletes metadata files that the table forgot, where `write.metadata.delete-after-commit.enabled` asks for it.
-    async fn delete_expired(&self, metadata: &TableMetadata, expired: &[iceberg::spec::MetadataLog]) {
-        let wanted = metadata.properties().get("write.metadata.delete-after-commit.enabled");
-        if wanted.is_none_or(|value| value != "true") {
-            return;
-        }
-        for log in expired {
-            if let Err(error) = self.store.delete(&log.metadata_file).await {
-                tracing::warn!(%error, "an expired metadata file could not be deleted");
-            }
-        }
-    }
 }
 
 #[async_trait]
@@ -118,11 +95,12 @@ impl Catalog for LocalCatalog {
         self.database.drop_namespace(namespace.to_string()).await
     }
 
-    async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<String>> {
+    async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<ListedTable>> {
         if !self.database.namespace_exists(namespace.to_string()).await? {
             return Err(namespace_not_found(&self.name, namespace));
         }
-        self.database.list_tables(namespace.to_string()).await
+        let names = self.database.list_tables(namespace.to_string()).await?;
+        Ok(names.into_iter().map(ListedTable::from).collect())
     }
 
     async fn load_table(&self, ident: &TableIdent) -> Result<Table> {
@@ -163,14 +141,14 @@ impl Catalog for LocalCatalog {
             Some(_) => Ok(None),
             None => self.load_table(ident).await.map(Some),
         };
-        let built = base.and_then(|base| Ok((apply(&name, base.as_ref(), request)?, base)));
+        let built = base.and_then(|base| Ok((apply(&name, base.as_ref(), &request)?, base)));
         let (built, base) = match built {
             Ok(built) => built,
             Err(error) => return CommitOutcome::NotLanded(error),
         };
         let file = next_location(base.as_ref(), &built.metadata);
         let location = file.to_string();
-        if let Err(error) = self.write_metadata(&built.metadata, &file).await {
+        if let Err(error) = write_metadata(&self.store, &built.metadata, &file).await {
             return CommitOutcome::NotLanded(error);
         }
         let before = base.and_then(|base| base.metadata_location);
@@ -194,47 +172,9 @@ impl Catalog for LocalCatalog {
             let _ = self.store.delete(&location).await;
             return CommitOutcome::NotLanded(if before.is_some() { conflict(&name) } else { table_exists(&name) });
         }
-        self.delete_expired(&built.metadata, &built.expired_metadata_logs).await;
+        delete_expired(&self.store, &built.metadata, &built.expired_metadata_logs).await;
         CommitOutcome::Landed
     }
-}
-
-/// The metadata that the request makes of `base`, or of the table that it creates.
-fn apply(name: &TableName, base: Option<&Table>, request: CommitRequest) -> Result<TableMetadataBuildResult> {
-    let before = base.map(|base| base.metadata.as_ref());
-    for requirement in &request.requirements {
-        requirement.check(before).map_err(|source| conflict(name).source(source))?;
-    }
-    let missing = || Error::new(ErrorKind::Internal, "a commit to no table").place(Stage::Snapshot, name);
-    let refused = |source: iceberg::Error| {
-        Error::new(ErrorKind::Write, "the commit is not valid").place(Stage::Snapshot, name).source(source)
-    };
-    let start = before.or(request.create.as_deref()).ok_or_else(missing)?.clone();
-    let mut builder = start.into_builder(base.and_then(|base| base.metadata_location.clone()));
-    for update in request.updates {
-        builder = update.apply(builder).map_err(refused)?;
-    }
-    builder.build().map_err(refused)
-}
-
-/// The next metadata file; one that was named by rules unknown to us starts the count anew.
-fn next_location(base: Option<&Table>, metadata: &TableMetadata) -> MetadataLocation {
-    let current = base.and_then(|base| MetadataLocation::from_str(base.metadata_location.as_deref()?).ok());
-    match current {
-        Some(current) => current.with_next_version().with_new_metadata(metadata),
-        None => MetadataLocation::new_with_metadata(metadata.location(), metadata),
-    }
-}
-
-fn table_exists(name: &TableName) -> Error {
-    Error::new(ErrorKind::AlreadyExists, format!("the table {name} exists already"))
-        .hint("CREATE TABLE IF NOT EXISTS leaves it as it is")
-}
-
-fn conflict(name: &TableName) -> Error {
-    Error::new(ErrorKind::CommitConflict, "the table was changed by another writer")
-        .place(Stage::Snapshot, name)
-        .hint("run the statement again")
 }
 
 fn namespace_not_found(catalog: &str, namespace: &NamespaceIdent) -> Error {

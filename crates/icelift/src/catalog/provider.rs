@@ -21,7 +21,7 @@ use iceberg::spec::{PrimitiveType, Schema};
 use iceberg::{NamespaceIdent, TableIdent};
 use tokio::sync::OnceCell;
 
-use super::{Catalog, Catalogs, Table};
+use super::{Catalog, Catalogs, Table, TableKind};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::select::types::UUID_MARK;
 use crate::pipeline::{scan, sink};
@@ -60,8 +60,11 @@ pub(crate) fn not_attached(catalog: &str) -> Error {
         .hint(format!("ATTACH '<warehouse>' AS {catalog} (TYPE …)"))
 }
 
+/// The names of a namespace and what they stand for.
+type Listing = BTreeMap<String, TableKind>;
+
 /// All names of a catalog; what cannot be listed is left out with a warning.
-async fn list_all(name: &str, catalog: &dyn Catalog) -> BTreeMap<String, Vec<String>> {
+async fn list_all(name: &str, catalog: &dyn Catalog) -> BTreeMap<String, Listing> {
     let namespaces = catalog.list_namespaces().await.unwrap_or_else(|error| {
         tracing::warn!(catalog = name, %error, "the namespaces could not be listed");
         Vec::new()
@@ -69,7 +72,10 @@ async fn list_all(name: &str, catalog: &dyn Catalog) -> BTreeMap<String, Vec<Str
     let mut names = BTreeMap::new();
     for namespace in namespaces {
         match catalog.list_tables(&namespace).await {
-            Ok(tables) => drop(names.insert(namespace.to_string(), tables)),
+            Ok(tables) => {
+                let listing = tables.into_iter().map(|table| (table.name, table.kind)).collect();
+                names.insert(namespace.to_string(), listing);
+            }
             Err(error) => tracing::warn!(catalog = name, %namespace, %error, "the tables could not be listed"),
         }
     }
@@ -101,7 +107,7 @@ impl CatalogProviderList for StatementCatalogs {
 struct PinnedCatalog {
     catalog: Arc<dyn Catalog>,
     listed: bool,
-    names: BTreeMap<String, Vec<String>>,
+    names: BTreeMap<String, Listing>,
     schemas: Mutex<HashMap<String, Arc<PinnedSchema>>>,
 }
 
@@ -142,7 +148,7 @@ struct PinnedSchema {
     catalog: Arc<dyn Catalog>,
     namespace: String,
     listed: bool,
-    names: Vec<String>,
+    names: Listing,
     tables: Mutex<HashMap<String, Slot>>,
 }
 
@@ -170,10 +176,14 @@ impl SchemaProvider for PinnedSchema {
     }
 
     fn table_names(&self) -> Vec<String> {
-        self.names.clone()
+        self.names.keys().cloned().collect()
     }
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        // Views and tables of other formats have no columns to show.
+        if self.listed && self.names.get(name).is_some_and(|kind| *kind != TableKind::Iceberg) {
+            return Ok(None);
+        }
         match self.load(name).await {
             Ok(table) => Ok(Some(table)),
             // The information schema asks for every table; one that is broken must not take the others with it.
@@ -186,12 +196,15 @@ impl SchemaProvider for PinnedSchema {
     }
 
     /// The default would load the table.
-    async fn table_type(&self, _name: &str) -> DataFusionResult<Option<TableType>> {
-        Ok(Some(TableType::Base))
+    async fn table_type(&self, name: &str) -> DataFusionResult<Option<TableType>> {
+        Ok(Some(match self.names.get(name) {
+            Some(TableKind::View) => TableType::View,
+            _ => TableType::Base,
+        }))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.names.iter().any(|known| known == name)
+        self.names.contains_key(name)
     }
 }
 

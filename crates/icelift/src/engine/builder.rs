@@ -12,7 +12,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use tokio_util::task::TaskTracker;
 
 use super::Engine;
-use crate::catalog::Catalogs;
+use crate::catalog::{AwsSource, Catalogs};
 use crate::error::Result;
 use crate::pipeline::select::{quarter, transforms};
 use crate::sql::Attach;
@@ -27,6 +27,7 @@ pub struct EngineBuilder {
     memory_limit_bytes: Option<usize>,
     parallelism: Option<usize>,
     spill_folder: Option<PathBuf>,
+    aws: AwsSource,
     attached: Vec<Attach>,
 }
 
@@ -52,6 +53,24 @@ impl EngineBuilder {
     /// The folder for what does not fit into memory; the system's temporary folder unless set.
     pub fn spill_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.spill_folder = Some(folder.into());
+        self
+    }
+
+    /// Lets Glue catalogs find their AWS identity as every AWS tool does: environment, profile (also SSO, roles and
+    /// programs), web identity, container, instance. Region, proxies and endpoints come from there too.
+    ///
+    /// Without this call and without [`aws`](Self::aws) a Glue catalog takes keys and region from its options alone. Nothing
+    /// is looked up before such a catalog is attached, and no credentials if it brings its own.
+    pub fn aws_defaults(mut self) -> Self {
+        self.aws = AwsSource::Defaults;
+        self
+    }
+
+    /// Gives Glue catalogs this AWS configuration: credentials, region, endpoint, HTTP client. Options of ATTACH go first.
+    ///
+    /// It is also what S3 is read and written with, and credentials that end are asked for anew.
+    pub fn aws(mut self, config: aws_config::SdkConfig) -> Self {
+        self.aws = AwsSource::Config(Box::new(config));
         self
     }
 
@@ -92,6 +111,7 @@ impl EngineBuilder {
             session,
             catalogs: Catalogs::default(),
             variables: Arc::new(self.variables),
+            aws: self.aws,
             cleanup: TaskTracker::new(),
         };
         for attach in self.attached {

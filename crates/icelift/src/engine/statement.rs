@@ -8,6 +8,7 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use super::names::{namespace_name, table_name, unknown_catalog};
 use super::view::View;
 use super::{Engine, RowStream, create};
+use crate::catalog::{ListedTable, TableName};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::{self, Statement};
 
@@ -82,12 +83,18 @@ impl Engine {
 }
 
 async fn drop_schema(engine: &Engine, name: &[String], if_exists: bool, cascade: bool) -> Result<RowStream> {
-    let (catalog, namespace) = namespace_name(name)?;
-    let catalog = engine.catalogs.get(&catalog).ok_or_else(|| unknown_catalog(name))?;
+    let (catalog_name, namespace) = namespace_name(name)?;
+    let catalog = engine.catalogs.get(&catalog_name).ok_or_else(|| unknown_catalog(name))?;
     match catalog.list_tables(&namespace).await {
         Ok(tables) if cascade => {
+            let ident = |table: ListedTable| iceberg::TableIdent::new(namespace.clone(), table.name);
+            // Nothing is dropped before it is known that everything can be.
+            for table in &tables {
+                let table_name = TableName { catalog: catalog_name.clone(), ident: ident(table.clone()) };
+                table.kind.refusal(&table_name).map_or(Ok(()), Err)?;
+            }
             for table in tables {
-                catalog.drop_table(&iceberg::TableIdent::new(namespace.clone(), table)).await?;
+                catalog.drop_table(&ident(table)).await?;
             }
         }
         Ok(_) => {}

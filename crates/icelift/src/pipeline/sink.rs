@@ -34,6 +34,7 @@ use futures::stream;
 use self::settings::SinkSettings;
 use crate::catalog::{Catalog, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::snapshot;
 
 /// Plans writing `input`, whose columns are those of `schema`, into the table.
 pub(crate) fn plan(
@@ -49,6 +50,7 @@ pub(crate) fn plan(
         return Err(place(Error::new(ErrorKind::Internal, message)));
     }
     let settings = SinkSettings::new(&table.metadata).map_err(place)?;
+    snapshot::check(&table.metadata).map_err(place)?;
     let lanes = state.config().target_partitions();
     Ok(Arc::new(IcebergSink::new(Arc::clone(catalog), table.clone(), Arc::clone(schema), settings, lanes, input)))
 }

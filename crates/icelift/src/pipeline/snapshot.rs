@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use iceberg::spec::DataFile;
+use iceberg::spec::{DataFile, TableMetadata};
 use uuid::Uuid;
 
 use self::append::Append;
 use crate::catalog::{Catalog, CommitOutcome, Table};
-use crate::error::{Error, ErrorKind, Stage};
+use crate::error::{Error, ErrorKind, Result, Stage};
 
 /// How often and how long a commit that lost a race is tried again: Iceberg's own properties and defaults.
 struct Retries {
@@ -27,16 +27,29 @@ struct Retries {
 }
 
 impl Retries {
-    fn new(table: &Table) -> Self {
-        let properties = table.metadata.properties();
-        let number = |key: &str, default: u64| properties.get(key).and_then(|it| it.parse().ok()).unwrap_or(default);
-        Self {
-            count: number("commit.retry.num-retries", 4) as usize,
-            min_wait: Duration::from_millis(number("commit.retry.min-wait-ms", 100)),
-            max_wait: Duration::from_millis(number("commit.retry.max-wait-ms", 60_000)),
-            total: Duration::from_millis(number("commit.retry.total-timeout-ms", 1_800_000)),
-        }
+    /// Reads the properties of the table.
+    ///
+    /// # Errors
+    /// A property that is not a number, by name.
+    fn new(metadata: &TableMetadata) -> Result<Self> {
+        let number = |key: &str, default: u64| match metadata.properties().get(key) {
+            None => Ok(default),
+            Some(value) => value.parse().map_err(|_| {
+                Error::new(ErrorKind::Config, format!("the table property `{key}` is `{value}`, it takes a number"))
+            }),
+        };
+        Ok(Self {
+            count: number("commit.retry.num-retries", 4)? as usize,
+            min_wait: Duration::from_millis(number("commit.retry.min-wait-ms", 100)?),
+            max_wait: Duration::from_millis(number("commit.retry.max-wait-ms", 60_000)?),
+            total: Duration::from_millis(number("commit.retry.total-timeout-ms", 1_800_000)?),
+        })
     }
+}
+
+/// Fails if the table's properties do not say how to commit, before anything is written.
+pub(crate) fn check(metadata: &TableMetadata) -> Result<()> {
+    Retries::new(metadata).map(drop)
 }
 
 /// Appends the files to the table's main branch in one snapshot.
@@ -44,7 +57,10 @@ impl Retries {
 /// `planned` is the table as the rows were written for it: its schema and default partition spec must still be those of
 /// the table when the commit is made.
 pub(crate) async fn append(catalog: &Arc<dyn Catalog>, planned: &Table, files: Vec<DataFile>) -> CommitOutcome {
-    let retries = Retries::new(planned);
+    let retries = match Retries::new(&planned.metadata) {
+        Ok(retries) => retries,
+        Err(error) => return CommitOutcome::NotLanded(error.place(Stage::Snapshot, &planned.name)),
+    };
     let mut waits = ExponentialBuilder::default()
         .with_min_delay(retries.min_wait)
         .with_max_delay(retries.max_wait)
@@ -90,7 +106,7 @@ async fn attempt(catalog: &Arc<dyn Catalog>, planned: &Table, base: &Table, appe
 }
 
 /// The files fit one schema and one spec only.
-fn check_unchanged(planned: &Table, base: &Table) -> Result<(), Error> {
+fn check_unchanged(planned: &Table, base: &Table) -> Result<()> {
     let (before, now) = (&planned.metadata, &base.metadata);
     let what = if before.uuid() != now.uuid() {
         "the table was dropped and created again"

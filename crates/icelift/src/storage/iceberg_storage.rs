@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use iceberg::io::{FileMetadata, FileRead, FileWrite, InputFile, OutputFile, Storage, StorageConfig, StorageFactory};
 use serde::{Deserialize, Serialize};
 
 use super::{Store, Upload};
+
+/// Deletions under way at once.
+const DELETIONS: usize = 16;
 
 /// Hands out the one store of a catalog.
 ///
@@ -101,11 +104,9 @@ impl Storage for IcebergStorage {
         self.store()?.delete_prefix(path).await.map_err(foreign)
     }
 
-    async fn delete_stream(&self, mut paths: BoxStream<'static, String>) -> iceberg::Result<()> {
-        while let Some(path) = paths.next().await {
-            self.delete(&path).await?;
-        }
-        Ok(())
+    async fn delete_stream(&self, paths: BoxStream<'static, String>) -> iceberg::Result<()> {
+        let deletions = paths.map(|path| async move { self.delete(&path).await });
+        deletions.buffer_unordered(DELETIONS).try_collect().await
     }
 
     fn new_input(&self, path: &str) -> iceberg::Result<InputFile> {

@@ -1,4 +1,7 @@
 //! Counts requests and bytes, by the classes that clouds charge for.
+//!
+//! What must hold: what goes over a network is counted where it is sent, attempt by attempt ([`Meter::count`]); what the
+//! local file system is asked is counted above it ([`MeteredStore`]), as the requests that a server would have seen.
 
 use std::fmt;
 use std::ops::Range;
@@ -18,7 +21,17 @@ use object_store::{
 /// Objects in one page of a listing: S3 and R2 answer 1,000 keys a request.
 const LIST_PAGE_OBJECTS: u64 = 1_000;
 
-/// What a store was asked so far.
+/// What clouds charge for differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Request {
+    Put,
+    List,
+    Get,
+    Head,
+    Delete,
+}
+
+/// What a store was asked so far. Requests to a server count as often as they were sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MeterReading {
@@ -32,9 +45,9 @@ pub struct MeterReading {
     pub head_requests: u64,
     /// Objects deleted and uploads aborted.
     pub delete_requests: u64,
-    /// Bytes that were asked for and found.
+    /// Bytes of objects that arrived.
     pub read_bytes: u64,
-    /// Bytes sent.
+    /// Bytes sent, or begun to be sent.
     pub written_bytes: u64,
 }
 
@@ -63,9 +76,22 @@ impl Meter {
         }
     }
 
-    fn written(&self, bytes: usize) {
-        self.put.fetch_add(1, Relaxed);
-        self.written_bytes.fetch_add(bytes as u64, Relaxed);
+    /// One request that sends `sent_bytes`.
+    pub(super) fn count(&self, request: Request, sent_bytes: usize) {
+        let counter = match request {
+            Request::Put => &self.put,
+            Request::List => &self.list,
+            Request::Get => &self.get,
+            Request::Head => &self.head,
+            Request::Delete => &self.delete,
+        };
+        counter.fetch_add(1, Relaxed);
+        self.written_bytes.fetch_add(sent_bytes as u64, Relaxed);
+    }
+
+    /// Bytes of an object that arrived.
+    pub(super) fn received(&self, bytes: usize) {
+        self.read_bytes.fetch_add(bytes as u64, Relaxed);
     }
 }
 
@@ -91,7 +117,7 @@ impl fmt::Display for MeteredStore {
 #[async_trait]
 impl ObjectStore for MeteredStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        self.meter.written(payload.content_length());
+        self.meter.count(Request::Put, payload.content_length());
         self.inner.put_opts(location, payload, options).await
     }
 
@@ -100,15 +126,14 @@ impl ObjectStore for MeteredStore {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.meter.put.fetch_add(1, Relaxed);
+        self.meter.count(Request::Put, 0);
         let inner = self.inner.put_multipart_opts(location, options).await?;
         Ok(Box::new(MeteredUpload { inner, meter: Arc::clone(&self.meter) }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let head = options.head;
-        let counter = if head { &self.meter.head } else { &self.meter.get };
-        counter.fetch_add(1, Relaxed);
+        self.meter.count(if head { Request::Head } else { Request::Get }, 0);
         let found = self.inner.get_opts(location, options).await?;
         if !head {
             self.meter.read_bytes.fetch_add(found.range.end - found.range.start, Relaxed);
@@ -117,9 +142,9 @@ impl ObjectStore for MeteredStore {
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        // Counted as the requests that the default coalescing would send; a local store reads them in one go.
+        // A local store reads them in one go.
         let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
-        self.meter.get.fetch_add(1, Relaxed);
+        self.meter.count(Request::Get, 0);
         self.meter.read_bytes.fetch_add(bytes, Relaxed);
         self.inner.get_ranges(location, ranges).await
     }
@@ -127,36 +152,37 @@ impl ObjectStore for MeteredStore {
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         let meter = Arc::clone(&self.meter);
         let counted = locations.inspect(move |_| {
-            meter.delete.fetch_add(1, Relaxed);
+            meter.count(Request::Delete, 0);
         });
         self.inner.delete_stream(counted.boxed())
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let meter = Arc::clone(&self.meter);
-        meter.list.fetch_add(1, Relaxed);
+        meter.count(Request::List, 0);
         let mut seen = 0;
         let counted = self.inner.list(prefix).inspect(move |_| {
-            seen += 1;
-            if seen % LIST_PAGE_OBJECTS == 0 {
-                meter.list.fetch_add(1, Relaxed);
+            // A full page tells whether there is another one: that is asked for only if it is.
+            if seen > 0 && seen % LIST_PAGE_OBJECTS == 0 {
+                meter.count(Request::List, 0);
             }
+            seen += 1;
         });
         counted.boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.meter.list.fetch_add(1, Relaxed);
+        self.meter.count(Request::List, 0);
         self.inner.list_with_delimiter(prefix).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.meter.put.fetch_add(1, Relaxed);
+        self.meter.count(Request::Put, 0);
         self.inner.copy_opts(from, to, options).await
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
-        self.meter.put.fetch_add(1, Relaxed);
+        self.meter.count(Request::Put, 0);
         self.inner.rename_opts(from, to, options).await
     }
 }
@@ -170,17 +196,47 @@ struct MeteredUpload {
 #[async_trait]
 impl MultipartUpload for MeteredUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        self.meter.written(data.content_length());
+        self.meter.count(Request::Put, data.content_length());
         self.inner.put_part(data)
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        self.meter.put.fetch_add(1, Relaxed);
+        self.meter.count(Request::Put, 0);
         self.inner.complete().await
     }
 
     async fn abort(&mut self) -> Result<()> {
-        self.meter.delete.fetch_add(1, Relaxed);
+        self.meter.count(Request::Delete, 0);
         self.inner.abort().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt;
+    use object_store::ObjectStoreExt;
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    async fn pages_of(objects: u64) -> u64 {
+        let memory = InMemory::new();
+        for number in 0..objects {
+            memory.put(&Path::from(format!("a/{number}")), PutPayload::new()).await.unwrap();
+        }
+        let meter = Arc::new(Meter::default());
+        let store = MeteredStore::new(Arc::new(memory), Arc::clone(&meter));
+        let listed: Vec<_> = store.list(Some(&Path::from("a"))).try_collect().await.unwrap();
+        assert_eq!(listed.len() as u64, objects);
+        meter.read().list_requests
+    }
+
+    #[tokio::test]
+    async fn a_full_page_is_one_request() {
+        assert_eq!(pages_of(0).await, 1);
+        assert_eq!(pages_of(1_000).await, 1);
+        assert_eq!(pages_of(1_001).await, 2);
+        assert_eq!(pages_of(2_000).await, 2);
+        assert_eq!(pages_of(2_001).await, 3);
     }
 }

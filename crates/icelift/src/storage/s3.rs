@@ -1,46 +1,55 @@
-//! S3, and what speaks its protocol.
+//! S3, and what speaks its protocol: AWS, R2, and the servers that tests run.
+//!
+//! `object_store` knows S3's operations; below it [`service`] sends the requests. What must hold:
+//! - each [`Buckets`] has its own credentials: two endpoints in one process never mix keys, and no key is looked for
+//!   anywhere else;
+//! - keys arrive as they are written: `%` and blanks are encoded once, for the URL, and nothing is decoded. Keys that
+//!   `object_store` cannot hold unchanged, with empty or dotted segments, are refused;
+//! - a signature is sent to the endpoint's host only: names of buckets are checked, redirects are not followed.
+
+mod answer;
+mod bucket;
+mod credentials;
+mod errors;
+mod failure;
+mod request;
+mod service;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod waits;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AwsCredential};
-use object_store::{ClientOptions, CredentialProvider, ObjectStore};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::path::Path;
+use object_store::{ObjectStore, RetryConfig};
+use secrecy::ExposeSecret;
 
-use super::{Meter, MeteredStore, UploadSettings};
-use crate::catalog::Options;
+use self::bucket::Bucket;
+use self::credentials::CheckedCredentials;
+use self::service::{Connector, Service};
+use self::transport::Transport;
+use super::Meter;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Where the keys for requests come from. Asked for every request, so that they can be renewed while a job runs.
-pub(crate) type S3Credentials = Arc<dyn CredentialProvider<Credential = AwsCredential>>;
-
-/// How to speak to an S3 endpoint.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct S3Settings {
-    /// AWS's own unless set.
-    pub endpoint: Option<String>,
-    pub region: Option<String>,
-    pub path_style: bool,
-    pub uploads: UploadSettings,
-}
-
-impl S3Settings {
-    /// Takes the `s3.*` options, without credentials.
-    pub fn take(options: &mut Options) -> Result<Self> {
-        Ok(Self {
-            endpoint: options.take("s3.endpoint"),
-            region: options.take("s3.region").or_else(|| options.take("client.region")),
-            path_style: options.take_flag("s3.path-style-access")?.unwrap_or(false),
-            uploads: options.take_upload_settings()?,
-        })
-    }
-}
+pub(crate) use self::credentials::{S3Credentials, static_credentials, take_static_credentials};
+pub(super) use self::errors::{Action, explain};
+pub(super) use self::failure::Failure;
+use self::settings::Encryption;
+pub(crate) use self::settings::S3Settings;
 
 /// One object store for each bucket that was asked for.
 pub(super) struct Buckets {
     settings: S3Settings,
-    credentials: S3Credentials,
+    credentials: Arc<CheckedCredentials>,
     meter: Arc<Meter>,
+    /// Made with the first bucket, or taken over.
+    transport: Mutex<Option<Arc<Transport>>>,
     open: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
 }
 
@@ -52,7 +61,20 @@ impl fmt::Debug for Buckets {
 
 impl Buckets {
     pub fn new(settings: S3Settings, credentials: S3Credentials, meter: Arc<Meter>) -> Self {
-        Self { settings, credentials, meter, open: Mutex::default() }
+        let credentials = Arc::new(CheckedCredentials(credentials));
+        Self { settings, credentials, meter, transport: Mutex::default(), open: Mutex::default() }
+    }
+
+    /// Buckets with other credentials. Connections are shared if they go to the same endpoint.
+    pub fn with_credentials(&self, settings: S3Settings, credentials: S3Credentials) -> Self {
+        let other = Self::new(settings, credentials, Arc::clone(&self.meter));
+        let is_same = |settings: &S3Settings| (settings.endpoint.clone(), settings.requests.clone());
+        if is_same(&self.settings) != is_same(&other.settings) {
+            return other;
+        }
+        // A client that cannot be made is an error of the request that needs it.
+        let transport = Mutex::new(self.transport().ok());
+        Self { transport, ..other }
     }
 
     /// The store of `bucket`.
@@ -61,35 +83,104 @@ impl Buckets {
         if let Some(found) = open.get(bucket) {
             return Ok(Arc::clone(found));
         }
-        let store: Arc<dyn ObjectStore> = Arc::new(MeteredStore::new(self.connect(bucket)?, Arc::clone(&self.meter)));
+        let store: Arc<dyn ObjectStore> = Arc::new(self.connect(bucket)?);
         open.insert(bucket.to_string(), Arc::clone(&store));
         Ok(store)
     }
 
-    fn connect(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
-        let S3Settings { endpoint, region, path_style, .. } = &self.settings;
-        let mut builder = AmazonS3Builder::new()
-            .with_bucket_name(bucket)
-            .with_region(region.as_deref().unwrap_or("us-east-1"))
-            .with_virtual_hosted_style_request(!path_style)
-            .with_credentials(Arc::clone(&self.credentials))
-            .with_client_options(ClientOptions::new().with_allow_http(true));
-        if let Some(endpoint) = endpoint {
-            builder = builder.with_endpoint(endpoint);
+    fn transport(&self) -> Result<Arc<Transport>> {
+        let mut transport = self.transport.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = transport.as_ref() {
+            return Ok(Arc::clone(found));
         }
-        let built = builder.build().map_err(|source| {
+        let allow_http = self.settings.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"));
+        let made = Arc::new(Transport::new(&self.settings.requests, allow_http)?);
+        *transport = Some(Arc::clone(&made));
+        Ok(made)
+    }
+
+    fn connect(&self, bucket: &str) -> Result<Bucket> {
+        let settings = &self.settings;
+        let url = settings.bucket_url(bucket)?;
+        let host = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest.split('/').next().unwrap_or(rest));
+        let service = Arc::new(Service {
+            transport: self.transport()?,
+            credentials: Arc::clone(&self.credentials),
+            meter: Arc::clone(&self.meter),
+            settings: settings.requests.clone(),
+            region: settings.signing_region().to_string(),
+            host: host.to_string(),
+            requester_pays: settings.requester_pays,
+        });
+        let builder = AmazonS3Builder::new()
+            .with_bucket_name(bucket)
+            .with_region(settings.signing_region())
+            // With a host name for each bucket, `object_store` takes the endpoint as it is: the URL of the bucket.
+            .with_virtual_hosted_style_request(true)
+            .with_endpoint(&url)
+            .with_credentials(Arc::clone(&self.credentials) as _)
+            .with_request_payer(settings.requester_pays)
+            .with_disable_tagging(true)
+            // The service retries.
+            .with_retry(RetryConfig { max_retries: 0, retry_timeout: Duration::ZERO, ..Default::default() })
+            .with_http_connector(Connector(Arc::clone(&service)));
+        let objects = encrypted(builder, &settings.encryption).and_then(AmazonS3Builder::build).map_err(|source| {
             Error::new(ErrorKind::Config, "the bucket cannot be addressed")
                 .subject(format!("s3://{bucket}"))
+                .hint("check `s3.endpoint` and `s3.sse.key`")
                 .source(source)
         })?;
-        Ok(Arc::new(built))
+        Ok(Bucket { objects, service, url })
+    }
+}
+
+fn encrypted(builder: AmazonS3Builder, encryption: &Encryption) -> object_store::Result<AmazonS3Builder> {
+    let without_key = |builder: AmazonS3Builder, kind: &str| {
+        let option: AmazonS3ConfigKey = "aws_server_side_encryption".parse()?;
+        Ok(builder.with_config(option, kind))
+    };
+    match encryption {
+        Encryption::Bucket => Ok(builder),
+        Encryption::S3 => without_key(builder, "AES256"),
+        Encryption::Kms(None) => without_key(builder, "aws:kms"),
+        Encryption::Kms(Some(key)) => Ok(builder.with_sse_kms_encryption(key)),
+        Encryption::DualKms(None) => without_key(builder, "aws:kms:dsse"),
+        Encryption::DualKms(Some(key)) => Ok(builder.with_dsse_kms_encryption(key)),
+        Encryption::Custom(key) => Ok(builder.with_ssec_encryption(key.expose_secret())),
     }
 }
 
 /// Bucket and key of a location. Old metadata says `s3a` and `s3n`.
-pub(super) fn split(location: &str) -> Result<(&str, &str)> {
+fn split(location: &str) -> Result<(&str, &str)> {
     let found = location.split_once("://").filter(|(scheme, _)| ["s3", "s3a", "s3n"].contains(scheme));
-    found.and_then(|(_, rest)| rest.split_once('/')).ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, "an object of this catalog is at `s3://<bucket>/<key>`").subject(location)
-    })
+    found
+        .map(|(_, rest)| rest.split_once('/').unwrap_or((rest, "")))
+        .filter(|(bucket, _)| !bucket.is_empty())
+        .ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, "an object of this catalog is at `s3://<bucket>/<key>`")
+                .subject(location)
+        })
+}
+
+/// Bucket and key of an object.
+pub(super) fn object_key(location: &str) -> Result<(&str, Path)> {
+    let (bucket, key) = split(location)?;
+    // `object_store` would take off a slash at either end, and so name another object.
+    if key.is_empty() || key.split('/').any(str::is_empty) {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "the key of the object is empty or has an empty segment (`//`)",
+        )
+        .subject(location)
+        .hint("such keys cannot be addressed; rewrite the table to a location without `//`"));
+    }
+    let key = Path::parse(key).map_err(|source| {
+        Error::new(ErrorKind::Unsupported, "the key of the object cannot be addressed").subject(location).source(source)
+    })?;
+    Ok((bucket, key))
+}
+
+/// Bucket and folder of all objects below a location, which names more than a bucket.
+pub(super) fn folder_key(location: &str) -> Result<(&str, Path)> {
+    object_key(location.strip_suffix('/').unwrap_or(location))
 }

@@ -1,4 +1,12 @@
 //! One object being written: equal parts, bounded concurrency, no unfinished upload left behind.
+//!
+//! What must hold:
+//! - all parts but the last have one size, decided when the upload begins: R2 refuses anything else at completion;
+//! - there are at most 10,000 parts; an object that would need more is an error before it is completed;
+//! - memory: one part is collected, and parts in flight are bounded for this upload and for its store;
+//! - an upload is completed once. Where the answer to that is lost, or says that the upload is gone, the object itself
+//!   tells whether it was;
+//! - an upload that is not finished is aborted, however it ends.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,11 +16,25 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, PutPayloadMut};
 use tokio::task::JoinSet;
 
-use super::{Store, UploadSettings, write_error};
+use super::s3::Failure;
+use super::{Store, UploadSettings, errors::write_error};
 use crate::error::{Error, ErrorKind, Result};
 
 /// S3 and R2 take no more parts for one object.
 const MAX_PARTS: u64 = 10_000;
+
+/// Parts grow by whole steps of this size.
+const PART_STEP_BYTES: u64 = 1 << 20;
+/// S3 and R2 take no larger part: a little below 5 GiB.
+const PART_MAX_BYTES: u64 = 4 << 30;
+
+/// The size of each part of an object of `expected_bytes`: that of the settings, unless the object, or one that is half
+/// as large again, would need too many parts.
+fn part_bytes(settings: &UploadSettings, expected_bytes: u64) -> usize {
+    let needed = expected_bytes.saturating_add(expected_bytes / 2).div_ceil(MAX_PARTS);
+    let grown = needed.next_multiple_of(PART_STEP_BYTES).min(PART_MAX_BYTES);
+    usize::try_from(grown).unwrap_or(usize::MAX).max(settings.part_bytes)
+}
 
 /// Writes one object. Dropping it before [`finish`](Self::finish) aborts the upload.
 ///
@@ -37,8 +59,14 @@ impl fmt::Debug for Upload {
 }
 
 impl Upload {
-    pub(super) fn new(store: Store, objects: Arc<dyn ObjectStore>, path: Path, location: String) -> Self {
-        let settings = store.0.uploads;
+    pub(super) fn new(
+        store: Store,
+        objects: Arc<dyn ObjectStore>,
+        path: Path,
+        location: String,
+        expected_bytes: u64,
+    ) -> Self {
+        let settings = UploadSettings { part_bytes: part_bytes(&store.0.uploads, expected_bytes), ..store.0.uploads };
         Self {
             store,
             objects,
@@ -72,12 +100,21 @@ impl Upload {
         self.buffer.content_length() + self.parts.len() * self.settings.part_bytes
     }
 
+    /// Waits until no part is in flight. False if there was none.
+    pub async fn settle_parts(&mut self) -> Result<bool> {
+        let any = !self.parts.is_empty();
+        while !self.parts.is_empty() {
+            self.join_part().await?;
+        }
+        Ok(any)
+    }
+
     async fn send(&mut self, part: PutPayload) -> Result<()> {
         self.part_count += 1;
         if self.part_count > MAX_PARTS {
             return Err(Error::new(ErrorKind::Write, format!("the object needs more than {MAX_PARTS} parts"))
                 .subject(&self.location)
-                .hint("lower `write.target-file-size-bytes` or attach with a larger `s3.multipart.part-size-bytes`"));
+                .hint("lower `write.target-file-size-bytes`, or attach with a larger `s3.multipart.part-size-bytes`"));
         }
         while self.parts.len() >= self.settings.part_concurrency {
             self.join_part().await?;
@@ -89,7 +126,12 @@ impl Upload {
                 slot.insert(begun.map_err(|source| write_error(&self.location, source))?)
             }
         };
-        self.parts.spawn(started.put_part(part));
+        let permit = Arc::clone(&self.store.0.parts).acquire_owned().await;
+        let sent = started.put_part(part);
+        self.parts.spawn(async move {
+            let _permit = permit;
+            sent.await
+        });
         Ok(())
     }
 
@@ -113,17 +155,35 @@ impl Upload {
             if rest.content_length() > 0 {
                 self.send(rest).await?;
             }
-            while !self.parts.is_empty() {
-                self.join_part().await?;
-            }
-            if let Some(started) = &mut self.started {
-                started.complete().await.map_err(|source| write_error(&self.location, source))?;
+            self.settle_parts().await?;
+            if let Some(started) = &mut self.started
+                && let Err(source) = started.complete().await
+                && !self.has_landed(&source).await
+            {
+                return Err(write_error(&self.location, source));
             }
             // Completed: nothing is left for `drop` to abort.
             self.started = None;
         }
         self.store.sync(&self.location).await?;
         Ok(self.written_bytes)
+    }
+}
+
+impl Upload {
+    /// Whether the object is there although its completion failed: an answer was lost, or the upload was gone when it was
+    /// asked for again. The object must have the size and, if its tag tells, the number of parts of this upload.
+    async fn has_landed(&mut self, source: &object_store::Error) -> bool {
+        if !Failure::find(source).is_some_and(|failure| failure.is_in_doubt()) {
+            return false;
+        }
+        let Ok(found) = self.objects.head(&self.path).await else { return false };
+        let parts = found.e_tag.as_deref().and_then(|tag| tag.trim_matches('"').rsplit_once('-')?.1.parse().ok());
+        let landed = found.size == self.written_bytes && parts.is_none_or(|parts: u64| parts == self.part_count);
+        if landed {
+            tracing::info!(location = self.location, "the answer was lost, the object is complete");
+        }
+        landed
     }
 }
 
@@ -136,7 +196,9 @@ impl Drop for Upload {
         let abort = async move {
             // A part that is still on its way would outlive the abort.
             parts.shutdown().await;
-            if let Err(error) = started.abort().await {
+            if let Err(error) = started.abort().await
+                && !Failure::find(&error).is_some_and(|failure| failure.is_upload_missing())
+            {
                 tracing::warn!(location, %error, "an unfinished upload could not be aborted");
             }
         };
@@ -154,13 +216,13 @@ mod tests {
     use object_store::{ObjectStore, ObjectStoreExt};
     use tokio_util::task::TaskTracker;
 
-    use super::{Upload, UploadSettings};
+    use super::{MAX_PARTS, Upload, UploadSettings, part_bytes};
     use crate::storage::{Meter, MeteredStore, Store};
 
     fn upload(objects: Arc<dyn ObjectStore>, part_bytes: usize, file: &std::path::Path) -> Upload {
         let settings = UploadSettings { part_bytes, part_concurrency: 2 };
         let store = Store::local(settings, TaskTracker::new());
-        Upload::new(store, objects, Path::from("x"), file.display().to_string())
+        Upload::new(store, objects, Path::from("x"), file.display().to_string(), 0)
     }
 
     /// A file to sync, as the memory store has none.
@@ -182,6 +244,18 @@ mod tests {
         assert_eq!(objects.get(&Path::from("x")).await.unwrap().bytes().await.unwrap(), content);
         // Start, 4 parts of 10 bytes, 1 of 5, completion.
         assert_eq!(meter.read().put_requests, 7);
+    }
+
+    #[test]
+    fn parts_grow_with_what_is_expected() {
+        let settings = UploadSettings { part_bytes: 16 << 20, part_concurrency: 4 };
+        assert_eq!(part_bytes(&settings, 0), 16 << 20);
+        assert_eq!(part_bytes(&settings, 100 << 30), 16 << 20);
+        for expected in [200_u64 << 30, 1 << 40, 5 << 40] {
+            let part = part_bytes(&settings, expected) as u64;
+            assert!(part > 16 << 20 && part.is_multiple_of(1 << 20));
+            assert!((expected + expected / 2).div_ceil(part) <= MAX_PARTS);
+        }
     }
 
     #[tokio::test]

@@ -90,9 +90,23 @@ impl Files {
         // Half a row group above or below the target is nearer to it than a whole one.
         let settings = &self.target.settings;
         if open.writer.bytes_written() + settings.row_group_bytes / 2 >= settings.target_file_bytes {
-            self.close(&mut partition).await?;
+            return self.close(&mut partition).await;
         }
-        Ok(())
+        self.reserve(&mut partition).await
+    }
+
+    /// Accounts for the bytes that wait to be sent. Where the pool refuses, other files are closed early, then parts in
+    /// flight are waited for, then this file is closed: a slow target costs file size, not memory.
+    async fn reserve(&self, partition: &mut PartitionFiles) -> Result<()> {
+        loop {
+            let Some(open) = &mut partition.open else { return Ok(()) };
+            if open.reservation.try_resize(open.upload.memory_bytes()).is_ok() {
+                return Ok(());
+            }
+            if !self.close_idle().await? && !open.upload.settle_parts().await? {
+                return self.close(partition).await;
+            }
+        }
     }
 
     fn open(&self, key: &PartitionKey) -> Result<OpenFile> {
@@ -111,7 +125,9 @@ impl Files {
         drop(progress);
         let (schema, properties) = (Arc::clone(&self.encoder.parquet_schema), Arc::clone(&self.encoder.properties));
         let writer = SerializedFileWriter::new(Vec::new(), schema, properties).map_err(parquet_failed)?;
-        let upload = table.store.upload(&location)?;
+        let settings = &self.target.settings;
+        let expected_bytes = settings.target_file_bytes.saturating_add(settings.row_group_bytes) as u64;
+        let upload = table.store.upload_sized(&location, expected_bytes)?;
         let reservation = MemoryConsumer::new(format!("IcebergSink file {number}")).register(&self.pool);
         Ok(OpenFile { location, writer, upload, nans: BTreeMap::new(), rows: 0, reservation })
     }
@@ -140,9 +156,14 @@ impl Files {
 
     /// Closes a file of another partition if too many are open.
     async fn make_room(&self) -> Result<()> {
-        if self.progress().open < MAX_OPEN_FILES {
-            return Ok(());
+        if self.progress().open >= MAX_OPEN_FILES {
+            self.close_idle().await?;
         }
+        Ok(())
+    }
+
+    /// Closes the file of a partition that no lane writes to just now. False if there is none.
+    async fn close_idle(&self) -> Result<bool> {
         let all: Vec<_> = {
             let partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
             partitions.values().cloned().collect()
@@ -152,10 +173,11 @@ impl Files {
             if let Ok(mut other) = other.try_lock()
                 && other.open.is_some()
             {
-                return self.close(&mut other).await;
+                self.close(&mut other).await?;
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     async fn close(&self, partition: &mut PartitionFiles) -> Result<()> {
@@ -206,9 +228,7 @@ impl OpenFile {
     async fn send(&mut self) -> Result<()> {
         self.writer.flush().map_err(|source| parquet_failed(source.into()))?;
         let bytes = Bytes::from(std::mem::take(self.writer.inner_mut()));
-        self.upload.write(bytes).await?;
-        self.reservation.resize(self.upload.memory_bytes());
-        Ok(())
+        self.upload.write(bytes).await
     }
 
     async fn finish(mut self, files: &Files, key: &PartitionKey) -> Result<DataFile> {

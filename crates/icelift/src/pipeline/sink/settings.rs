@@ -72,7 +72,11 @@ impl SinkSettings {
         });
         let bloom_filters = properties.iter().filter_map(|(key, value)| {
             let column = key.strip_prefix(BLOOM_FILTER)?;
-            (value == "true").then(|| column.to_string())
+            match value.to_ascii_lowercase().as_str() {
+                "true" => Some(Ok(column.to_string())),
+                "false" => None,
+                _ => Some(Err(invalid(key, value, "`true` or `false`"))),
+            }
         });
         let default_mode = properties.get(DEFAULT_MODE).map_or("truncate(16)", String::as_str);
         Ok(Self {
@@ -84,7 +88,7 @@ impl SinkSettings {
             codec: codec(properties)?,
             default_mode: mode(DEFAULT_MODE, default_mode)?,
             column_modes: column_modes.collect::<Result<_>>()?,
-            bloom_filters: bloom_filters.collect(),
+            bloom_filters: bloom_filters.collect::<Result<_>>()?,
         })
     }
 

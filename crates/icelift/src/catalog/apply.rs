@@ -1,0 +1,75 @@
+//! From a commit request to the next metadata file, for catalogs that keep a pointer to it.
+
+use std::str::FromStr;
+
+use iceberg::MetadataLocation;
+use iceberg::spec::{MetadataLog, TableMetadata, TableMetadataBuildResult};
+
+use super::{CommitRequest, Table, TableName};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::storage::Store;
+
+/// The metadata that the request makes of `base`, or of the table that it creates.
+pub(super) fn apply(
+    name: &TableName,
+    base: Option<&Table>,
+    request: &CommitRequest,
+) -> Result<TableMetadataBuildResult> {
+    let before = base.map(|base| base.metadata.as_ref());
+    for requirement in &request.requirements {
+        requirement.check(before).map_err(|source| conflict(name).source(source))?;
+    }
+    let missing = || Error::new(ErrorKind::Internal, "a commit to no table").place(Stage::Snapshot, name);
+    let refused = |source: iceberg::Error| {
+        Error::new(ErrorKind::Write, "the commit is not valid").place(Stage::Snapshot, name).source(source)
+    };
+    let start = before.or(request.create.as_deref()).ok_or_else(missing)?.clone();
+    let mut builder = start.into_builder(base.and_then(|base| base.metadata_location.clone()));
+    for update in &request.updates {
+        builder = update.clone().apply(builder).map_err(refused)?;
+    }
+    builder.build().map_err(refused)
+}
+
+/// The next metadata file; one that was named by rules unknown to us starts the count anew.
+pub(super) fn next_location(base: Option<&Table>, metadata: &TableMetadata) -> MetadataLocation {
+    let current = base.and_then(|base| MetadataLocation::from_str(base.metadata_location.as_deref()?).ok());
+    match current {
+        Some(current) => current.with_next_version().with_new_metadata(metadata),
+        None => MetadataLocation::new_with_metadata(metadata.location(), metadata),
+    }
+}
+
+/// Writes a metadata file.
+pub(super) async fn write_metadata(store: &Store, metadata: &TableMetadata, location: &MetadataLocation) -> Result<()> {
+    metadata.write_to(&store.file_io(), location).await.map_err(|source| {
+        Error::new(ErrorKind::Write, format!("the metadata file `{location}` cannot be written"))
+            .stage(Stage::Catalog)
+            .hint("check the space left and the rights on the warehouse")
+            .source(source)
+    })
+}
+
+/// Deletes metadata files that the table forgot, where `write.metadata.delete-after-commit.enabled` asks for it.
+pub(super) async fn delete_expired(store: &Store, metadata: &TableMetadata, expired: &[MetadataLog]) {
+    let wanted = metadata.properties().get("write.metadata.delete-after-commit.enabled");
+    if wanted.is_none_or(|value| value != "true") {
+        return;
+    }
+    for log in expired {
+        if let Err(error) = store.delete(&log.metadata_file).await {
+            tracing::warn!(%error, "an expired metadata file could not be deleted");
+        }
+    }
+}
+
+pub(super) fn table_exists(name: &TableName) -> Error {
+    Error::new(ErrorKind::AlreadyExists, format!("the table {name} exists already"))
+        .hint("CREATE TABLE IF NOT EXISTS leaves it as it is")
+}
+
+pub(super) fn conflict(name: &TableName) -> Error {
+    Error::new(ErrorKind::CommitConflict, "the table was changed by another writer")
+        .place(Stage::Snapshot, name)
+        .hint("run the statement again")
+}

@@ -1,0 +1,234 @@
+//! The calls of the Glue API that a catalog is made of.
+//!
+//! Every call has a timeout. The SDK repeats calls that failed on the way, except writes: a repeated write that meets its
+//! own effect would be told that it lost a race, so those are repeated in `send`, which remembers.
+
+use std::future::Future;
+use std::time::Duration;
+
+use aws_sdk_glue::Client;
+use aws_sdk_glue::config::timeout::TimeoutConfig;
+use aws_sdk_glue::config::{Builder, retry::RetryConfig};
+use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_glue::types::{Database, DatabaseInput, Table, TableInput};
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use super::failure::{Call, Failure, Reason};
+use crate::catalog::aws::{AwsAccess, AwsIdentity};
+use crate::error::Result;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(120);
+const ATTEMPTS_MAX: u32 = 5;
+const REPEAT_WAIT: Duration = Duration::from_millis(200);
+const REPEAT_WAIT_MAX: Duration = Duration::from_secs(5);
+/// The most that Glue gives at once.
+const PAGE_ITEMS: i32 = 100;
+
+/// The Glue API, called by one identity for one attached catalog.
+#[derive(Debug)]
+pub(super) struct GlueClient {
+    catalog: String,
+    /// The account whose catalog is meant; the identity's own unless set.
+    catalog_id: Option<String>,
+    client: Client,
+    identity: AwsIdentity,
+    /// The wait before a write is repeated for the first time.
+    pub repeat_wait: Duration,
+}
+
+/// A database, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DatabasePlace {
+    pub catalog_id: Option<String>,
+    pub name: String,
+}
+
+/// A write that failed.
+#[derive(Debug)]
+pub(super) struct Unsent {
+    /// How the last attempt failed.
+    pub failure: Failure,
+    /// Whether this or an earlier attempt may have been applied, or may yet be.
+    pub may_land: bool,
+}
+
+impl GlueClient {
+    pub fn new(catalog: &str, catalog_id: Option<String>, endpoint: Option<String>, access: &AwsAccess) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build();
+        let mut config = Builder::from(&access.config)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
+            .timeout_config(timeouts);
+        if let Some(endpoint) = endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        let (client, identity) = (Client::from_conf(config.build()), access.glue.clone());
+        Self { catalog: catalog.to_string(), catalog_id, client, identity, repeat_wait: REPEAT_WAIT }
+    }
+
+    /// The database of this name in the catalog that was attached.
+    pub fn place(&self, database: String) -> DatabasePlace {
+        DatabasePlace { catalog_id: self.catalog_id.clone(), name: database }
+    }
+
+    /// All databases, page by page.
+    pub async fn databases(&self) -> Result<Vec<Database>> {
+        let request = self.client.get_databases().set_catalog_id(self.catalog_id.clone()).max_results(PAGE_ITEMS);
+        let (mut pages, mut databases) = (request.into_paginator().send(), Vec::new());
+        while let Some(Some(page)) = self.read("GetDatabases", "", async { pages.next().await.transpose() }).await? {
+            databases.extend(page.database_list);
+        }
+        Ok(databases)
+    }
+
+    /// None if there is no such database.
+    pub async fn database(&self, place: &DatabasePlace) -> Result<Option<Database>> {
+        let request = self.client.get_database().set_catalog_id(place.catalog_id.clone()).name(&place.name);
+        Ok(self.read("GetDatabase", &place.name, request.send()).await?.and_then(|answer| answer.database))
+    }
+
+    /// All tables, page by page. None if there is no such database.
+    pub async fn tables(&self, place: &DatabasePlace) -> Result<Option<Vec<Table>>> {
+        let DatabasePlace { catalog_id, name } = place;
+        let request = self.client.get_tables().set_catalog_id(catalog_id.clone()).database_name(name);
+        let (mut pages, mut tables) = (request.max_results(PAGE_ITEMS).into_paginator().send(), Vec::new());
+        loop {
+            match self.read("GetTables", name, async { pages.next().await.transpose() }).await? {
+                Some(Some(page)) => tables.extend(page.table_list.unwrap_or_default()),
+                Some(None) => return Ok(Some(tables)),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Whether the database holds any table, view or link. A page may be empty and have successors.
+    pub async fn holds_tables(&self, place: &DatabasePlace) -> Result<bool> {
+        let DatabasePlace { catalog_id, name } = place;
+        let request = self.client.get_tables().set_catalog_id(catalog_id.clone()).database_name(name);
+        let mut pages = request.max_results(1).into_paginator().send();
+        while let Some(Some(page)) = self.read("GetTables", name, async { pages.next().await.transpose() }).await? {
+            if page.table_list.is_some_and(|tables| !tables.is_empty()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// None if there is no such table or no such database; Glue does not tell which.
+    pub async fn table(&self, place: &DatabasePlace, table: &str) -> Result<Option<Table>> {
+        let DatabasePlace { catalog_id, name } = place;
+        let request = self.client.get_table().set_catalog_id(catalog_id.clone()).database_name(name).name(table);
+        let answer = self.read("GetTable", &format!("{name}.{table}"), request.send()).await?;
+        Ok(answer.and_then(|answer| answer.table))
+    }
+
+    pub async fn create_database(&self, input: DatabaseInput) -> Result<(), Unsent> {
+        let name = input.name.clone();
+        let request = self.client.create_database().set_catalog_id(self.catalog_id.clone()).database_input(input);
+        self.send("CreateDatabase", &name, || request.clone().customize().config_override(once()).send()).await
+    }
+
+    pub async fn delete_database(&self, place: &DatabasePlace) -> Result<()> {
+        let request = self.client.delete_database().set_catalog_id(place.catalog_id.clone()).name(&place.name);
+        // It was there a moment ago: that it is missing now is the answer to a repeated call.
+        self.read("DeleteDatabase", &place.name, request.send()).await.map(|_| ())
+    }
+
+    pub async fn delete_table(&self, place: &DatabasePlace, table: &str) -> Result<()> {
+        let DatabasePlace { catalog_id, name } = place;
+        let request = self.client.delete_table().set_catalog_id(catalog_id.clone()).database_name(name).name(table);
+        self.read("DeleteTable", &format!("{name}.{table}"), request.send()).await.map(|_| ())
+    }
+
+    pub async fn create_table(&self, place: &DatabasePlace, input: TableInput) -> Result<(), Unsent> {
+        let DatabasePlace { catalog_id, name } = place;
+        let object = format!("{name}.{}", input.name);
+        let request = self.client.create_table().set_catalog_id(catalog_id.clone()).database_name(name);
+        let request = request.table_input(input);
+        self.send("CreateTable", &object, || request.clone().customize().config_override(once()).send()).await
+    }
+
+    /// Replaces the table's entry if `version` is still the newest: this is what makes a commit atomic.
+    pub async fn update_table(
+        &self,
+        place: &DatabasePlace,
+        input: TableInput,
+        version: &str,
+        skip_archive: bool,
+    ) -> Result<(), Unsent> {
+        let DatabasePlace { catalog_id, name } = place;
+        let object = format!("{name}.{}", input.name);
+        let request = self.client.update_table().set_catalog_id(catalog_id.clone()).database_name(name);
+        let request = request.table_input(input).version_id(version).skip_archive(skip_archive);
+        self.send("UpdateTable", &object, || request.clone().customize().config_override(once()).send()).await
+    }
+
+    /// One call. None if what it is about does not exist.
+    async fn read<T, E>(
+        &self,
+        action: &'static str,
+        object: &str,
+        sent: impl Future<Output = Result<T, SdkError<E>>>,
+    ) -> Result<Option<T>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        match self.attempt(action, object, sent).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(failure) if failure.reason == Reason::NotFound => Ok(None),
+            Err(failure) => Err(failure.error),
+        }
+    }
+
+    /// One write, repeated while nothing or nothing definite is heard of it. To be used where a second application of the
+    /// same call does no harm.
+    async fn send<T, E, F>(&self, action: &'static str, object: &str, call: impl Fn() -> F) -> Result<(), Unsent>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        F: Future<Output = Result<T, SdkError<E>>>,
+    {
+        let mut waits = ExponentialBuilder::default()
+            .with_min_delay(self.repeat_wait)
+            .with_max_delay(REPEAT_WAIT_MAX)
+            .with_max_times(ATTEMPTS_MAX as usize - 1)
+            .with_jitter()
+            .build();
+        let mut may_land = false;
+        loop {
+            let failure = match self.attempt(action, object, call()).await {
+                Ok(_) => return Ok(()),
+                Err(failure) => failure,
+            };
+            may_land |= failure.reason == Reason::Lost;
+            let repeat = matches!(failure.reason, Reason::Lost | Reason::Throttled);
+            let Some(wait) = waits.next().filter(|_| repeat) else { return Err(Unsent { failure, may_land }) };
+            tracing::debug!(action, object, ?wait, error = %failure.error, "the call is repeated");
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn attempt<T, E>(
+        &self,
+        action: &'static str,
+        object: &str,
+        sent: impl Future<Output = Result<T, SdkError<E>>>,
+    ) -> Result<T, Failure>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        // Asked here, because the SDK would wrap the error beyond recognition.
+        self.identity.check().await.map_err(Failure::unsent)?;
+        let call = Call { catalog: &self.catalog, action, object };
+        sent.await.map_err(|error| Failure::new(call, error))
+    }
+}
+
+/// The settings of a call that the SDK shall not repeat.
+fn once() -> Builder {
+    Builder::new().retry_config(RetryConfig::disabled())
+}

@@ -1,0 +1,117 @@
+//! Paths of a local store, and bringing what was written to the disk.
+//!
+//! What must hold: a file that a commit names survives a power cut, and so do its entry in its folder and the entries of
+//! all folders above that were created for it.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Folders beyond this number are forgotten, and synced again when they are met again.
+const KNOWN_MAX: usize = 10_000;
+
+/// The path of a location in a local store.
+pub(super) fn path(location: &str) -> Result<&str> {
+    match location.split_once(':') {
+        Some(("file", rest)) => Ok(rest.strip_prefix("//").unwrap_or(rest)),
+        Some((scheme, rest)) if rest.starts_with("//") => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("a `local` catalog reads `file:` locations, found `{scheme}://…`"),
+        )
+        .subject(location)),
+        _ => Ok(location),
+    }
+}
+
+/// Syncs files, with the folders above them.
+#[derive(Debug, Default)]
+pub(super) struct Disk {
+    /// Folders whose own entries, up to the root, are on the disk.
+    known: Mutex<HashSet<PathBuf>>,
+}
+
+impl Disk {
+    /// Brings a finished file to the disk.
+    pub async fn sync(&self, location: &str) -> Result<()> {
+        let file = PathBuf::from(path(location)?);
+        let missing: Vec<PathBuf> = self.unknown_folders(&file);
+        let synced = tokio::task::spawn_blocking(move || sync_all(&file, &missing).map(|()| missing)).await;
+        let failed = || Error::new(ErrorKind::Write, "the file cannot be synced").subject(location);
+        let missing = synced
+            .map_err(|source| failed().source(source))?
+            .map_err(|source| failed().hint("check the disk of the warehouse folder").source(source))?;
+        // Only now: whoever finds a folder here relies on all above it.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() + missing.len() > KNOWN_MAX {
+            known.clear();
+        }
+        known.extend(missing);
+        Ok(())
+    }
+
+    /// The folder of the file, which has a new entry, and those above it up to the first one that is known.
+    fn unknown_folders(&self, file: &Path) -> Vec<PathBuf> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut folders = Vec::new();
+        for folder in file.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
+            let is_known = known.contains(folder);
+            folders.push(folder.to_path_buf());
+            if is_known {
+                break;
+            }
+        }
+        folders
+    }
+}
+
+fn sync_all(file: &Path, folders: &[PathBuf]) -> std::io::Result<()> {
+    std::fs::File::open(file)?.sync_all()?;
+    // Elsewhere folders cannot be opened; their entries are written through.
+    if cfg!(unix) {
+        for (index, folder) in folders.iter().enumerate() {
+            match std::fs::File::open(folder).and_then(|folder| folder.sync_all()) {
+                // A folder that may be passed but not read was not created by us.
+                Err(error) if index > 0 && error.kind() == std::io::ErrorKind::PermissionDenied => break,
+                synced => synced?,
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn new_folders_are_synced_once_and_the_file_s_own_each_time() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("t/year=2019");
+        std::fs::create_dir_all(&folder).unwrap();
+        let disk = Disk::default();
+        let file = |name: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, "x").unwrap();
+            path
+        };
+        let first = file("a");
+        let all = first.ancestors().skip(1).count();
+        assert_eq!(disk.unknown_folders(&first).len(), all, "up to the root");
+        disk.sync(&first.display().to_string()).await.unwrap();
+        let second = file("b");
+        assert_eq!(disk.unknown_folders(&second), std::slice::from_ref(&folder));
+        disk.sync(&format!("file://{}", second.display())).await.unwrap();
+        let other = root.path().join("t/year=2020/c");
+        let expected = [root.path().join("t/year=2020"), root.path().join("t")];
+        assert_eq!(disk.unknown_folders(&other), expected);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_gone_is_no_success() {
+        let root = tempfile::tempdir().unwrap();
+        let error = Disk::default().sync(&root.path().join("a").display().to_string()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Write);
+    }
+}

@@ -1,0 +1,126 @@
+//! What a server says when it refuses a request.
+//!
+//! What must hold: only code, message and the few fields below are kept, never the body: S3 repeats headers in it, tokens
+//! among them.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+
+/// A message longer than this is cut.
+const MESSAGE_MAX_CHARS: usize = 400;
+
+/// What a server says when it refuses.
+#[derive(Debug, Clone, Default)]
+pub(in crate::storage) struct Answer {
+    pub status: StatusCode,
+    /// S3's name for the error; an answer to HEAD has none.
+    pub code: String,
+    pub message: String,
+    pub request_id: Option<String>,
+    /// Where the bucket is, if the answer tells.
+    pub region: Option<String>,
+    /// The server's clock, if the answer tells.
+    pub server_time: Option<String>,
+    pub retry_after: Option<Duration>,
+}
+
+impl Answer {
+    pub fn new(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(body);
+        let header = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_string());
+        Self {
+            status,
+            code: element(&text, "Code").unwrap_or_default(),
+            message: element(&text, "Message").unwrap_or_default(),
+            request_id: element(&text, "RequestId").or_else(|| header("x-amz-request-id")),
+            region: header("x-amz-bucket-region").or_else(|| element(&text, "Region")),
+            server_time: element(&text, "ServerTime"),
+            retry_after: header("retry-after").and_then(|value| retry_after(&value)),
+        }
+    }
+
+    /// The server's word that the same request may succeed later.
+    pub fn is_passing(&self) -> bool {
+        let by_code =
+            ["RequestTimeout", "OperationAborted", "BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody"];
+        let by_status = self.status.is_server_error() && ![501, 505].contains(&self.status.as_u16());
+        by_status
+            || [408, 429].contains(&self.status.as_u16())
+            || by_code.contains(&self.code.as_str())
+            || self.is_late()
+    }
+
+    /// An error in the body of a 200.
+    pub fn is_late(&self) -> bool {
+        self.status.is_success() && ["InternalError", "SlowDown", "ServiceUnavailable"].contains(&self.code.as_str())
+    }
+
+    pub fn is_expired_token(&self) -> bool {
+        ["ExpiredToken", "TokenRefreshRequired"].contains(&self.code.as_str())
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, code, message, request_id, .. } = self;
+        write!(f, "{}", status.as_u16())?;
+        if !code.is_empty() {
+            write!(f, " {code}")?;
+        }
+        if !message.is_empty() {
+            write!(f, ": {}", message.trim_end_matches('.'))?;
+        }
+        match request_id {
+            Some(id) => write!(f, " (request {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The text of the first element of a name in S3's XML, which has neither attributes nor CDATA there.
+pub(super) fn element(xml: &str, name: &str) -> Option<String> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    let plain = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")]
+        .iter()
+        .fold(text.trim().to_string(), |text, (from, to)| text.replace(from, to));
+    let printable = plain.chars().map(|it| if it.is_control() { ' ' } else { it });
+    Some(printable.take(MESSAGE_MAX_CHARS).collect()).filter(|text: &String| !text.is_empty())
+}
+
+/// Seconds, or a date.
+fn retry_after(header: &str) -> Option<Duration> {
+    if let Ok(seconds) = header.trim().parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = chrono::DateTime::parse_from_rfc2822(header.trim()).ok()?;
+    Some(date.signed_duration_since(chrono::Utc::now()).to_std().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_keeps_what_an_error_may_say() {
+        let body = b"<?xml version=\"1.0\"?><Error><Code>SignatureDoesNotMatch</Code><Message>The request &lt;signature&gt; is
+            wrong.</Message><RequestId>ID1</RequestId><CanonicalRequest>x-amz-security-token:T0KEN</CanonicalRequest></Error>";
+        let answer = Answer::new(StatusCode::FORBIDDEN, &HeaderMap::new(), body);
+        assert_eq!(answer.code, "SignatureDoesNotMatch");
+        assert_eq!(answer.request_id.as_deref(), Some("ID1"));
+        assert!(answer.message.starts_with("The request <signature> is"), "{}", answer.message);
+        assert!(!format!("{answer:?} {answer}").contains("T0KEN"));
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon"), None);
+        let date = (chrono::Utc::now() + chrono::TimeDelta::seconds(90)).to_rfc2822();
+        assert!((80..=90).contains(&retry_after(&date).unwrap().as_secs()));
+    }
+}

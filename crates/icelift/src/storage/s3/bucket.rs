@@ -1,0 +1,99 @@
+//! One bucket as an [`ObjectStore`].
+//!
+//! `object_store` speaks S3 for it, except for deletions: those are single requests, as S3's request for many keys wants
+//! checksum headers that R2 does not know and is limited differently by every server. Deletions cost nothing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use object_store::aws::AmazonS3;
+use object_store::client::{HttpRequest, HttpRequestBody};
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, Result,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Method;
+
+use super::service::Service;
+
+/// Deletions under way at once.
+const DELETIONS: usize = 16;
+/// What a key must not hold literally in a signed URL.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// One bucket.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    pub objects: AmazonS3,
+    pub service: Arc<Service>,
+    /// Without a slash at its end.
+    pub url: String,
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.objects.fmt(f)
+    }
+}
+
+/// Deletes one object; that it is gone already is no error.
+async fn delete(service: Arc<Service>, url: String) -> Result<()> {
+    let uri = url.parse().map_err(|source| generic(Box::new(source) as _))?;
+    let mut request = HttpRequest::new(HttpRequestBody::empty());
+    *request.method_mut() = Method::DELETE;
+    *request.uri_mut() = uri;
+    match service.send(request).await {
+        Err(failure) if !failure.is_object_missing() => Err(generic(Box::new(failure))),
+        _ => Ok(()),
+    }
+}
+
+fn generic(source: Box<dyn std::error::Error + Send + Sync>) -> object_store::Error {
+    object_store::Error::Generic { store: "S3", source }
+}
+
+#[async_trait]
+impl ObjectStore for Bucket {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.objects.put_opts(location, payload, options).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.objects.put_multipart_opts(location, options).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.objects.get_opts(location, options).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let (service, url) = (Arc::clone(&self.service), self.url.clone());
+        let deletions = locations.map_ok(move |location| {
+            let deletion =
+                delete(Arc::clone(&service), format!("{url}/{}", utf8_percent_encode(location.as_ref(), ENCODED)));
+            async move { deletion.await.map(|()| location) }
+        });
+        deletions.try_buffered(DELETIONS).boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.objects.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.objects.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.objects.copy_opts(from, to, options).await
+    }
+}
