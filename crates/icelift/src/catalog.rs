@@ -12,6 +12,8 @@ mod local;
 mod new_table;
 mod options;
 mod provider;
+mod r2;
+mod rest;
 mod table;
 
 use std::collections::HashMap;
