@@ -21,8 +21,6 @@ mod pages;
 pub(super) mod paths;
 mod retry;
 pub(super) mod rules;
-#[cfg(test)]
-mod script;
 mod secrets;
 pub(super) mod settings;
 mod stores;

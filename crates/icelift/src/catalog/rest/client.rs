@@ -59,7 +59,7 @@ impl Client {
             let known = known.iter().flat_map(|keys| std::iter::once(&keys.secret_key).chain(&keys.token));
             known.for_each(|secret| secrets.keep(&SecretString::from(secret.as_str())));
         }
-        let http = Http::new(&settings.limits, std::mem::take(&mut settings.roots), Arc::clone(&secrets))?;
+        let http = Http::new(&settings.limits, &settings.authorities, Arc::clone(&secrets))?;
         let (token, login) = (settings.token.take(), settings.login.take());
         let has_own_token = token.is_some() || login.is_some();
         let mut client = Self {

@@ -15,7 +15,7 @@
 //! an invitation to send again, but the first copy may have been carried out: it is sent again if it is *fenced*, which
 //! means that it requires what its own success makes false. Then at most one copy lands, and the second one's 409 is unknown.
 
-use iceberg::{TableIdent, TableRequirement, TableUpdate};
+use iceberg::{TableIdent, TableUpdate};
 
 use super::Rest;
 use super::call::{Call, Operation};
@@ -52,22 +52,6 @@ fn verdict(failure: &Failure) -> Verdict {
     }
 }
 
-/// Whether a second copy of the request must fail if the first one lands: it requires that there is no table and makes one,
-/// or that a branch is where it is and moves it.
-fn is_fenced(request: &CommitRequest) -> bool {
-    let moves = |branch: &str| {
-        request
-            .updates
-            .iter()
-            .any(|update| matches!(update, TableUpdate::SetSnapshotRef { ref_name, .. } if ref_name == branch))
-    };
-    request.requirements.iter().any(|requirement| match requirement {
-        TableRequirement::NotExist => true,
-        TableRequirement::RefSnapshotIdMatch { r#ref, .. } => moves(r#ref),
-        _ => false,
-    })
-}
-
 impl Rest {
     /// Commits to a table.
     pub async fn send_commit(&self, ident: &TableIdent, mut request: CommitRequest) -> CommitOutcome {
@@ -87,7 +71,7 @@ impl Rest {
             Ok(Call::new(Operation::UpdateTable, self.client.paths.table(ident)?).table(ident).body(body))
         });
         let call = match call {
-            Ok(call) => Call { is_fenced: is_fenced(&request), ..call },
+            Ok(call) => Call { is_fenced: request.is_fenced(), ..call },
             Err(error) => return CommitOutcome::NotLanded(error.place(Stage::Snapshot, &self.table_name(ident))),
         };
         match self.client.json::<TableReply>(&call).await {
@@ -136,6 +120,7 @@ impl Rest {
 
 #[cfg(test)]
 mod tests {
+    use iceberg::TableRequirement;
     use iceberg::spec::{SnapshotReference, SnapshotRetention};
 
     use super::*;
@@ -180,11 +165,11 @@ mod tests {
         let reference = SnapshotReference::new(1, SnapshotRetention::branch(None, None, None));
         let set_main = TableUpdate::SetSnapshotRef { ref_name: "main".into(), reference };
         let request = |requirement, updates| CommitRequest { create: None, requirements: vec![requirement], updates };
-        assert!(is_fenced(&request(TableRequirement::NotExist, vec![])));
-        assert!(is_fenced(&request(on("main", Some(7)), vec![set_main.clone()])));
-        assert!(is_fenced(&request(on("main", None), vec![set_main.clone()])));
-        assert!(!is_fenced(&request(on("other", None), vec![set_main.clone()])));
-        assert!(!is_fenced(&request(on("main", Some(7)), vec![])));
-        assert!(!is_fenced(&request(TableRequirement::UuidMatch { uuid: uuid::Uuid::nil() }, vec![set_main])));
+        assert!(request(TableRequirement::NotExist, vec![]).is_fenced());
+        assert!(request(on("main", Some(7)), vec![set_main.clone()]).is_fenced());
+        assert!(request(on("main", None), vec![set_main.clone()]).is_fenced());
+        assert!(!request(on("other", None), vec![set_main.clone()]).is_fenced());
+        assert!(!request(on("main", Some(7)), vec![]).is_fenced());
+        assert!(!request(TableRequirement::UuidMatch { uuid: uuid::Uuid::nil() }, vec![set_main]).is_fenced());
     }
 }

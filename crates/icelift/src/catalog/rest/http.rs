@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use chrono::Utc;
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Certificate, RequestBuilder, Response};
+use reqwest::{RequestBuilder, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -17,6 +17,7 @@ use super::failure::{Cause, Refusal};
 use super::retry::retry_after;
 use super::secrets::Secrets;
 use crate::error::{Error, ErrorKind, Result};
+use crate::storage::Authorities;
 
 /// The largest answer that is read: metadata of a table with some hundred thousand snapshots.
 const ANSWER_BYTES: usize = 512 << 20;
@@ -51,7 +52,7 @@ pub(super) struct Reply {
 }
 
 impl Http {
-    pub fn new(limits: &Limits, roots: Vec<Certificate>, secrets: Arc<Secrets>) -> Result<Self> {
+    pub fn new(limits: &Limits, authorities: &Authorities, secrets: Arc<Secrets>) -> Result<Self> {
         let builder = reqwest::Client::builder()
             .user_agent(concat!("icelift/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect)
@@ -61,9 +62,9 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             // The library does not read the environment.
             .no_proxy();
-        let built = roots.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate).build();
+        let client = authorities.add_to(builder).build();
         let client =
-            built.map_err(|source| Error::new(ErrorKind::Config, "the HTTP client cannot be made").source(source))?;
+            client.map_err(|source| Error::new(ErrorKind::Config, "the HTTP client cannot be made").source(source))?;
         Ok(Self { client, secrets })
     }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use reqwest::Certificate;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -12,8 +11,8 @@ use super::http::Limits;
 use super::paths;
 use super::retry::Retries;
 use crate::catalog::Options;
-use crate::error::{Error, ErrorKind, Result};
-use crate::storage::{S3Credentials, S3Settings, take_static_credentials};
+use crate::error::Result;
+use crate::storage::{Authorities, S3Credentials, S3Settings, take_static_credentials};
 
 pub(super) const DELEGATION: &str = "x-iceberg-access-delegation";
 /// Where Iceberg's servers give tokens, below the catalog's address.
@@ -31,7 +30,8 @@ pub(in crate::catalog) struct Settings {
     pub headers: HeaderMap,
     pub(super) limits: Limits,
     pub(super) retries: Retries,
-    pub roots: Vec<Certificate>,
+    /// Whom to trust beside the system's authorities, catalog and store alike.
+    pub authorities: Authorities,
     pub page_size: Option<u32>,
     /// What holds where neither user nor server say anything.
     pub defaults: HashMap<String, String>,
@@ -47,6 +47,9 @@ impl Settings {
         let given = options.require("uri", "URI 'https://…', without `/v1` at its end")?;
         let uri = paths::base(&given).map_err(|found| options.error(format!("the option `uri` is wrong: {found}")))?;
         let login = login(options, &uri)?;
+        let authorities = authorities(options).await?;
+        let mut s3 = S3Settings::take(options)?;
+        s3.requests.authorities = authorities.clone();
         Ok(Self {
             catalog: options.catalog().to_string(),
             warehouse,
@@ -56,10 +59,10 @@ impl Settings {
             headers: headers(options)?,
             limits: limits(options)?,
             retries: retries(options)?,
-            roots: roots(options).await?,
+            authorities,
             page_size: options.take_number("rest-page-size", 1_u32)?,
             defaults: HashMap::new(),
-            s3: S3Settings::take(options)?,
+            s3,
             keys: take_static_credentials(options)?,
             uri,
         })
@@ -121,19 +124,12 @@ fn retries(options: &mut Options) -> Result<Retries> {
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Certificates to trust beside those of the system, from the file that the user names.
-async fn roots(options: &mut Options) -> Result<Vec<Certificate>> {
-    let Some(path) = options.take("ssl.cabundle") else { return Ok(Vec::new()) };
-    let unreadable = |source: Box<dyn std::error::Error + Send + Sync>| {
-        Error::new(ErrorKind::Config, format!("the file `{path}` of `ssl.cabundle` holds no PEM certificates"))
-            .source(source)
-    };
-    let pem = tokio::fs::read(&path).await.map_err(|source| unreadable(source.into()))?;
-    let roots = Certificate::from_pem_bundle(&pem).map_err(|source| unreadable(source.into()))?;
-    if roots.is_empty() {
-        return Err(options.error(format!("the file `{path}` of `ssl.cabundle` holds no PEM certificates")));
+/// Whom to trust beside the system's authorities, from the file that the user names.
+async fn authorities(options: &mut Options) -> Result<Authorities> {
+    match options.take("ssl.cabundle") {
+        Some(path) => Authorities::read(&path).await.map_err(|error| error.subject(format!("`{}`", options.catalog()))),
+        None => Ok(Authorities::default()),
     }
-    Ok(roots)
 }
 
 /// The server's part of the configuration, merged: its defaults under the user's options, its overrides above them.

@@ -2,7 +2,6 @@
 
 mod errors;
 mod retries;
-mod server;
 mod settings;
 mod uploads;
 mod wire;
@@ -11,9 +10,10 @@ use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
-use self::server::Server;
 use super::settings::{RequestSettings, RetrySettings};
 use super::{S3Settings, static_credentials};
+use crate::scripted_server as server;
+use crate::scripted_server::Server;
 use crate::storage::{Authorities, Store, UploadSettings};
 
 const KEY_ID: &str = "AKIDEXAMPLE";
