@@ -5,8 +5,8 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use iceberg::spec::{
-    NestedField, Operation, PrimitiveType, Schema, Snapshot, SnapshotReference, SnapshotRetention, Summary, Type,
-    UnboundPartitionSpec,
+    NestedField, Operation, PrimitiveType, Schema, Snapshot, SnapshotReference, SnapshotRetention, Summary,
+    TableMetadataRef, Type, UnboundPartitionSpec,
 };
 use iceberg::{NamespaceIdent, TableIdent, TableUpdate};
 use tokio_util::task::TaskTracker;
@@ -22,7 +22,7 @@ const OURS: i64 = 77;
 /// What the table shows at one look, or what one copy of the commit is told.
 #[derive(Debug)]
 enum Told {
-    Shows(TableMetadata),
+    Shows(TableMetadataRef),
     Missing,
     Failing,
     Landed,
@@ -79,7 +79,7 @@ impl Catalog for Scripted {
 
     async fn load_table(&self, _: &TableIdent) -> Result<Table> {
         match self.looks.lock().unwrap().pop_front().expect("a look that the test did not foresee") {
-            Told::Shows(metadata) => Ok(table(&self.store, metadata)),
+            Told::Shows(metadata) => Ok(table(&self.store, metadata.as_ref().clone())),
             Told::Missing => Err(Error::new(ErrorKind::NotFound, "no such table")),
             Told::Failing => Err(Error::new(ErrorKind::Unavailable, "down")),
             other => panic!("{other:?} is no look"),
@@ -109,6 +109,10 @@ fn table(store: &Store, metadata: TableMetadata) -> Table {
     let name = TableName { catalog: "r2".into(), ident: TableIdent::from_strs(["n", "t"]).unwrap() };
     let (store, file_io) = (store.clone(), store.file_io());
     Table { name, metadata: metadata.into(), metadata_location: None, store, file_io, staged: None }
+}
+
+fn shows(metadata: TableMetadata) -> Told {
+    Told::Shows(metadata.into())
 }
 
 fn empty() -> TableMetadata {
@@ -179,7 +183,7 @@ async fn a_snapshot_that_is_there_has_landed() {
     let base = with_snapshot(empty(), 1);
     let landed = with_snapshot(base.clone(), OURS);
     for now in [landed.clone(), with_snapshot(landed, 3)] {
-        let catalog = Scripted::new(vec![Told::Shows(now)], vec![]);
+        let catalog = Scripted::new(vec![shows(now)], vec![]);
         assert_eq!(outcome(&catalog, &base).await, "landed");
         assert_eq!(catalog.sent(), 0);
     }
@@ -189,7 +193,7 @@ async fn a_snapshot_that_is_there_has_landed() {
 async fn the_table_is_looked_at_until_it_tells() {
     let base = with_snapshot(empty(), 1);
     let landed = with_snapshot(base.clone(), OURS);
-    let looks = vec![Told::Failing, Told::Missing, Told::Failing, Told::Shows(landed)];
+    let looks = vec![Told::Failing, Told::Missing, Told::Failing, shows(landed)];
     let catalog = Scripted::new(looks, vec![]);
     assert_eq!(outcome(&catalog, &base).await, "landed");
 }
@@ -198,7 +202,7 @@ async fn the_table_is_looked_at_until_it_tells() {
 async fn a_branch_that_went_on_without_it_never_takes_it() {
     for base in [empty(), with_snapshot(empty(), 1)] {
         let now = with_snapshot(with_snapshot(base.clone(), 2), 3);
-        let catalog = Scripted::new(vec![Told::Shows(now)], vec![]);
+        let catalog = Scripted::new(vec![shows(now)], vec![]);
         assert_eq!(outcome(&catalog, &base).await, "not landed, CommitConflict");
     }
 }
@@ -208,7 +212,7 @@ async fn a_cut_history_proves_nothing() {
     // Ours landed, another one followed, and a very eager expiry took ours away.
     let base = with_snapshot(empty(), 1);
     let now = without_snapshot(with_snapshot(with_snapshot(base.clone(), OURS), 3), OURS);
-    let looks = (0..3).map(|_| Told::Shows(now.clone())).collect();
+    let looks = (0..3).map(|_| shows(now.clone())).collect();
     let catalog = Scripted::new(looks, vec![]);
     assert_eq!(outcome(&catalog, &base).await, "unknown, CommitUnknown");
     assert_eq!(catalog.sent(), 0);
@@ -217,7 +221,7 @@ async fn a_cut_history_proves_nothing() {
 #[tokio::test]
 async fn a_branch_that_stays_gets_another_copy() {
     let base = with_snapshot(empty(), 1);
-    let catalog = Scripted::new(vec![Told::Shows(base.clone()), Told::Shows(base.clone())], vec![Told::Landed]);
+    let catalog = Scripted::new(vec![shows(base.clone()), shows(base.clone())], vec![Told::Landed]);
     assert_eq!(outcome(&catalog, &base).await, "landed");
     assert_eq!(catalog.sent(), 1);
 }
@@ -226,12 +230,12 @@ async fn a_branch_that_stays_gets_another_copy() {
 async fn the_conflict_of_the_second_copy_may_be_the_first_one() {
     let base = with_snapshot(empty(), 1);
     let landed = with_snapshot(base.clone(), OURS);
-    let looks = vec![Told::Shows(base.clone()), Told::Shows(base.clone()), Told::Shows(landed)];
+    let looks = vec![shows(base.clone()), shows(base.clone()), shows(landed)];
     let catalog = Scripted::new(looks, vec![Told::Conflict]);
     assert_eq!(outcome(&catalog, &base).await, "landed");
     // Or really another writer.
     let other = with_snapshot(base.clone(), 2);
-    let looks = vec![Told::Shows(base.clone()), Told::Shows(base.clone()), Told::Shows(other)];
+    let looks = vec![shows(base.clone()), shows(base.clone()), shows(other)];
     let catalog = Scripted::new(looks, vec![Told::Conflict]);
     assert_eq!(outcome(&catalog, &base).await, "not landed, CommitConflict");
 }
@@ -239,7 +243,7 @@ async fn the_conflict_of_the_second_copy_may_be_the_first_one() {
 #[tokio::test]
 async fn copies_are_bounded_and_the_end_is_unknown() {
     let base = with_snapshot(empty(), 1);
-    let looks = (0..8).map(|_| Told::Shows(base.clone())).collect();
+    let looks = (0..8).map(|_| shows(base.clone())).collect();
     let catalog = Scripted::new(looks, vec![Told::Lost, Told::Lost]);
     assert_eq!(outcome(&catalog, &base).await, "unknown, CommitUnknown");
     assert_eq!(catalog.sent(), 2);
@@ -248,7 +252,7 @@ async fn copies_are_bounded_and_the_end_is_unknown() {
 #[tokio::test]
 async fn a_request_without_a_fence_is_not_sent_again() {
     let base = with_snapshot(empty(), 1);
-    let catalog = Scripted::new((0..3).map(|_| Told::Shows(base.clone())).collect(), vec![]);
+    let catalog = Scripted::new((0..3).map(|_| shows(base.clone())).collect(), vec![]);
     let request = CommitRequest { updates: Vec::new(), ..append(&base) };
     let settled = settled(&catalog, base, request, Sign::Snapshot(OURS)).await;
     assert!(matches!(settled, CommitOutcome::Unknown(_)));
@@ -260,7 +264,7 @@ async fn another_table_of_the_name_proves_nothing() {
     let base = with_snapshot(empty(), 1);
     let other = with_snapshot(with_snapshot(empty(), 5), 6);
     assert_ne!(base.uuid(), other.uuid());
-    let catalog = Scripted::new(vec![Told::Shows(other.clone()), Told::Shows(other)], vec![]);
+    let catalog = Scripted::new(vec![shows(other.clone()), shows(other)], vec![]);
     assert_eq!(outcome(&catalog, &base).await, "unknown, CommitUnknown");
 }
 
@@ -272,7 +276,7 @@ async fn a_new_table_is_known_by_its_uuid() {
         requirements: vec![TableRequirement::NotExist],
         updates: Vec::new(),
     };
-    let catalog = Scripted::new(vec![Told::Missing, Told::Shows(base.clone())], vec![]);
+    let catalog = Scripted::new(vec![Told::Missing, shows(base.clone())], vec![]);
     let outcome = settled(&catalog, base.clone(), request.clone(), Sign::Table).await;
     assert!(matches!(outcome, CommitOutcome::Landed));
     // It is not there: another copy cannot make two of it.
@@ -280,7 +284,7 @@ async fn a_new_table_is_known_by_its_uuid() {
     let outcome = settled(&catalog, base.clone(), request.clone(), Sign::Table).await;
     assert!(matches!(outcome, CommitOutcome::Landed));
     // Somebody else's.
-    let catalog = Scripted::new(vec![Told::Shows(empty())], vec![]);
+    let catalog = Scripted::new(vec![shows(empty())], vec![]);
     let outcome = settled(&catalog, base, request, Sign::Table).await;
     assert!(matches!(outcome, CommitOutcome::Unknown(_)));
 }
