@@ -11,6 +11,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
 const MASK: &str = "***";
+/// Stands for the mask until all secrets are gone, as a secret might be a part of the mask. Of Unicode's private use.
+const BLOT: &str = "\u{e000}";
 /// How much of a server's text a message shows.
 const EXCERPT_CHARS: usize = 300;
 /// Secrets that were vended for a while: keys of the tables loaded last.
@@ -51,11 +53,11 @@ impl Secrets {
         let mut text = text.to_string();
         for secret in self.known() {
             for written in ways_of_writing(&secret) {
-                text = text.replace(&written, MASK);
+                text = text.replace(&written, BLOT);
             }
             text = without_beginnings(&text, &secret);
         }
-        without_tokens(&text)
+        without_tokens(&text.replace(BLOT, MASK))
     }
 
     /// What a message shows of a body: one line, bounded, without secrets and markup.
@@ -113,7 +115,7 @@ fn without_beginnings(text: &str, secret: &str) -> String {
     for piece in pieces {
         let more = piece.chars().zip(secret[end..].chars()).take_while(|(found, known)| found == known);
         let more: usize = more.map(|(found, _)| found.len_utf8()).sum();
-        cleaned.push_str(MASK);
+        cleaned.push_str(BLOT);
         cleaned.push_str(&piece[more..]);
     }
     cleaned
@@ -162,10 +164,10 @@ fn without_markup(text: &str) -> String {
         let named = |name: &&&str| tag.get(1..=name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name));
         let skipped = ["script", "style"].iter().find(named);
         let end = match skipped {
-            Some(name) => tag.to_ascii_lowercase().find(&format!("</{name}")).map(|end| end + 1),
-            None => tag.find('>').map(|end| end + 1),
+            Some(name) => tag.to_ascii_lowercase().find(&format!("</{name}")),
+            None => Some(0),
         };
-        left = end.map_or("", |end| &tag[end..]);
+        left = end.and_then(|end| Some(&tag[end + tag[end..].find('>')? + 1..])).unwrap_or_default();
     }
     shown.push_str(left);
     shown

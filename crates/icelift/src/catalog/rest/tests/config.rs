@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+
 use super::*;
 use crate::catalog::Catalog;
 
@@ -121,24 +124,32 @@ async fn a_file_without_certificates_is_refused() {
 
 #[tokio::test]
 async fn a_server_without_tls_is_told_from_one_that_is_down() {
-    let server = serving(SILENT, |_| body(NONE)).await;
-    let https = server.url.replace("http://", "https://");
-    let error = attach(&server, &[("uri", &https)]).await.unwrap_err();
+    let plain = plain_http().await;
+    let error = attach_at(&plain.replace("http://", "https://")).await.unwrap_err();
     assert!(error.advice().unwrap().starts_with("the server speaks no TLS on this port"), "{error:?}");
-    let down = TcpPort::free();
-    let given = [("uri", down.as_str()), ("rest.client.max-retries", "0")];
-    let error = attach(&server, &given).await.unwrap_err();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let down = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = attach_at(&down).await.unwrap_err();
     assert_eq!(error.to_string(), format!("catalog of `r`: getConfig: the REST catalog at `{down}` cannot be reached"));
 }
 
-/// A port of this machine that nobody listens on.
-struct TcpPort;
+async fn attach_at(uri: &str) -> Result<Rest> {
+    let options = BTreeMap::from([("uri", uri), ("rest.client.max-retries", "0")]);
+    let options = options.into_iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    Rest::open(None, Options::new("r", options), &TaskTracker::new()).await
+}
 
-impl TcpPort {
-    fn free() -> String {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}", listener.local_addr().unwrap())
-    }
+/// A server that says in plain HTTP that it does not understand, whatever it hears.
+async fn plain_http() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+        }
+    });
+    url
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ async fn an_answer_that_is_no_catalogs_quotes_nothing() {
         (body("<html>welcome, hunter2</html>"), "it is no JSON from line 1, column 1"),
         (
             body(r#"{"metadata": {}, "config": "hunter2"}"#),
-            "something is missing or of another type at line 1, column 37",
+            "something is missing or of another type at line 1, column 36",
         ),
         (body(""), "it is empty"),
         (body(r#"{"config": {"s3.secret-access-key": "hunter2"#), "it ends early, after 44 bytes"),
