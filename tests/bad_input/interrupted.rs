@@ -16,7 +16,7 @@ const ENDLESS: &str =
     "INSERT INTO r2.default.wide SELECT value, random(), random(), random() FROM generate_series(1, 100000000000)";
 
 const ENDLESS_TABLE: &str = "CREATE TABLE r2.default.half TBLPROPERTIES ('write.target-file-size-bytes' = '4194304', \
-     'write.parquet.row-group-size-bytes' = '1048576') AS SELECT value, random(), random() FROM generate_series(1, 100000000000)";
+     'write.parquet.row-group-size-bytes' = '1048576') AS SELECT value, random() AS a, random() AS b FROM generate_series(1, 100000000000)";
 
 const TABLE: &str = "CREATE TABLE r2.default.wide (id BIGINT, a DOUBLE, b DOUBLE, c DOUBLE) \
      TBLPROPERTIES ('write.target-file-size-bytes' = '4194304', 'write.parquet.row-group-size-bytes' = '1048576')";
@@ -53,7 +53,7 @@ fn interrupt_ctas() -> Result<(), Failed> {
 fn stopped_by(statement: &str, signal: &str, code: i32) -> Result<(), Failed> {
     let bench = Bench::new()?;
     bench.succeeds(TABLE)?;
-    let before = bench.files()?;
+    let (before, listed) = (bench.files()?, tables(&bench)?);
     let mut child = bench.command().args(["-c", statement]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     wait_for(&mut child, "a data file", |_| Ok(bench.files()?.len() > before.len()))?;
     Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status()?;
@@ -64,14 +64,17 @@ fn stopped_by(statement: &str, signal: &str, code: i32) -> Result<(), Failed> {
         return Err(format!("ended with {}, expected exit code {code}; stderr:\n{told}", output.status).into());
     }
     bench.same_files(&before)?;
-    let tables = bench.succeeds(
-        "SELECT count(*) = 1 AS is_alone FROM information_schema.tables WHERE table_catalog = 'r2' \
-         AND table_schema = 'default'",
-    )?;
-    if !tables.contains("true") {
-        return Err(format!("a table was left behind: {tables}").into());
+    let left = tables(&bench)?;
+    if left != listed {
+        return Err(format!("there were the tables {listed}, now there are {left}").into());
     }
     empty(&bench)
+}
+
+fn tables(bench: &Bench) -> Result<String, Failed> {
+    bench.succeeds(
+        "SELECT table_schema, table_name FROM information_schema.tables WHERE table_catalog = 'r2' ORDER BY 1, 2",
+    )
 }
 
 /// Waits at most a minute; then the child is ended, so that nothing runs on.

@@ -12,6 +12,8 @@ mod local;
 mod new_table;
 mod options;
 mod provider;
+mod r2;
+mod rest;
 mod table;
 
 use std::collections::HashMap;
@@ -40,6 +42,23 @@ pub(crate) struct CommitRequest {
     pub create: Option<TableMetadataRef>,
     pub requirements: Vec<TableRequirement>,
     pub updates: Vec<TableUpdate>,
+}
+
+impl CommitRequest {
+    /// Whether a second copy of the request must fail if the first one lands: it requires that there is no table and makes
+    /// one, or that a branch is where it is and moves it. Such a request may be sent again after a lost answer.
+    pub fn is_fenced(&self) -> bool {
+        let moves = |branch: &str| {
+            let moves =
+                |it: &TableUpdate| matches!(it, TableUpdate::SetSnapshotRef { ref_name, .. } if ref_name == branch);
+            self.updates.iter().any(moves)
+        };
+        self.requirements.iter().any(|requirement| match requirement {
+            TableRequirement::NotExist => true,
+            TableRequirement::RefSnapshotIdMatch { r#ref, .. } => moves(r#ref),
+            _ => false,
+        })
+    }
 }
 
 /// What is known after a commit was sent.

@@ -39,6 +39,8 @@ mod catalog;
 mod engine;
 mod error;
 mod pipeline;
+#[cfg(test)]
+mod scripted_server;
 mod sql;
 mod storage;
 

@@ -214,8 +214,8 @@ impl Store {
         self.upload_sized(location, 0)
     }
 
-    /// Starts to write an object that is expected to have about `expected_bytes`. Its parts, which must be equal and not
-    /// too many, are cut accordingly.
+    /// Starts to write an object that is expected to have about `expected_bytes`. Its parts, which must be equal and
+    /// not too many, are cut accordingly.
     pub fn upload_sized(&self, location: &str, expected_bytes: u64) -> Result<Upload> {
         let (objects, path) = self.resolve(location)?;
         Ok(Upload::new(self.clone(), objects, path, location.to_string(), expected_bytes))

@@ -8,7 +8,8 @@ use tokio_util::task::TaskTracker;
 use super::glue::GlueCatalog;
 use super::local::LocalCatalog;
 use super::options::Options;
-use super::{AwsSource, Catalog};
+use super::rest::Rest;
+use super::{AwsSource, Catalog, r2};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::sql::Attach;
 use crate::storage::Store;
@@ -105,16 +106,18 @@ async fn open(attach: Attach, aws: &AwsSource, cleanup: &TaskTracker) -> Result<
             let options = Options::new(&name, options);
             Ok(Arc::new(GlueCatalog::open(warehouse, options, aws, cleanup.clone()).await?))
         }
-        "rest" | "r2" | "s3tables" => {
+        "rest" => Ok(Arc::new(Rest::open(warehouse, Options::new(&name, options), cleanup).await?)),
+        "r2" | "basin" => Ok(Arc::new(r2::open(warehouse, Options::new(&name, options), cleanup).await?)),
+        "s3tables" => {
             Err(Error::new(ErrorKind::Unsupported, format!("catalogs of type `{kind}` are not in this version"))
                 .stage(Stage::Catalog)
                 .subject(format!("`{name}`"))
-                .hint("TYPE local and TYPE glue are"))
+                .hint("TYPE local, glue, rest and r2 are"))
         }
         _ => Err(Error::new(ErrorKind::Config, format!("`{kind}` is no catalog type"))
             .stage(Stage::Catalog)
             .subject(format!("`{name}`"))
-            .hint("TYPE local and TYPE glue are supported")),
+            .hint("the types are local, glue, rest and r2")),
     }
 }
 

@@ -114,25 +114,31 @@ fn metadata_error(what: &str, location: &str, source: iceberg::Error) -> Error {
 
 /// Says what is wrong with a metadata file that `iceberg` refused: gone, of a later format, or damaged.
 async fn unreadable(store: &Store, name: &TableName, location: &str, source: iceberg::Error) -> Error {
-    let newest = 3;
     let found = match store.read(location).await {
         Ok(bytes) => serde_json::from_slice::<serde_json::Value>(&bytes).ok(),
         Err(error) => return error.place(Stage::Catalog, name),
     };
-    let version = found.as_ref().and_then(|json| json.get("format-version")).and_then(serde_json::Value::as_u64);
-    let error = match version {
-        Some(version) if version > newest => Error::new(
+    let damaged = || {
+        Error::new(ErrorKind::Read, format!("the metadata file `{location}` cannot be parsed"))
+            .hint("the file is damaged; the catalog can be pointed to an older one")
+    };
+    let error = found.as_ref().and_then(unsupported_metadata).unwrap_or_else(damaged);
+    error.place(Stage::Catalog, name).source(source)
+}
+
+/// What in the metadata is not supported: a later format, or a type. None if that is not what is wrong with it.
+pub(super) fn unsupported_metadata(metadata: &serde_json::Value) -> Option<Error> {
+    let newest = 3;
+    match metadata.get("format-version").and_then(serde_json::Value::as_u64) {
+        Some(version) if version > newest => Some(Error::new(
             ErrorKind::Unsupported,
             format!("the table has format version {version}, versions 1 to {newest} are supported"),
-        ),
-        _ => match found.as_ref().and_then(unknown_type) {
-            Some(unknown) => Error::new(ErrorKind::Unsupported, format!("the schema has the type `{unknown}`"))
-                .hint("rewrite the table without such columns with the engine that made it"),
-            None => Error::new(ErrorKind::Read, format!("the metadata file `{location}` cannot be parsed"))
-                .hint("the file is damaged; the catalog can be pointed to an older one"),
-        },
-    };
-    error.place(Stage::Catalog, name).source(source)
+        )),
+        _ => unknown_type(metadata).map(|unknown| {
+            Error::new(ErrorKind::Unsupported, format!("the schema has the type `{unknown}`"))
+                .hint("rewrite the table without such columns with the engine that made it")
+        }),
+    }
 }
 
 /// The first type in the schemas that no version of the spec up to 3, or not this library, knows.

@@ -14,16 +14,18 @@ use crate::catalog::{Catalog, CommitOutcome, CommitRequest, IcebergTable, NewTab
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::select::{Assignment, types};
 use crate::pipeline::shuffle::refuse_uuid_partitions;
+use crate::pipeline::snapshot;
 use crate::sql::{CreateTable, TableSource};
 
 /// Runs `CREATE TABLE`.
 pub(super) async fn run(engine: &Engine, statement: &CreateTable) -> Result<RowStream> {
     let Some(prepared) = Prepared::new(engine, statement).await? else { return Ok(RowStream::empty()) };
-    let Prepared { view, catalog, table, query } = prepared;
+    let table = prepared.table().await?;
+    let Prepared { view, catalog, query, .. } = prepared;
     match query {
         // The commit that brings the rows creates the table.
         Some(query) => drop(view.execute(fill(&catalog, table, query)?).await?.collect().await?),
-        None => commit_staged(&catalog, &table).await?,
+        None => created(snapshot::create(&catalog, &table).await)?,
     }
     Ok(RowStream::empty())
 }
@@ -31,17 +33,20 @@ pub(super) async fn run(engine: &Engine, statement: &CreateTable) -> Result<RowS
 /// The plan of `CREATE TABLE … AS`, to be explained.
 pub(super) async fn plan<'a>(engine: &'a Engine, statement: &CreateTable) -> Result<(View<'a>, LogicalPlan)> {
     let nothing = || Error::new(ErrorKind::Unsupported, "EXPLAIN explains queries, INSERT and CREATE TABLE … AS");
-    match Prepared::new(engine, statement).await? {
-        Some(Prepared { view, catalog, table, query: Some(query) }) => Ok((view, fill(&catalog, table, query)?)),
-        _ => Err(nothing()),
-    }
+    let prepared = Prepared::new(engine, statement).await?.ok_or_else(nothing)?;
+    let table = prepared.explained_table()?;
+    let Prepared { view, catalog, query, .. } = prepared;
+    Ok((view, fill(&catalog, table, query.ok_or_else(nothing)?)?))
 }
 
 /// What a `CREATE TABLE` is about to do: nothing is changed yet.
 struct Prepared<'a> {
     view: View<'a>,
     catalog: Arc<dyn Catalog>,
-    table: Table,
+    /// The table that will be replaced.
+    existing: Option<Table>,
+    name: TableName,
+    new: NewTable,
     query: Option<LogicalPlan>,
 }
 
@@ -59,11 +64,24 @@ impl<'a> Prepared<'a> {
         let view = View::new(engine, false).await;
         let described = describe(&view, statement, &name).await;
         let (new, query) = described.map_err(|it| it.place(Stage::Catalog, &name))?;
-        let table = match &existing {
-            Some(table) => replaced(table, new)?,
-            None => catalog.stage_table(new).await?,
-        };
-        Ok(Some(Self { view, catalog, table, query }))
+        Ok(Some(Self { view, catalog, existing, name, new, query }))
+    }
+
+    /// The table as the first commit will make it.
+    async fn table(&self) -> Result<Table> {
+        match &self.existing {
+            Some(table) => replaced(table, self.new.clone()),
+            None => self.catalog.stage_table(self.new.clone()).await,
+        }
+    }
+
+    /// The same without a word to the catalog: there are servers that cannot stage a table, only create it.
+    fn explained_table(&self) -> Result<Table> {
+        if let Some(table) = &self.existing {
+            return replaced(table, self.new.clone());
+        }
+        let metadata = self.new.clone().metadata("explained:/".to_string())?;
+        Ok(Table::staged(self.name.clone(), metadata, self.catalog.store().clone()))
     }
 }
 
@@ -179,9 +197,8 @@ fn replaced(existing: &Table, new: NewTable) -> Result<Table> {
     Ok(Table { metadata: built.metadata.into(), staged: Some(Arc::new(request)), ..existing.clone() })
 }
 
-async fn commit_staged(catalog: &Arc<dyn Catalog>, table: &Table) -> Result<()> {
-    let request = table.staged.as_deref().cloned().unwrap_or_default();
-    match catalog.commit(&table.name.ident, request).await {
+fn created(outcome: CommitOutcome) -> Result<()> {
+    match outcome {
         CommitOutcome::Landed => Ok(()),
         CommitOutcome::NotLanded(error) | CommitOutcome::Unknown(error) => Err(error),
     }

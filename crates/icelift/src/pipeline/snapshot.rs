@@ -5,6 +5,7 @@
 //! while it is not known.
 
 mod append;
+mod settle;
 mod summary;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use iceberg::spec::{DataFile, TableMetadata};
 use uuid::Uuid;
 
 use self::append::Append;
+use self::settle::{Sign, Unsettled};
 use crate::catalog::{Catalog, CommitOutcome, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
 
@@ -99,10 +101,13 @@ async fn attempt(catalog: &Arc<dyn Catalog>, planned: &Table, base: &Table, appe
         Ok(built) => built,
         Err(error) => return CommitOutcome::NotLanded(error.place(Stage::Snapshot, &base.name)),
     };
-    match catalog.commit(&base.name.ident, request).await {
-        CommitOutcome::Unknown(error) => settle(catalog, base, snapshot_id, error).await,
-        outcome => outcome,
-    }
+    settle::commit(catalog, &Unsettled { base, request, sign: Sign::Snapshot(snapshot_id) }).await
+}
+
+/// Sends the changes of a staged table that has no rows.
+pub(crate) async fn create(catalog: &Arc<dyn Catalog>, table: &Table) -> CommitOutcome {
+    let request = table.staged.as_deref().cloned().unwrap_or_default();
+    settle::commit(catalog, &Unsettled { base: table, request, sign: Sign::Table }).await
 }
 
 /// The files fit one schema and one spec only.
@@ -120,20 +125,4 @@ fn check_unchanged(planned: &Table, base: &Table) -> Result<()> {
     Err(Error::new(ErrorKind::Write, format!("{what} while the statement ran"))
         .place(Stage::Snapshot, &base.name)
         .hint("run the statement again"))
-}
-
-/// The answer was lost: the snapshot is in the table or it is not. Absence is no proof while a request may be under way,
-/// so only presence settles it here.
-async fn settle(catalog: &Arc<dyn Catalog>, base: &Table, snapshot_id: i64, lost: Error) -> CommitOutcome {
-    if let Ok(table) = catalog.load_table(&base.name.ident).await
-        && table.metadata.snapshot_by_id(snapshot_id).is_some()
-    {
-        return CommitOutcome::Landed;
-    }
-    let unknown =
-        Error::new(ErrorKind::CommitUnknown, format!("it is not known whether snapshot {snapshot_id} landed"))
-            .place(Stage::Snapshot, &base.name)
-            .hint("look for the snapshot in the table before you run the statement again; nothing was removed")
-            .source(lost);
-    CommitOutcome::Unknown(unknown)
 }

@@ -1,7 +1,7 @@
 //! Paths of a local store, and bringing what was written to the disk.
 //!
-//! What must hold: a file that a commit names survives a power cut, and so do its entry in its folder and the entries of
-//! all folders above that were created for it.
+//! What must hold: a file that a commit names survives a power cut, and so do its entry in its folder and the entries
+//! of all folders above that were created for it.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
 //! Counts requests and bytes, by the classes that clouds charge for.
 //!
-//! What must hold: what goes over a network is counted where it is sent, attempt by attempt ([`Meter::count`]); what the
-//! local file system is asked is counted above it ([`MeteredStore`]), as the requests that a server would have seen.
+//! What must hold: what goes over a network is counted where it is sent, attempt by attempt ([`Meter::count`]); what
+//! the local file system is asked is counted above it ([`MeteredStore`]), as the requests that a server would have
+//! seen.
 
 use std::fmt;
 use std::ops::Range;

@@ -33,7 +33,7 @@ use secrecy::ExposeSecret;
 use self::bucket::Bucket;
 use self::credentials::CheckedCredentials;
 use self::service::{Connector, Service};
-use self::transport::Transport;
+use self::transport::Transports;
 use super::Meter;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -48,8 +48,7 @@ pub(super) struct Buckets {
     settings: S3Settings,
     credentials: Arc<CheckedCredentials>,
     meter: Arc<Meter>,
-    /// Made with the first bucket, or taken over.
-    transport: Mutex<Option<Arc<Transport>>>,
+    transports: Arc<Transports>,
     open: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
 }
 
@@ -62,19 +61,13 @@ impl fmt::Debug for Buckets {
 impl Buckets {
     pub fn new(settings: S3Settings, credentials: S3Credentials, meter: Arc<Meter>) -> Self {
         let credentials = Arc::new(CheckedCredentials(credentials));
-        Self { settings, credentials, meter, transport: Mutex::default(), open: Mutex::default() }
+        Self { settings, credentials, meter, transports: Arc::default(), open: Mutex::default() }
     }
 
-    /// Buckets with other credentials. Connections are shared if they go to the same endpoint.
+    /// Buckets with other credentials. Those that go to the same endpoint share its connections, and their limit.
     pub fn with_credentials(&self, settings: S3Settings, credentials: S3Credentials) -> Self {
-        let other = Self::new(settings, credentials, Arc::clone(&self.meter));
-        let is_same = |settings: &S3Settings| (settings.endpoint.clone(), settings.requests.clone());
-        if is_same(&self.settings) != is_same(&other.settings) {
-            return other;
-        }
-        // A client that cannot be made is an error of the request that needs it.
-        let transport = Mutex::new(self.transport().ok());
-        Self { transport, ..other }
+        let transports = Arc::clone(&self.transports);
+        Self { transports, ..Self::new(settings, credentials, Arc::clone(&self.meter)) }
     }
 
     /// The store of `bucket`.
@@ -88,23 +81,12 @@ impl Buckets {
         Ok(store)
     }
 
-    fn transport(&self) -> Result<Arc<Transport>> {
-        let mut transport = self.transport.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = transport.as_ref() {
-            return Ok(Arc::clone(found));
-        }
-        let allow_http = self.settings.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"));
-        let made = Arc::new(Transport::new(&self.settings.requests, allow_http)?);
-        *transport = Some(Arc::clone(&made));
-        Ok(made)
-    }
-
     fn connect(&self, bucket: &str) -> Result<Bucket> {
         let settings = &self.settings;
         let url = settings.bucket_url(bucket)?;
         let host = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest.split('/').next().unwrap_or(rest));
         let service = Arc::new(Service {
-            transport: self.transport()?,
+            transport: self.transports.get(settings)?,
             credentials: Arc::clone(&self.credentials),
             meter: Arc::clone(&self.meter),
             settings: settings.requests.clone(),

@@ -171,8 +171,8 @@ impl Upload {
 }
 
 impl Upload {
-    /// Whether the object is there although its completion failed: an answer was lost, or the upload was gone when it was
-    /// asked for again. The object must have the size and, if its tag tells, the number of parts of this upload.
+    /// Whether the object is there although its completion failed: an answer was lost, or the upload was gone when it
+    /// was asked for again. The object must have the size and, if its tag tells, the number of parts of this upload.
     async fn has_landed(&mut self, source: &object_store::Error) -> bool {
         if !Failure::find(source).is_some_and(|failure| failure.is_in_doubt()) {
             return false;

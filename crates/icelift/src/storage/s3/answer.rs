@@ -1,7 +1,7 @@
 //! What a server says when it refuses a request.
 //!
-//! What must hold: only code, message and the few fields below are kept, never the body: S3 repeats headers in it, tokens
-//! among them.
+//! What must hold: only code, message and the few fields below are kept, never the body: S3 repeats headers in it,
+//! tokens among them.
 
 use std::fmt;
 use std::time::Duration;
@@ -106,12 +106,13 @@ mod tests {
 
     #[test]
     fn an_answer_keeps_what_an_error_may_say() {
-        let body = b"<?xml version=\"1.0\"?><Error><Code>SignatureDoesNotMatch</Code><Message>The request &lt;signature&gt; is
-            wrong.</Message><RequestId>ID1</RequestId><CanonicalRequest>x-amz-security-token:T0KEN</CanonicalRequest></Error>";
+        let body = b"<?xml version=\"1.0\"?><Error><Code>SignatureDoesNotMatch</Code>\n\
+            <Message>The request &lt;signature&gt; is\nwrong.</Message><RequestId>ID1</RequestId>\
+            <CanonicalRequest>x-amz-security-token:T0KEN</CanonicalRequest></Error>";
         let answer = Answer::new(StatusCode::FORBIDDEN, &HeaderMap::new(), body);
         assert_eq!(answer.code, "SignatureDoesNotMatch");
         assert_eq!(answer.request_id.as_deref(), Some("ID1"));
-        assert!(answer.message.starts_with("The request <signature> is"), "{}", answer.message);
+        assert_eq!(answer.message, "The request <signature> is wrong.");
         assert!(!format!("{answer:?} {answer}").contains("T0KEN"));
     }
 

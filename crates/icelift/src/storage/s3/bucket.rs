@@ -1,7 +1,7 @@
 //! One bucket as an [`ObjectStore`].
 //!
-//! `object_store` speaks S3 for it, except for deletions: those are single requests, as S3's request for many keys wants
-//! checksum headers that R2 does not know and is limited differently by every server. Deletions cost nothing.
+//! `object_store` speaks S3 for it, except for deletions: those are single requests, as S3's request for many keys
+//! wants checksum headers that R2 does not know and is limited differently by every server. Deletions cost nothing.
 
 use std::fmt;
 use std::sync::Arc;

@@ -5,8 +5,8 @@
 //! - every attempt is counted, with the bytes that it sent or received;
 //! - an answer is passed on only if it is whole: its length is what its headers and the request say;
 //! - a retry repeats the request as it was. All requests are safe to repeat: objects and parts are written as a whole
-//!   under names of their own, deletions of what is gone succeed. A repeated start of an upload may leave one behind that
-//!   nobody continues, which the bucket's own rules remove; a repeated completion may find the upload gone, which
+//!   under names of their own, deletions of what is gone succeed. A repeated start of an upload may leave one behind
+//!   that nobody continues, which the bucket's own rules remove; a repeated completion may find the upload gone, which
 //!   [`Failure::is_in_doubt`] tells and the upload settles;
 //! - there is one loop of retries: `object_store`'s own is switched off;
 //! - bodies are held in memory until they are checked. The library asks for ranges and small objects only.

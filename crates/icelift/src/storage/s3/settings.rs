@@ -1,7 +1,7 @@
 //! How to speak to an S3 endpoint, as the options of ATTACH say it.
 //!
-//! Names are Iceberg's: those of Java's `S3FileIO`, and PyIceberg's for the two timeouts, which are in seconds. What has
-//! no name there: `s3.max-connections`, `s3.requester-pays-enabled`, `s3.retry.total-timeout-ms`. What must hold:
+//! Names are Iceberg's: those of Java's `S3FileIO`, and PyIceberg's for the two timeouts, which are in seconds. What
+//! has no name there: `s3.max-connections`, `s3.requester-pays-enabled`, `s3.retry.total-timeout-ms`. What must hold:
 //! - values never appear in errors or `Debug`, as they may be secrets;
 //! - `http://` is spoken only where the endpoint says so;
 //! - what R2 refuses is refused before the first request ([`S3Settings::with_r2_rules`]).
@@ -31,6 +31,8 @@ pub(crate) struct S3Settings {
     pub region: Option<String>,
     /// The bucket is in the path, not in the host name.
     pub path_style: bool,
+    /// The bucket is in the host name although an endpoint is set: servers other than AWS seldom have such names.
+    pub host_style: bool,
     /// What the server is asked to encrypt objects with.
     pub encryption: Encryption,
     /// The owner of these credentials pays for requests to buckets of others.
@@ -114,8 +116,7 @@ impl S3Settings {
         if region.as_deref().is_some_and(|region| !is_region(region)) {
             return Err(options.error("the option `s3.region` must be a region such as `us-east-1`"));
         }
-        // Servers other than AWS seldom have a host name for each bucket.
-        let path_style = options.take_flag("s3.path-style-access")?.unwrap_or(endpoint.is_some());
+        let path_style = options.take_flag("s3.path-style-access")?;
         let uploads = options.take_upload_settings()?;
         if uploads.part_bytes > PART_MAX_BYTES {
             let message = format!("the option `s3.multipart.part-size-bytes` must be at most {PART_MAX_BYTES}");
@@ -124,7 +125,8 @@ impl S3Settings {
         Ok(Self {
             endpoint,
             region,
-            path_style,
+            path_style: path_style == Some(true),
+            host_style: path_style == Some(false),
             encryption: take_encryption(options)?,
             requester_pays: options.take_flag("s3.requester-pays-enabled")?.unwrap_or(false),
             uploads,
@@ -132,15 +134,10 @@ impl S3Settings {
         })
     }
 
-    /// R2 at `endpoint`, `https://<account>.r2.cloudflarestorage.com`.
-    pub fn for_r2(endpoint: &str) -> Result<Self> {
-        Self { endpoint: Some(endpoint.trim_end_matches('/').to_string()), ..Self::default() }.with_r2_rules()
-    }
-
     /// The same with what R2 wants: path style, the region `auto`, and none of the headers that it does not implement.
     ///
-    /// That payloads are signed whole (no `aws-chunked`), that there are no checksum, tagging and ACL headers, and that all
-    /// parts of an upload but the last have one size, holds for every endpoint.
+    /// That payloads are signed whole (no `aws-chunked`), that there are no checksum, tagging and ACL headers, and that
+    /// all parts of an upload but the last have one size, holds for every endpoint.
     pub fn with_r2_rules(mut self) -> Result<Self> {
         let refused = |option: &str, hint: &str| {
             Err(Error::new(ErrorKind::Config, format!("R2 does not take the option `{option}`")).hint(hint))
@@ -160,7 +157,7 @@ impl S3Settings {
             return Err(Error::new(ErrorKind::Config, message)
                 .hint("write `https://<account>.r2.cloudflarestorage.com`, without a path"));
         }
-        self.path_style = true;
+        (self.path_style, self.host_style) = (true, false);
         self.region = Some("auto".to_string());
         Ok(self)
     }
@@ -177,13 +174,17 @@ impl S3Settings {
             return Err(Error::new(ErrorKind::Config, format!("`{bucket}` is no name of a bucket")));
         }
         let region = self.signing_region();
+        if !is_region(region) {
+            return Err(Error::new(ErrorKind::Config, format!("`{region}` is no region")).hint("write `us-east-1`"));
+        }
         let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         let endpoint = self.endpoint.clone().unwrap_or_else(|| format!("https://s3.{region}.{domain}"));
-        let parsed = Url::parse(&endpoint);
+        // A catalog's server may have set it.
         let invalid = || Error::new(ErrorKind::Config, "the endpoint is no URL").hint("write `https://<host>`");
-        let host = parsed.as_ref().ok().and_then(Url::host).ok_or_else(invalid)?;
+        let parsed = parsed_endpoint(&endpoint).ok_or_else(invalid)?;
         // AWS's certificates cover one label, and an address has no names below it.
-        let in_path = self.path_style || bucket.contains('.') || !matches!(host, Host::Domain(_));
+        let must = bucket.contains('.') || !matches!(parsed.host(), Some(Host::Domain(_)));
+        let in_path = self.path_style || must || self.endpoint.is_some() && !self.host_style;
         let (scheme, rest) = endpoint.split_once("://").ok_or_else(invalid)?;
         let rest = rest.trim_end_matches('/');
         Ok(if in_path { format!("{scheme}://{rest}/{bucket}") } else { format!("{scheme}://{bucket}.{rest}") })
@@ -214,20 +215,24 @@ impl RequestSettings {
 
 fn take_endpoint(options: &mut Options) -> Result<Option<String>> {
     let Some(endpoint) = options.take("s3.endpoint").filter(|endpoint| !endpoint.is_empty()) else { return Ok(None) };
-    let is_plain = |url: &Url| {
-        ["http", "https"].contains(&url.scheme())
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    };
-    match Url::parse(&endpoint) {
-        Ok(url) if is_plain(&url) => Ok(Some(endpoint.trim_end_matches('/').to_string())),
-        _ => Err(options
+    match parsed_endpoint(&endpoint) {
+        Some(_) => Ok(Some(endpoint.trim_end_matches('/').to_string())),
+        None => Err(options
             .error("the option `s3.endpoint` must be a URL that begins with `https://` or `http://`")
             .hint("write `https://<host>`, without user, query or fragment")),
     }
+}
+
+/// The endpoint, if it names a server and nothing else.
+fn parsed_endpoint(endpoint: &str) -> Option<Url> {
+    let url = Url::parse(endpoint).ok()?;
+    let is_plain = ["http", "https"].contains(&url.scheme())
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    is_plain.then_some(url)
 }
 
 fn take_encryption(options: &mut Options) -> Result<Encryption> {

@@ -2,7 +2,6 @@
 
 mod errors;
 mod retries;
-mod server;
 mod settings;
 mod uploads;
 mod wire;
@@ -11,10 +10,11 @@ use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
-use self::server::Server;
 use super::settings::{RequestSettings, RetrySettings};
 use super::{S3Settings, static_credentials};
-use crate::storage::{Authorities, Store, UploadSettings};
+use crate::scripted_server as server;
+use crate::scripted_server::Server;
+use crate::storage::{Store, UploadSettings};
 
 const KEY_ID: &str = "AKIDEXAMPLE";
 const SECRET: &str = "s3cr3t-of-the-test";
@@ -33,8 +33,14 @@ fn requests() -> RequestSettings {
             total: Duration::from_secs(20),
             retry_after_max: Duration::from_millis(80),
         },
-        authorities: Authorities::default(),
+        ..RequestSettings::default()
     }
+}
+
+/// R2 at an endpoint, `https://<account>.r2.cloudflarestorage.com`.
+fn r2_settings(endpoint: &str) -> crate::error::Result<S3Settings> {
+    let endpoint = Some(endpoint.trim_end_matches('/').to_string());
+    S3Settings { endpoint, ..S3Settings::default() }.with_r2_rules()
 }
 
 fn settings(url: &str) -> S3Settings {

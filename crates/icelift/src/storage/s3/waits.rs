@@ -1,6 +1,7 @@
 //! How long to wait before a request is sent again.
 //!
-//! What must hold: waits grow, with jitter; a server's `Retry-After` is kept, up to a limit; attempts and time are bounded.
+//! What must hold: waits grow, with jitter; a server's `Retry-After` is kept, up to a limit; attempts and time are
+//! bounded.
 
 use std::time::{Duration, Instant};
 

@@ -3,8 +3,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::server::{Reply, Server};
-use super::{requests, settings, store, store_at};
+use super::{SECRET, requests, settings, store, store_at};
 use crate::error::ErrorKind;
+use crate::storage::s3::{S3Settings, static_credentials};
 
 fn etag() -> Reply {
     Reply::with(200, &[("etag", "\"e\"")], b"")
@@ -168,15 +169,17 @@ async fn a_server_that_was_never_reached_is_given_up_early() {
 }
 
 #[tokio::test]
-async fn connections_are_limited() {
+async fn connections_are_limited_for_all_keys_of_an_endpoint() {
     let under_way = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let server = Server::start(|_| Reply::Hang).await;
     let mut settings = settings(&server.url);
     settings.requests = requests();
     settings.requests.max_connections = 3;
-    let store = store(settings);
-    for _ in 0..20 {
-        let (store, under_way) = (store.clone(), std::sync::Arc::clone(&under_way));
+    // As a catalog does that hands out keys for each table, and says only then where the tables are.
+    let root = store(S3Settings { endpoint: None, ..settings.clone() });
+    for number in 0..20 {
+        let keys = static_credentials(&format!("KEY{number}"), &SECRET.into(), None);
+        let (store, under_way) = (root.with_credentials(settings.clone(), keys), std::sync::Arc::clone(&under_way));
         tokio::spawn(async move {
             under_way.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let _ = store.read("s3://b/k").await;

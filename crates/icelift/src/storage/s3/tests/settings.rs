@@ -37,7 +37,6 @@ fn everything_that_iceberg_names() {
     .unwrap();
     assert_eq!(taken.endpoint.as_deref(), Some("https://s3.example.org"));
     assert_eq!(taken.signing_region(), "eu-north-1");
-    assert!(taken.path_style, "unless told otherwise, for servers that are not AWS");
     assert!(matches!(taken.encryption, Encryption::Kms(Some(key)) if key == "arn:k"));
     assert!(taken.requester_pays);
     let requests = taken.requests;
@@ -94,15 +93,24 @@ fn buckets_have_urls() {
     let aws = S3Settings::default();
     assert_eq!(url(&aws, "b-1"), "https://b-1.s3.us-east-1.amazonaws.com");
     assert_eq!(url(&aws, "b.c"), "https://s3.us-east-1.amazonaws.com/b.c", "no certificate covers two labels");
+    let path = take(&[("s3.path-style-access", "true")]).unwrap();
+    assert_eq!(url(&path, "b"), "https://s3.us-east-1.amazonaws.com/b");
+    for endpoint in ["https://user:sesame@host", "https://host/?sesame", "host", "ftp://host"] {
+        let vended = S3Settings { endpoint: Some(endpoint.to_string()), ..S3Settings::default() };
+        let error = vended.bucket_url("b").unwrap_err();
+        assert!(error.kind() == ErrorKind::Config && !error.to_string().contains("sesame"), "{error}");
+    }
+    let outside = S3Settings { region: Some("evil.example/".to_string()), ..S3Settings::default() };
+    assert_eq!(outside.bucket_url("b").unwrap_err().kind(), ErrorKind::Config);
     let china = S3Settings { region: Some("cn-north-1".to_string()), ..S3Settings::default() };
     assert_eq!(url(&china, "b"), "https://b.s3.cn-north-1.amazonaws.com.cn");
     let own = take(&[("s3.endpoint", "http://host:9000")]).unwrap();
-    assert_eq!(url(&own, "b"), "http://host:9000/b");
+    assert_eq!(url(&own, "b"), "http://host:9000/b", "servers other than AWS seldom have names for buckets");
     let hosts = take(&[("s3.endpoint", "http://host:9000"), ("s3.path-style-access", "false")]).unwrap();
     assert_eq!(url(&hosts, "b"), "http://b.host:9000");
     let address = take(&[("s3.endpoint", "http://127.0.0.1:9000"), ("s3.path-style-access", "false")]).unwrap();
     assert_eq!(url(&address, "b"), "http://127.0.0.1:9000/b");
-    let r2 = S3Settings::for_r2("https://a.r2.cloudflarestorage.com/").unwrap();
+    let r2 = super::r2_settings("https://a.r2.cloudflarestorage.com/").unwrap();
     assert_eq!(url(&r2, "b"), "https://a.r2.cloudflarestorage.com/b");
     assert_eq!(r2.signing_region(), "auto");
 }
