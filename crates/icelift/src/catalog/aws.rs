@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::identity::IdentityCache;
+use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
-use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use secrecy::ExposeSecret;
@@ -115,40 +116,50 @@ async fn base_config(options: &Options, aws: &AwsOptions, source: &AwsSource) ->
         }
         AwsSource::Config(config) => Ok(completed(config.as_ref().clone(), false)),
         AwsSource::Defaults => {
-            let loaded = tokio::time::timeout(CONFIG_TIMEOUT, loader(aws).load()).await;
-            let config = loaded.map_err(|_| {
+            let loaded = tokio::time::timeout(CONFIG_TIMEOUT, load(aws)).await;
+            let loaded = loaded.map_err(|_| {
+                let message = format!("the AWS configuration was not found within {} s", CONFIG_TIMEOUT.as_secs());
                 options
-                    .error(format!("the AWS configuration was not found within {} s", CONFIG_TIMEOUT.as_secs()))
-                    .hint("set AWS_REGION, or the option `client.region`; AWS_EC2_METADATA_DISABLED=true skips the instance metadata service")
+                    .error(message)
+                    .hint("set `client.region`, and AWS_EC2_METADATA_DISABLED=true if this is no instance")
             })?;
-            Ok(completed(config, true))
+            loaded.ok_or_else(|| no_region(options))
         }
     }
 }
 
-/// AWS's own order of looking, except that a profile that ATTACH names comes before the keys of the environment.
-fn loader(aws: &AwsOptions) -> ConfigLoader {
+/// AWS's own order of looking, except that a profile that ATTACH names comes before the keys of the environment. None if
+/// no region is found: the loader would go on and ask the metadata service for it again and again.
+async fn load(aws: &AwsOptions) -> Option<SdkConfig> {
     let client = http::client(true);
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(client.clone());
-    if let Some(region) = &aws.glue_region {
-        loader = loader.region(Region::new(region.clone()));
-    } else if aws.glue_keys.is_some() {
-        // Who brings keys need not wait for the instance metadata service.
-        let profile = ProfileFileRegionProvider::builder().build();
-        loader =
-            loader.region(RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(profile));
-    }
+    let version = Some(BehaviorVersion::latest());
+    let places = ProviderConfig::without_region().with_http_client(client.clone()).with_behavior_version(version);
+    let region = found_region(aws, &places).await?;
+    let places = places.with_region(Some(region.clone()));
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(client).region(region);
     if let Some(profile) = &aws.profile {
-        let region = aws.glue_region.clone().map(Region::new);
-        let places = ProviderConfig::without_region()
-            .with_http_client(client)
-            .with_behavior_version(Some(BehaviorVersion::latest()))
-            .with_region(region);
         let provider = ProfileFileCredentialsProvider::builder().configure(&places).profile_name(profile).build();
         loader = loader.profile_name(profile).credentials_provider(provider);
     }
     // Without this the loader would build the chain that looks everywhere.
-    if aws.glue_keys.is_some() { loader.no_credentials() } else { loader }
+    let loader = if aws.glue_keys.is_some() { loader.no_credentials() } else { loader };
+    Some(completed(loader.load().await, true))
+}
+
+async fn found_region(aws: &AwsOptions, places: &ProviderConfig) -> Option<Region> {
+    if let Some(region) = &aws.glue_region {
+        return Some(Region::new(region.clone()));
+    }
+    let mut profile = ProfileFileRegionProvider::builder().configure(places);
+    if let Some(name) = &aws.profile {
+        profile = profile.profile_name(name);
+    }
+    let mut chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(profile.build());
+    // Who brings keys need not wait for the metadata service of an instance.
+    if aws.glue_keys.is_none() {
+        chain = chain.or_else(ImdsRegionProvider::builder().configure(places).build());
+    }
+    chain.region().await
 }
 
 /// The parts that the SDK's clients cannot do without.
@@ -166,10 +177,14 @@ fn with_region(options: &Options, config: SdkConfig, aws: &AwsOptions) -> Result
     match (&aws.glue_region, config.region()) {
         (Some(region), _) => Ok(config.into_builder().region(Region::new(region.clone())).build()),
         (None, Some(_)) => Ok(config),
-        (None, None) => Err(options
-            .error("no AWS region is set")
-            .hint("add `client.region` to ATTACH, or set AWS_REGION, or `region` in the profile")),
+        (None, None) => Err(no_region(options)),
     }
+}
+
+fn no_region(options: &Options) -> Error {
+    options
+        .error("no AWS region is set")
+        .hint("add `client.region` to ATTACH, or set AWS_REGION, or `region` in the profile")
 }
 
 fn no_source(options: &Options) -> Error {

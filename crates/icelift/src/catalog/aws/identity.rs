@@ -171,7 +171,11 @@ fn not_found(source: CredentialsError) -> Error {
             "the AWS configuration is not valid",
             "correct the profile in ~/.aws/config, or choose another by AWS_PROFILE",
         ),
-        _ => ("AWS credentials could not be obtained", "the causes above name the source that failed"),
+        _ => (
+            "AWS credentials could not be obtained",
+            "the causes name the source that failed; AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or \
+             `client.access-key-id` and `client.secret-access-key` in ATTACH name another",
+        ),
     };
     Error::new(ErrorKind::Denied, message).hint(hint).source(source)
 }
