@@ -2,6 +2,7 @@
 
 import os
 
+import pyarrow as pa
 from pyiceberg.catalog.rest import RestCatalog
 from readback import connect_duckdb
 
@@ -19,11 +20,26 @@ def duckdb_queries(catalog, queries):
 
 def pyiceberg_count(catalog, table):
     """The rows that PyIceberg reads of `table`, and the columns."""
-    os.environ["REQUESTS_CA_BUNDLE"] = os.environ["AWS_CA_BUNDLE"] = catalog["ca"]
-    keys = ("uri", "warehouse", "token")
-    rest = RestCatalog("r2", **{key: catalog[key] for key in keys}, **catalog.get("properties", {}))
-    arrow = rest.load_table(table).scan().to_arrow()
+    arrow = _rest(catalog).load_table(table).scan().to_arrow()
     return [arrow.num_rows, arrow.column_names]
+
+
+def pyiceberg_append(catalog, table, rows):
+    """Appends rows of an id and a name; creates the table, and its namespace, if need be."""
+    rest = _rest(catalog)
+    numbers = range(rows)
+    arrow = pa.table({"id": pa.array(numbers, pa.int64()), "name": [f"row{number}" for number in numbers]})
+    rest.create_namespace_if_not_exists(table.split(".")[0])
+    found = rest.load_table(table) if rest.table_exists(table) else rest.create_table(table, arrow.schema)
+    found.append(arrow)
+
+
+def _rest(catalog):
+    """The catalog; `ca` is the file of the authority that the servers' certificates are from, if they have any."""
+    if "ca" in catalog:
+        os.environ["REQUESTS_CA_BUNDLE"] = os.environ["AWS_CA_BUNDLE"] = catalog["ca"]
+    known = {key: catalog[key] for key in ("uri", "warehouse", "token") if key in catalog}
+    return RestCatalog("r2", **known, **catalog.get("properties", {}))
 
 
 def _text(cell):
