@@ -6,6 +6,7 @@
 /// What a user can get wrong, and what the machine can: one clear message, no partial commit, no file left over.
 mod bad_input;
 /// Transcripts of the real binary: flags, scripts, exit codes.
+#[expect(clippy::unwrap_used, reason = "a trial that panics fails")]
 mod cli;
 /// Several processes on one catalog.
 mod concurrent;

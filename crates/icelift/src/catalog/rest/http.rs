@@ -62,9 +62,9 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             // The library does not read the environment.
             .no_proxy();
-        let built = roots.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate).build();
+        let client = authorities.add_to(builder).build();
         let client =
-            built.map_err(|source| Error::new(ErrorKind::Config, "the HTTP client cannot be made").source(source))?;
+            client.map_err(|source| Error::new(ErrorKind::Config, "the HTTP client cannot be made").source(source))?;
         Ok(Self { client, secrets })
     }
 

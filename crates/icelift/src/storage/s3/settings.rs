@@ -134,11 +134,6 @@ impl S3Settings {
         })
     }
 
-    /// R2 at `endpoint`, `https://<account>.r2.cloudflarestorage.com`.
-    pub fn for_r2(endpoint: &str) -> Result<Self> {
-        Self { endpoint: Some(endpoint.trim_end_matches('/').to_string()), ..Self::default() }.with_r2_rules()
-    }
-
     /// The same with what R2 wants: path style, the region `auto`, and none of the headers that it does not implement.
     ///
     /// That payloads are signed whole (no `aws-chunked`), that there are no checksum, tagging and ACL headers, and that

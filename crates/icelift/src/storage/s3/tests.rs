@@ -37,6 +37,12 @@ fn requests() -> RequestSettings {
     }
 }
 
+/// R2 at an endpoint, `https://<account>.r2.cloudflarestorage.com`.
+fn r2_settings(endpoint: &str) -> crate::error::Result<S3Settings> {
+    let endpoint = Some(endpoint.trim_end_matches('/').to_string());
+    S3Settings { endpoint, ..S3Settings::default() }.with_r2_rules()
+}
+
 fn settings(url: &str) -> S3Settings {
     S3Settings {
         endpoint: Some(url.to_string()),

@@ -110,7 +110,7 @@ fn buckets_have_urls() {
     assert_eq!(url(&hosts, "b"), "http://b.host:9000");
     let address = take(&[("s3.endpoint", "http://127.0.0.1:9000"), ("s3.path-style-access", "false")]).unwrap();
     assert_eq!(url(&address, "b"), "http://127.0.0.1:9000/b");
-    let r2 = S3Settings::for_r2("https://a.r2.cloudflarestorage.com/").unwrap();
+    let r2 = super::r2_settings("https://a.r2.cloudflarestorage.com/").unwrap();
     assert_eq!(url(&r2, "b"), "https://a.r2.cloudflarestorage.com/b");
     assert_eq!(r2.signing_region(), "auto");
 }

@@ -80,7 +80,7 @@ async fn every_request_is_counted() {
 #[tokio::test]
 async fn r2_gets_no_header_that_it_does_not_know() {
     let server = complete_server().await;
-    let r2 = S3Settings::for_r2(&server.url).unwrap();
+    let r2 = super::r2_settings(&server.url).unwrap();
     live(S3Settings { uploads: settings("").uploads, requests: super::requests(), ..r2 }).await;
     let asked = server.asked();
     let methods: Vec<_> = asked.iter().map(|it| it.method.as_str()).collect();
@@ -124,7 +124,7 @@ async fn r2_refuses_what_it_does_not_know() {
     assert_eq!(with(|it| it.requester_pays = true), refused("s3.requester-pays-enabled"));
     assert_eq!(with(|it| it.region = Some("weur".to_string())), refused("s3.region"));
     assert_eq!(with(|it| it.region = Some("auto".to_string())), None);
-    let error = S3Settings::for_r2("https://a.r2.cloudflarestorage.com/bucket").unwrap_err();
+    let error = super::r2_settings("https://a.r2.cloudflarestorage.com/bucket").unwrap_err();
     assert!(error.to_string().contains("names the account only"), "{error}");
 }
 
