@@ -16,9 +16,9 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::json;
 
 use crate::support;
-use python::{agree, ask, sources};
+use python::{agree, sources};
 
-pub(crate) use python::clean_up;
+pub(crate) use python::{ask, clean_up};
 
 /// The names of the source tables, so that there is a trial for each before Python has run.
 const SOURCES: &str = include_str!("python/sources.txt");

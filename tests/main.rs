@@ -1,7 +1,7 @@
 //! The one binary of integration tests: every further one would link DataFusion again.
 //!
 //! Each module gives its trials by `trials()`; names start with the module, so that `cargo xtask test slt::` runs one of them.
-//! Run them through `cargo xtask test`, which makes the Python environment that `interop` needs.
+//! Run them through `cargo xtask test`, which installs what `interop` and `doubles` need.
 
 /// What a user can get wrong, and what the machine can: one clear message, no partial commit, no file left over.
 mod bad_input;
@@ -10,6 +10,8 @@ mod bad_input;
 mod cli;
 /// Several processes on one catalog.
 mod concurrent;
+/// The servers that stand for AWS and Cloudflare: they do what the other modules rely on.
+mod doubles;
 /// Tables of other engines read by us, and our tables read by them.
 mod interop;
 /// Every script of sql/, as a user runs it.
@@ -29,12 +31,14 @@ fn main() {
     trials.extend(bad_input::trials());
     trials.extend(cli::trials());
     trials.extend(concurrent::trials());
+    trials.extend(doubles::trials());
     trials.extend(interop::trials());
     trials.extend(shipped_sql::trials());
     trials.extend(slt::trials());
     trials.extend(tidy::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     interop::clean_up();
+    support::servers::clean_up();
     conclusion.exit();
 }
 

@@ -1,5 +1,7 @@
 //! What several test modules need: the repository's place, engines over temporary folders, answers as text.
 
+pub(crate) mod servers;
+
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
 

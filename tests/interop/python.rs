@@ -47,7 +47,7 @@ pub(crate) fn clean_up() {
 }
 
 /// Sends one command; the answer is what the Python function returns.
-pub(super) fn ask(request: Value) -> Result<Value, Failed> {
+pub(crate) fn ask(request: Value) -> Result<Value, Failed> {
     let mut python = locked();
     if python.is_none() {
         *python = Some(Python::start()?);

@@ -14,8 +14,9 @@ import pyarrow as pa
 import sources
 from audit import audit
 from canon import differences, rows_of
+from doubles import glue_answers
 from readback import compare, selfcheck
-from remote import duckdb_queries, pyiceberg_count
+from remote import duckdb_queries, pyiceberg_append, pyiceberg_count
 from warehouse import open_catalog
 
 QUARTERS = ("Q1", "Q2", "Q3", "Q4")
@@ -80,7 +81,9 @@ COMMANDS = {
         append_by_pyiceberg,
         check_metadata,
         duckdb_queries,
+        pyiceberg_append,
         pyiceberg_count,
+        glue_answers,
     )
 }
 

@@ -1,0 +1,54 @@
+"""What Glue's stand-in answers to boto3."""
+
+import uuid
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+
+def glue_answers(endpoint, access_key, secret_key):
+    """How it takes what a client may get wrong, by a name for each case."""
+    glue, database = _client(endpoint, access_key, secret_key), f"doubles_{uuid.uuid4().hex}"
+    glue.create_database(DatabaseInput={"Name": database})
+    for number in range(12):
+        glue.create_table(**_table(database, f"t{number}"))
+    first = glue.get_table(DatabaseName=database, Name="t0")["Table"]["VersionId"]
+    update = {**_table(database, "t0"), "SkipArchive": True, "VersionId": first}
+    return {
+        "right version": _outcome(lambda: glue.update_table(**update)),
+        "stale version": _outcome(lambda: glue.update_table(**update)),
+        "missing table": _outcome(lambda: glue.get_table(DatabaseName=database, Name="missing")),
+        "existing table": _outcome(lambda: glue.create_table(**_table(database, "t0"))),
+        "other key": _outcome(lambda: _client(endpoint, "other", secret_key).get_database(Name=database)),
+        "pages of 12 tables": [
+            len(page["TableList"]) for page in glue.get_paginator("get_tables").paginate(DatabaseName=database)
+        ],
+    }
+
+
+def _client(endpoint, access_key, secret_key):
+    return boto3.client(
+        "glue",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        config=Config(retries={"max_attempts": 1}),
+    )
+
+
+def _table(database, name):
+    parameters = {"table_type": "ICEBERG", "metadata_location": "s3://aws-lake/t/metadata/0.json"}
+    return {
+        "DatabaseName": database,
+        "TableInput": {"Name": name, "TableType": "EXTERNAL_TABLE", "Parameters": parameters},
+    }
+
+
+def _outcome(ask):
+    try:
+        ask()
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return "taken"
