@@ -178,6 +178,7 @@ fn hint(operation: Operation, refusal: &Refusal, rules: &dyn Rules) -> Option<St
         400 if refusal.text.contains("HTTPS port") => "the server wants https:// in the URI",
         401 | 419 => "check TOKEN or CREDENTIAL; tokens expire",
         403 => "ask for the right to do this, or check the warehouse and the namespace's name",
+        404 if operation == Operation::GetConfig => "check the warehouse; check the URI, it ends before `/v1`",
         404 if !refusal.is_not_found() => "check the URI, it ends before `/v1`; check the warehouse",
         429 => "run the statement again later; other clients may be using up the server's limit",
         502..=504 => "run the statement again",

@@ -71,8 +71,34 @@ enum Shown {
 pub(super) async fn commit(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>) -> CommitOutcome {
     match catalog.commit(&sent.base.name.ident, sent.request.clone()).await {
         CommitOutcome::Unknown(lost) => settle(catalog, sent, lost, &LOOKS).await,
+        CommitOutcome::NotLanded(error)
+            if matches!(error.kind(), ErrorKind::CommitConflict | ErrorKind::AlreadyExists) =>
+        {
+            confirm(catalog, sent, error, &LOOKS).await
+        }
         outcome => outcome,
     }
+}
+
+/// Looks whether a lost race was lost to ourselves: a proxy that sends a request a second time passes on the second answer,
+/// which says that somebody was faster, and that was the first copy. Files are removed after a lost race, so this
+/// must be known.
+async fn confirm(
+    catalog: &Arc<dyn Catalog>,
+    sent: &Unsettled<'_>,
+    conflict: Error,
+    looks: &[Duration],
+) -> CommitOutcome {
+    for wait in looks {
+        tokio::time::sleep(*wait).await;
+        match catalog.load_table(&sent.base.name.ident).await {
+            Ok(table) if sent.shown(&table.metadata) == Shown::Landed => return CommitOutcome::Landed,
+            Ok(_) => return CommitOutcome::NotLanded(conflict),
+            Err(error) if error.kind() == ErrorKind::NotFound => return CommitOutcome::NotLanded(conflict),
+            Err(error) => tracing::debug!(table = %sent.base.name, %error, "the table could not be read"),
+        }
+    }
+    CommitOutcome::Unknown(sent.unknown(conflict))
 }
 
 async fn settle(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>, lost: Error, looks: &[Duration]) -> CommitOutcome {

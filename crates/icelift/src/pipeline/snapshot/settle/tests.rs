@@ -27,6 +27,7 @@ enum Told {
     Failing,
     Landed,
     Conflict,
+    Refused,
     Lost,
 }
 
@@ -99,6 +100,7 @@ impl Catalog for Scripted {
         match self.commits.lock().unwrap().pop_front().expect("a copy that the test did not foresee") {
             Told::Landed => CommitOutcome::Landed,
             Told::Conflict => CommitOutcome::NotLanded(Error::new(ErrorKind::CommitConflict, "lost a race")),
+            Told::Refused => CommitOutcome::NotLanded(Error::new(ErrorKind::Denied, "no right")),
             Told::Lost => CommitOutcome::Unknown(Error::new(ErrorKind::CommitUnknown, "no answer")),
             other => panic!("{other:?} is no answer"),
         }
@@ -291,13 +293,41 @@ async fn a_new_table_is_known_by_its_uuid() {
 }
 
 #[tokio::test]
-async fn outcomes_that_are_known_are_passed_on() {
+async fn a_conflict_is_looked_at() {
     let base = with_snapshot(empty(), 1);
-    for (told, expected) in [(Told::Landed, "Landed"), (Told::Conflict, "NotLanded")] {
-        let catalog = Scripted::new(vec![], vec![told]);
+    let (landed, other) = (with_snapshot(base.clone(), OURS), with_snapshot(base.clone(), 2));
+    for (looks, expected) in [
+        (vec![shows(landed.clone())], "Landed"),
+        (vec![Told::Failing, shows(landed)], "Landed"),
+        (vec![shows(other)], "NotLanded"),
+        (vec![shows(base.clone())], "NotLanded"),
+        (vec![Told::Missing], "NotLanded"),
+        (vec![Told::Failing, Told::Failing], "Unknown"),
+    ] {
+        let waits = vec![Duration::ZERO; looks.len()];
+        let catalog = Scripted::new(looks, vec![]);
+        let base_table = table(&catalog.store, base.clone());
+        let sent = Unsettled { base: &base_table, request: append(&base), sign: Sign::Snapshot(OURS) };
+        let conflict = Error::new(ErrorKind::CommitConflict, "lost a race");
+        let outcome = confirm(&(Arc::clone(&catalog) as Arc<dyn Catalog>), &sent, conflict, &waits).await;
+        assert!(format!("{outcome:?}").starts_with(expected), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_what_may_have_landed_is_looked_at() {
+    let base = with_snapshot(empty(), 1);
+    for (told, looks, expected) in [
+        (Told::Landed, vec![], "Landed"),
+        (Told::Refused, vec![], "NotLanded"),
+        (Told::Conflict, vec![shows(with_snapshot(base.clone(), 2))], "NotLanded"),
+        (Told::Lost, vec![shows(with_snapshot(base.clone(), OURS))], "Landed"),
+    ] {
+        let catalog = Scripted::new(looks, vec![told]);
         let base_table = table(&catalog.store, base.clone());
         let sent = Unsettled { base: &base_table, request: append(&base), sign: Sign::Snapshot(OURS) };
         let outcome = commit(&(Arc::clone(&catalog) as Arc<dyn Catalog>), &sent).await;
-        assert!(format!("{outcome:?}").starts_with(expected));
+        assert!(format!("{outcome:?}").starts_with(expected), "{outcome:?}");
+        assert!(catalog.looks.lock().unwrap().is_empty());
     }
 }
