@@ -3,6 +3,8 @@
 //! Each module gives its trials by `trials()`; names start with the module, so that `cargo xtask test slt::` runs one of them.
 //! Run them through `cargo xtask test`, which installs what `interop` and `doubles` need.
 
+/// What two clouds refuse, and what does not answer at all.
+mod bad_clouds;
 /// What a user can get wrong, and what the machine can: one clear message, no partial commit, no file left over.
 mod bad_input;
 /// Transcripts of the real binary: flags, scripts, exit codes.
@@ -28,6 +30,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = vec![Trial::test("main::every_file_is_listed", every_file_is_listed)];
+    trials.extend(bad_clouds::trials());
     trials.extend(bad_input::trials());
     trials.extend(cli::trials());
     trials.extend(concurrent::trials());
