@@ -16,6 +16,8 @@ mod concurrent;
 mod doubles;
 /// Tables of other engines read by us, and our tables read by them.
 mod interop;
+/// Planted secrets, and the hunt for them in everything that is printed, logged and written.
+mod secrets;
 /// Every script of sql/, as a user runs it.
 mod shipped_sql;
 /// SQL in, rows out: every file of tests/slt is a trial, and most tests should be there.
@@ -36,6 +38,7 @@ fn main() {
     trials.extend(concurrent::trials());
     trials.extend(doubles::trials());
     trials.extend(interop::trials());
+    trials.extend(secrets::trials());
     trials.extend(shipped_sql::trials());
     trials.extend(slt::trials());
     trials.extend(tidy::trials());

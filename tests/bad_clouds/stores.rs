@@ -84,7 +84,7 @@ impl Target {
             proxy.catalog_uri()
         );
         let target = Self { proxy, terminal, namespace: format!("bad_{name}"), attach };
-        let create = format!("CREATE TABLE {} (id BIGINT, part INT) PARTITIONED BY (part)", target.table());
+        let create = format!("CREATE TABLE {} (id BIGINT, part BIGINT) PARTITIONED BY (part)", target.table());
         target.terminal.succeeds(&[&target.attach, &format!("CREATE SCHEMA r2.{}", target.namespace), &create])?;
         Ok(target)
     }
