@@ -89,6 +89,10 @@ pub(crate) async fn append(catalog: &Arc<dyn Catalog>, planned: &Table, files: V
             Ok(table) => table,
             Err(error) => return append.cleaned_up(&base.store, error).await,
         };
+        // Built again on itself it would be refused for good, and its files removed.
+        if append.is_in(&base.metadata) {
+            return append.landed(&base.store).await;
+        }
     }
 }
 

@@ -17,6 +17,9 @@
 //!   anything but success is looked up again.
 //!
 //! A table that is gone, or another one of its name, proves nothing either: drops can be undone, and tables renamed.
+//!
+//! A lost race is looked up, too. Proxies send a request again whose answer they lost, and what comes back is the answer to
+//! the second copy: that its own success stands in its way.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,8 +74,17 @@ enum Shown {
 pub(super) async fn commit(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>) -> CommitOutcome {
     match catalog.commit(&sent.base.name.ident, sent.request.clone()).await {
         CommitOutcome::Unknown(lost) => settle(catalog, sent, lost, &LOOKS).await,
+        CommitOutcome::NotLanded(error) if is_lost_race(&error) && sent.is_there(catalog).await => {
+            tracing::warn!(table = %sent.base.name, %error, "the commit was refused, but it is in the table: it has landed");
+            CommitOutcome::Landed
+        }
         outcome => outcome,
     }
+}
+
+/// Whether the commit was refused for something that its own success would bring about.
+fn is_lost_race(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::CommitConflict | ErrorKind::AlreadyExists)
 }
 
 async fn settle(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>, lost: Error, looks: &[Duration]) -> CommitOutcome {
@@ -107,6 +119,12 @@ async fn settle(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>, lost: Error, l
 }
 
 impl Unsettled<'_> {
+    /// Whether the table shows the sign of the commit. A table that cannot be read does not.
+    async fn is_there(&self, catalog: &Arc<dyn Catalog>) -> bool {
+        let found = catalog.load_table(&self.base.name.ident).await;
+        found.is_ok_and(|table| self.shown(&table.metadata) == Shown::Landed)
+    }
+
     fn shown(&self, now: &TableMetadata) -> Shown {
         if now.uuid() != self.base.metadata.uuid() {
             return Shown::Unclear;

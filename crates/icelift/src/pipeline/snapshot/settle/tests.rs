@@ -23,10 +23,13 @@ const OURS: i64 = 77;
 #[derive(Debug)]
 enum Told {
     Shows(Box<TableMetadata>),
+    /// The table with what was last sent to it.
+    ShowsSent(Box<TableMetadata>),
     Missing,
     Failing,
     Landed,
     Conflict,
+    Exists,
     Lost,
 }
 
@@ -80,6 +83,12 @@ impl Catalog for Scripted {
     async fn load_table(&self, _: &TableIdent) -> Result<Table> {
         match self.looks.lock().unwrap().pop_front().expect("a look that the test did not foresee") {
             Told::Shows(metadata) => Ok(table(&self.store, *metadata)),
+            Told::ShowsSent(base) => {
+                let updates = self.sent.lock().unwrap().last().unwrap().updates.clone();
+                let builder = base.into_builder(None);
+                let built = updates.into_iter().fold(builder, |builder, update| update.apply(builder).unwrap());
+                Ok(table(&self.store, built.build().unwrap().metadata))
+            }
             Told::Missing => Err(Error::new(ErrorKind::NotFound, "no such table")),
             Told::Failing => Err(Error::new(ErrorKind::Unavailable, "down")),
             other => panic!("{other:?} is no look"),
@@ -99,6 +108,7 @@ impl Catalog for Scripted {
         match self.commits.lock().unwrap().pop_front().expect("a copy that the test did not foresee") {
             Told::Landed => CommitOutcome::Landed,
             Told::Conflict => CommitOutcome::NotLanded(Error::new(ErrorKind::CommitConflict, "lost a race")),
+            Told::Exists => CommitOutcome::NotLanded(Error::new(ErrorKind::AlreadyExists, "there is one")),
             Told::Lost => CommitOutcome::Unknown(Error::new(ErrorKind::CommitUnknown, "no answer")),
             other => panic!("{other:?} is no answer"),
         }
@@ -112,6 +122,10 @@ fn table(store: &Store, metadata: TableMetadata) -> Table {
 }
 
 fn empty() -> TableMetadata {
+    empty_at("s3://b/t")
+}
+
+fn empty_at(location: &str) -> TableMetadata {
     let field = NestedField::optional(1, "a", Type::Primitive(PrimitiveType::Int));
     let new = NewTable {
         ident: TableIdent::from_strs(["n", "t"]).unwrap(),
@@ -121,7 +135,7 @@ fn empty() -> TableMetadata {
         location: None,
         keep_field_ids: false,
     };
-    new.metadata("s3://b/t".to_string()).unwrap()
+    new.metadata(location.to_string()).unwrap()
 }
 
 /// The table after a snapshot on top of its current one.
@@ -290,14 +304,61 @@ async fn a_new_table_is_known_by_its_uuid() {
     assert!(matches!(outcome, CommitOutcome::Unknown(_)));
 }
 
+/// What becomes of a commit that is answered by `told`, where one look shows `now`.
+async fn committed(base: &TableMetadata, request: CommitRequest, sign: Sign, told: Told, now: Told) -> CommitOutcome {
+    let catalog = Scripted::new(vec![now], vec![told]);
+    let base = table(&catalog.store, base.clone());
+    commit(&(catalog as Arc<dyn Catalog>), &Unsettled { base: &base, request, sign }).await
+}
+
 #[tokio::test]
 async fn outcomes_that_are_known_are_passed_on() {
     let base = with_snapshot(empty(), 1);
-    for (told, expected) in [(Told::Landed, "Landed"), (Told::Conflict, "NotLanded")] {
-        let catalog = Scripted::new(vec![], vec![told]);
-        let base_table = table(&catalog.store, base.clone());
-        let sent = Unsettled { base: &base_table, request: append(&base), sign: Sign::Snapshot(OURS) };
-        let outcome = commit(&(Arc::clone(&catalog) as Arc<dyn Catalog>), &sent).await;
+    let other = with_snapshot(base.clone(), 2);
+    let ours = || (append(&base), Sign::Snapshot(OURS));
+    for (told, now, expected) in [
+        (Told::Landed, Told::Failing, "Landed"),
+        (Told::Conflict, Told::Shows(Box::new(other)), "NotLanded"),
+        (Told::Conflict, Told::Missing, "NotLanded"),
+        (Told::Conflict, Told::Failing, "NotLanded"),
+    ] {
+        let (request, sign) = ours();
+        let outcome = committed(&base, request, sign, told, now).await;
         assert!(format!("{outcome:?}").starts_with(expected));
     }
+}
+
+#[tokio::test]
+async fn a_race_that_was_lost_to_itself_is_won() {
+    let base = with_snapshot(empty(), 1);
+    let landed = with_snapshot(with_snapshot(base.clone(), OURS), 3);
+    let now = Told::Shows(Box::new(landed));
+    let outcome = committed(&base, append(&base), Sign::Snapshot(OURS), Told::Conflict, now).await;
+    assert!(matches!(outcome, CommitOutcome::Landed));
+    // The same for a table that the commit creates.
+    let base = empty();
+    let create = || CommitRequest {
+        create: Some(base.clone().into()),
+        requirements: vec![TableRequirement::NotExist],
+        updates: Vec::new(),
+    };
+    let now = Told::Shows(Box::new(base.clone()));
+    let outcome = committed(&base, create(), Sign::Table, Told::Exists, now).await;
+    assert!(matches!(outcome, CommitOutcome::Landed));
+    let outcome = committed(&base, create(), Sign::Table, Told::Exists, Told::Shows(Box::new(empty()))).await;
+    assert!(matches!(outcome, CommitOutcome::NotLanded(_)));
+}
+
+#[tokio::test]
+async fn an_append_is_not_built_on_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = empty_at(&folder.path().display().to_string());
+    // The first look fails, so that the table is loaded to be built on.
+    let catalog = Scripted::new(vec![Told::Failing, Told::ShowsSent(Box::new(base.clone()))], vec![Told::Conflict]);
+    let planned = table(&catalog.store, base);
+    let outcome = crate::pipeline::snapshot::append(&(Arc::clone(&catalog) as _), &planned, Vec::new()).await;
+    assert!(matches!(outcome, CommitOutcome::Landed), "{outcome:?}");
+    assert_eq!(catalog.sent(), 1);
+    let left = std::fs::read_dir(folder.path().join("metadata")).unwrap().count();
+    assert_eq!(left, 2, "manifest and manifest list");
 }
