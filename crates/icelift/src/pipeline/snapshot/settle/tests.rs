@@ -5,8 +5,8 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use iceberg::spec::{
-    NestedField, Operation, PrimitiveType, Schema, Snapshot, SnapshotReference, SnapshotRetention, Summary, Type,
-    UnboundPartitionSpec,
+    FormatVersion, NestedField, Operation, PrimitiveType, Schema, Snapshot, SnapshotReference, SnapshotRetention,
+    Summary, Type, UnboundPartitionSpec,
 };
 use iceberg::{NamespaceIdent, TableIdent, TableUpdate};
 use tokio_util::task::TaskTracker;
@@ -361,4 +361,19 @@ async fn an_append_is_not_built_on_itself() {
     assert_eq!(catalog.sent(), 1);
     let left = std::fs::read_dir(folder.path().join("metadata")).unwrap().count();
     assert_eq!(left, 2, "manifest and manifest list");
+}
+
+#[tokio::test]
+async fn an_append_stops_where_the_table_is_no_longer_what_it_was_written_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = empty_at(&folder.path().display().to_string());
+    let upgraded = base.clone().into_builder(None).upgrade_format_version(FormatVersion::V3).unwrap();
+    let upgraded = upgraded.build().unwrap().metadata;
+    let looks = (0..2).map(|_| Told::Shows(Box::new(upgraded.clone()))).collect();
+    let catalog = Scripted::new(looks, vec![Told::Conflict]);
+    let planned = table(&catalog.store, base);
+    let outcome = crate::pipeline::snapshot::append(&(Arc::clone(&catalog) as _), &planned, Vec::new()).await;
+    let CommitOutcome::NotLanded(error) = outcome else { panic!("{outcome:?}") };
+    assert!(error.to_string().contains("the table's format version was changed"), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path().join("metadata")).unwrap().count(), 0);
 }
