@@ -12,6 +12,7 @@ mod repl;
 mod run;
 mod session;
 mod signals;
+mod traffic;
 mod ui;
 
 use std::io::IsTerminal;
