@@ -103,13 +103,13 @@ impl Http {
         // The status counts, whatever becomes of the text.
         let body = body(response, ERROR_BYTES).await.map(|(body, _)| body).unwrap_or_default();
         match serde_json::from_slice::<ErrorReply>(&body) {
-            Ok(ErrorReply { error }) => Refusal {
-                status,
-                named: Some(self.secrets.excerpt(error.r#type.unwrap_or_default().as_bytes())),
-                text: self.secrets.excerpt(error.message.unwrap_or_default().as_bytes()),
-                retry_after,
-            },
-            Err(_) => Refusal { status, named: None, text: self.secrets.excerpt(&body), retry_after },
+            Ok(ErrorReply { error }) => {
+                let named = error.r#type.unwrap_or_default();
+                let shown_name = self.secrets.excerpt(named.as_bytes());
+                let text = self.secrets.excerpt(error.message.unwrap_or_default().as_bytes());
+                Refusal { status, named: Some(named), shown_name, text, retry_after }
+            }
+            Err(_) => Refusal { status, text: self.secrets.excerpt(&body), retry_after, ..Refusal::default() },
         }
     }
 }

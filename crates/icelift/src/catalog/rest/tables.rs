@@ -11,7 +11,7 @@ use super::call::{Call, Operation};
 use super::failure::Failure;
 use super::namespaces::namespace_not_found;
 use super::pages::Pages;
-use super::vended::store_config;
+use super::vended::{extend_config, store_config};
 use super::wire::{TableReply, TablesReply, given};
 use crate::catalog::table::unsupported_metadata;
 use crate::catalog::{ListedTable, Table, TableKind, TableName};
@@ -108,7 +108,7 @@ impl Rest {
             }
         };
         let mut merged = self.client.served.served();
-        merged.extend(given(config));
+        extend_config(&mut merged, given(config));
         let config = store_config(metadata.location(), merged, &storage_credentials.unwrap_or_default());
         Ok(Answered { metadata, metadata_location, config })
     }
