@@ -113,7 +113,8 @@ fn pages_and_neighbours() -> Result<(), Failed> {
 fn processes_append_to_one_table() -> Result<(), Failed> {
     let table = "glue.clouds_processes.t";
     let retries = "TBLPROPERTIES ('commit.retry.num-retries' = '50', 'commit.retry.max-wait-ms' = '500')";
-    let create = format!("CREATE SCHEMA glue.clouds_processes; CREATE TABLE {table} (writer INT, number INT) {retries}");
+    let create =
+        format!("CREATE SCHEMA glue.clouds_processes; CREATE TABLE {table} (writer INT, number INT) {retries}");
     Binary::new()?.attached(&attach()?).sql(&create).stdout()?;
     let start = |writer| {
         let insert = |number| format!("INSERT INTO {table} VALUES ({writer}, {number})");
@@ -158,7 +159,11 @@ fn what_others_keep_stays() -> Result<(), Failed> {
             equal(key, after["Parameters"][key].as_str(), Some(value))?;
         }
         let (old, new) = (&before["Parameters"]["metadata_location"], &after["Parameters"]["metadata_location"]);
-        equal("whether the entry moved on", (old != new, &after["Parameters"]["previous_metadata_location"]), (true, old))
+        equal(
+            "whether the entry moved on",
+            (old != new, &after["Parameters"]["previous_metadata_location"]),
+            (true, old),
+        )
     })
 }
 

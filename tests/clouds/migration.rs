@@ -69,7 +69,8 @@ fn migration() -> Result<(), Failed> {
     let rows = load()?;
     let world = World::new("default")?;
     let preview = run(&world, &["sql/02_preview.sql"], &[])?;
-    let years: Vec<_> = preview.lines().skip(1).map(|line| line.split(',').take(2).collect::<Vec<_>>().join(",")).collect();
+    let years: Vec<_> =
+        preview.lines().skip(1).map(|line| line.split(',').take(2).collect::<Vec<_>>().join(",")).collect();
     let expected: Vec<_> = YEARS.iter().zip(&rows).map(|(year, rows)| format!("{year},{rows}")).collect();
     equal("years of the source", years, expected)?;
 
@@ -113,10 +114,7 @@ fn verify(world: &World, rows: &[usize]) -> Result<(), Failed> {
     let found: Vec<_> = verified.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>()).collect();
     let found: Vec<_> = found.iter().map(|cells| (cells[0], cells[1], cells[2], cells[5], cells[6])).collect();
     let rows: Vec<_> = rows.iter().map(ToString::to_string).collect();
-    equal("verdicts", found, vec![
-        ("2013", &rows[0], &rows[0], "0", "same"),
-        ("2024", &rows[1], &rows[1], "0", "same"),
-    ])
+    equal("verdicts", found, vec![("2013", &rows[0], &rows[0], "0", "same"), ("2024", &rows[1], &rows[1], "0", "same")])
 }
 
 /// DuckDB, attached by token as a user would, and PyIceberg see what we see.
@@ -136,5 +134,9 @@ fn others(world: &World, rows: usize) -> Result<(), Failed> {
     equal("DuckDB's report", &answers[2], &json!(report))?;
     let found = ask(json!({"do": "pyiceberg_count", "catalog": world.catalog(), "table": "default.drive_stats_r2"}))?;
     let columns = found[1].as_array().map_or(0, Vec::len);
-    equal("rows and columns that PyIceberg reads", (&found[0], columns), (&json!(rows), full_schema().fields().len() + 2))
+    equal(
+        "rows and columns that PyIceberg reads",
+        (&found[0], columns),
+        (&json!(rows), full_schema().fields().len() + 2),
+    )
 }

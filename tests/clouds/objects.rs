@@ -123,7 +123,8 @@ fn never_answered() -> Result<(), Failed> {
 
 /// A flipped byte where files say what they are: an error that names the file, not rows.
 fn corrupt(object: &str, at: impl Fn(u64) -> u64) -> Result<(), Failed> {
-    let world = World::new(format!("clouds_get_corrupt_{}", object.trim_matches(['-', '/', '.']).replace(['.', '-'], "_")))?;
+    let world =
+        World::new(format!("clouds_get_corrupt_{}", object.trim_matches(['-', '/', '.']).replace(['.', '-'], "_")))?;
     support::block_on(async {
         let engine = world.seeded(&[]).await?;
         let written = world.requests("PutObject").into_iter().find(|request| request.path.contains(object));

@@ -41,7 +41,11 @@ fn oauth2_and_vended_sessions() -> Result<(), Failed> {
         }
         let query = format!("SELECT part, count(*), sum(id) FROM {table} GROUP BY part ORDER BY part");
         let expected = [["0", "667", "666333"], ["1", "667", "667000"], ["2", "666", "665667"]];
-        equal("rows by part", support::rows(&engine, &query).await?, expected.map(|row| row.map(String::from).to_vec()).to_vec())
+        equal(
+            "rows by part",
+            support::rows(&engine, &query).await?,
+            expected.map(|row| row.map(String::from).to_vec()).to_vec(),
+        )
     })?;
     let (weed, keys) = (weed()?, admin_keys());
     let catalog = json!({

@@ -108,7 +108,10 @@ impl World {
         let expected = (json!([rows, rows, rows * (rows - 1) / 2]), json!(snapshots));
         equal("rows and snapshots", (found["ids"].clone(), found["snapshots"].clone()), expected)?;
         let known: Vec<_> = found["objects"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        equal("objects of the table", self.objects(&found)?, known.into_iter().map(str::to_owned).collect())?;
+        let there = self.objects(&found)?;
+        let left: Vec<_> = there.iter().filter(|object| !known.contains(&object.as_str())).collect();
+        let gone: Vec<_> = known.iter().filter(|object| !there.iter().any(|there| there == *object)).collect();
+        equal("objects that are left over, and that are gone", (left, gone), (vec![], vec![]))?;
         equal("unfinished uploads", self.uploads(&found)?, vec![])?;
         equal("violations", self.proxy.violations(), vec![])
     }

@@ -92,7 +92,8 @@ impl AwsAccess {
 /// `AWS_ENDPOINT_URL_S3` or what stands for it in a profile, which every AWS tool knows; else the endpoint for all services.
 /// Glue's client looks for its own in the same way.
 fn s3_endpoint(config: &SdkConfig) -> Option<String> {
-    let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
+    let key =
+        ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
     let of_s3 = config.service_config().and_then(|known| known.load_config(key));
     let found = of_s3.or_else(|| config.endpoint_url().map(str::to_string))?;
     Some(found.trim_end_matches('/').to_string()).filter(|endpoint| !endpoint.is_empty())

@@ -293,11 +293,30 @@ async fn a_new_table_is_known_by_its_uuid() {
 #[tokio::test]
 async fn outcomes_that_are_known_are_passed_on() {
     let base = with_snapshot(empty(), 1);
-    for (told, expected) in [(Told::Landed, "Landed"), (Told::Conflict, "NotLanded")] {
-        let catalog = Scripted::new(vec![], vec![told]);
-        let base_table = table(&catalog.store, base.clone());
-        let sent = Unsettled { base: &base_table, request: append(&base), sign: Sign::Snapshot(OURS) };
-        let outcome = commit(&(Arc::clone(&catalog) as Arc<dyn Catalog>), &sent).await;
-        assert!(format!("{outcome:?}").starts_with(expected));
+    let other = with_snapshot(base.clone(), 2);
+    assert_eq!(told(&base, vec![], Told::Landed).await, "Landed");
+    assert_eq!(told(&base, vec![Told::Shows(Box::new(other))], Told::Conflict).await, "NotLanded");
+    assert_eq!(told(&base, vec![Told::Missing], Told::Conflict).await, "NotLanded");
+}
+
+/// A gateway asked twice and hands on the second answer.
+#[tokio::test]
+async fn who_was_faster_may_have_been_us() {
+    let base = with_snapshot(empty(), 1);
+    let landed = with_snapshot(base.clone(), OURS);
+    for now in [landed.clone(), with_snapshot(landed, 3)] {
+        assert_eq!(told(&base, vec![Told::Shows(Box::new(now))], Told::Conflict).await, "Landed");
     }
+    // To take it for lost would remove the files of a commit that may have landed.
+    assert_eq!(told(&base, vec![Told::Failing], Told::Conflict).await, "Unknown");
+}
+
+/// The outcome of a commit that is told `answer` at once.
+async fn told(base: &TableMetadata, looks: Vec<Told>, answer: Told) -> String {
+    let catalog = Scripted::new(looks, vec![answer]);
+    let base_table = table(&catalog.store, base.clone());
+    let sent = Unsettled { base: &base_table, request: append(base), sign: Sign::Snapshot(OURS) };
+    let outcome = commit(&(Arc::clone(&catalog) as Arc<dyn Catalog>), &sent).await;
+    assert!(catalog.looks.lock().unwrap().is_empty());
+    format!("{outcome:?}").split('(').next().unwrap_or_default().to_string()
 }
