@@ -10,6 +10,8 @@ mod bad_input;
 /// Transcripts of the real binary: flags, scripts, exit codes.
 #[expect(clippy::unwrap_used, reason = "a trial that panics fails")]
 mod cli;
+/// Two clouds in one session: Glue and S3 on one side, R2 on the other, and what goes wrong between.
+mod clouds;
 /// Several processes on one catalog.
 mod concurrent;
 /// The servers that stand for AWS and Cloudflare: they do what the other modules rely on.
@@ -35,6 +37,7 @@ fn main() {
     trials.extend(bad_clouds::trials());
     trials.extend(bad_input::trials());
     trials.extend(cli::trials());
+    trials.extend(clouds::trials());
     trials.extend(concurrent::trials());
     trials.extend(doubles::trials());
     trials.extend(interop::trials());

@@ -27,6 +27,34 @@ def glue_answers(endpoint, access_key, secret_key):
     }
 
 
+def glue_add_others(endpoint, access_key, secret_key, database):
+    """Puts a Hive table, a Delta table and a view beside the Iceberg tables of a database."""
+    glue = _client(endpoint, access_key, secret_key)
+    for name, kind, parameters in (
+        ("other_hive", "EXTERNAL_TABLE", {"classification": "parquet"}),
+        ("other_delta", "EXTERNAL_TABLE", {"spark.sql.sources.provider": "delta"}),
+        ("other_view", "VIRTUAL_VIEW", {"presto_view": "true"}),
+    ):
+        table = {"Name": name, "TableType": kind, "Parameters": parameters}
+        glue.create_table(DatabaseName=database, TableInput=table)
+
+
+def glue_annotate(endpoint, access_key, secret_key, database, table):
+    """Writes into an entry what other tools keep there."""
+    glue = _client(endpoint, access_key, secret_key)
+    found = glue.get_table(DatabaseName=database, Name=table)["Table"]
+    kept = ("Name", "TableType", "Parameters", "StorageDescriptor", "PartitionKeys")
+    entry = {key: found[key] for key in kept if key in found} | {"Description": "kept by hand", "Owner": "somebody"}
+    entry["Parameters"] = entry["Parameters"] | {"projection.enabled": "true", "team": "storage"}
+    glue.update_table(DatabaseName=database, TableInput=entry)
+
+
+def glue_entry(endpoint, access_key, secret_key, database, table):
+    """The entry of a table; times are left out."""
+    found = _client(endpoint, access_key, secret_key).get_table(DatabaseName=database, Name=table)["Table"]
+    return {key: found.get(key) for key in ("Description", "Owner", "Parameters", "VersionId", "TableType")}
+
+
 def _client(endpoint, access_key, secret_key):
     return boto3.client(
         "glue",

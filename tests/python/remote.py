@@ -29,6 +29,26 @@ def pyiceberg_count(catalog, table):
     return [arrow.num_rows, arrow.column_names]
 
 
+def pyiceberg_audit(catalog, table):
+    """The column `id` of `table` in figures, its snapshots, and every object that belongs to it, by location."""
+    loaded = _rest(catalog).load_table(table)
+    metadata = loaded.metadata
+    objects = {loaded.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)}
+    for snapshot in metadata.snapshots:
+        objects.add(snapshot.manifest_list)
+        for manifest in snapshot.manifests(loaded.io):
+            objects.add(manifest.manifest_path)
+            entries = manifest.fetch_manifest_entry(loaded.io, discard_deleted=False)
+            objects |= {entry.data_file.file_path for entry in entries}
+    ids = loaded.scan(selected_fields=("id",)).to_arrow()["id"].to_pylist()
+    return {
+        "ids": [len(ids), len(set(ids)), sum(ids)],
+        "snapshots": len(metadata.snapshots),
+        "location": metadata.location,
+        "objects": sorted(objects),
+    }
+
+
 def pyiceberg_append(catalog, table, rows):
     """Appends rows of an id and a name; creates the table, and its namespace, if need be."""
     rest = _rest(catalog)

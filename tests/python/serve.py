@@ -14,9 +14,9 @@ import pyarrow as pa
 import sources
 from audit import audit
 from canon import differences, rows_of
-from doubles import glue_answers
+from doubles import glue_add_others, glue_annotate, glue_answers, glue_entry
 from readback import compare, selfcheck
-from remote import duckdb_queries, pyiceberg_append, pyiceberg_count
+from remote import duckdb_queries, pyiceberg_append, pyiceberg_audit, pyiceberg_count
 from warehouse import open_catalog
 
 QUARTERS = ("Q1", "Q2", "Q3", "Q4")
@@ -82,8 +82,12 @@ COMMANDS = {
         check_metadata,
         duckdb_queries,
         pyiceberg_append,
+        pyiceberg_audit,
         pyiceberg_count,
+        glue_add_others,
+        glue_annotate,
         glue_answers,
+        glue_entry,
     )
 }
 

@@ -27,9 +27,10 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use authorities::Authorities;
+pub(crate) use iceberg_storage::own_error;
 pub use meter::MeterReading;
 pub(crate) use meter::{Meter, MeteredStore};
-pub(crate) use s3::{S3Credentials, S3Settings, static_credentials, take_static_credentials};
+pub(crate) use s3::{S3Credentials, S3Keys, S3Settings, static_credentials, take_static_credentials};
 pub(crate) use upload::Upload;
 
 use self::errors::{check_length, is_missing, read_error, write_error};

@@ -22,6 +22,7 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_types::service_config::ServiceConfigKey;
 use secrecy::ExposeSecret;
 
 pub(super) use self::identity::AwsIdentity;
@@ -55,6 +56,8 @@ pub(super) struct AwsAccess {
     /// The same as `glue`, unless S3 has keys of its own.
     pub s3: AwsIdentity,
     pub s3_region: Option<String>,
+    /// Where S3 is, if the source says so: an emulator, or a private endpoint.
+    pub s3_endpoint: Option<String>,
 }
 
 impl AwsAccess {
@@ -81,8 +84,19 @@ impl AwsAccess {
             .identity_cache(IdentityCache::no_cache())
             .build();
         let s3_region = aws.s3_region.or_else(|| config.region().map(ToString::to_string));
-        Ok(Self { config, glue, s3, s3_region })
+        let s3_endpoint = s3_endpoint(&config);
+        Ok(Self { config, glue, s3, s3_region, s3_endpoint })
     }
+}
+
+/// `AWS_ENDPOINT_URL_S3` or what stands for it in a profile, which every AWS tool knows; else the endpoint for all services.
+/// Glue's client looks for its own in the same way.
+fn s3_endpoint(config: &SdkConfig) -> Option<String> {
+    let key =
+        ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
+    let of_s3 = config.service_config().and_then(|known| known.load_config(key));
+    let found = of_s3.or_else(|| config.endpoint_url().map(str::to_string))?;
+    Some(found.trim_end_matches('/').to_string()).filter(|endpoint| !endpoint.is_empty())
 }
 
 /// The role, assumed by the identity of `provider`.

@@ -69,9 +69,9 @@ impl GlueCatalog {
         // A machine without credentials is to say so now, and not at the first statement.
         access.glue.check().await?;
         s3.region = access.s3_region.clone();
-        if let (None, Some(endpoint)) = (&s3.endpoint, access.config.endpoint_url()) {
-            // One configuration for all of AWS, so it is no AWS that is meant: servers seldom have a host for each bucket.
-            (s3.endpoint, s3.path_style) = (Some(endpoint.trim_end_matches('/').to_string()), true);
+        if let (None, Some(endpoint)) = (&s3.endpoint, &access.s3_endpoint) {
+            // No AWS is meant, or a private way to it: neither is sure to have a host for each bucket.
+            (s3.endpoint, s3.path_style) = (Some(endpoint.clone()), true);
         }
         let client = GlueClient::new(&name, catalog_id, endpoint, &access);
         let store = Store::s3(s3, std::sync::Arc::new(access.s3), cleanup);

@@ -11,7 +11,7 @@ use iceberg::spec::{
 
 use super::CommitRequest;
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::storage::Store;
+use crate::storage::{Store, own_error};
 
 /// A table's full name, as a person would type it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -106,10 +106,11 @@ impl Table {
 }
 
 fn metadata_error(what: &str, location: &str, source: iceberg::Error) -> Error {
-    Error::new(ErrorKind::Read, format!("{what} cannot be read"))
-        .subject(location)
-        .hint("the table is damaged or its files were removed; an older snapshot may still be readable")
-        .source(source)
+    let own = own_error(&source);
+    let kind = own.map_or(ErrorKind::Read, Error::kind);
+    let damaged = "the table is damaged or its files were removed; an older snapshot may still be readable";
+    let hint = own.and_then(Error::advice).unwrap_or(damaged).to_string();
+    Error::new(kind, format!("{what} cannot be read")).subject(location).hint(hint).source(source)
 }
 
 /// Says what is wrong with a metadata file that `iceberg` refused: gone, of a later format, or damaged.

@@ -67,6 +67,12 @@ fn foreign(error: crate::Error) -> iceberg::Error {
     iceberg::Error::new(kind, error.to_string()).with_source(error)
 }
 
+/// Our error inside of iceberg's, if it is one of ours that came through.
+pub(crate) fn own_error(error: &iceberg::Error) -> Option<&crate::Error> {
+    let first = std::error::Error::source(error);
+    std::iter::successors(first, |error| (*error).source()).find_map(|error| error.downcast_ref())
+}
+
 #[async_trait]
 #[typetag::serde(name = "icelift-storage")]
 impl Storage for IcebergStorage {

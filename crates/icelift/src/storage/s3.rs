@@ -37,7 +37,7 @@ use self::transport::Transports;
 use super::Meter;
 use crate::error::{Error, ErrorKind, Result};
 
-pub(crate) use self::credentials::{S3Credentials, static_credentials, take_static_credentials};
+pub(crate) use self::credentials::{S3Credentials, S3Keys, static_credentials, take_static_credentials};
 pub(super) use self::errors::{Action, explain};
 pub(super) use self::failure::Failure;
 use self::settings::Encryption;

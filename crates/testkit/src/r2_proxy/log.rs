@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hyper::StatusCode;
 
 use super::call::Call;
+use crate::signature::Authorization;
 
 /// Requests that are kept one by one; sums go on beyond.
 const KEPT_MAX: usize = 100_000;
@@ -51,6 +52,8 @@ pub struct Recorded {
     pub query: String,
     /// The headers without those that hold secrets.
     pub headers: Vec<(String, String)>,
+    /// Who asks: the access key of the signature, or `Bearer`; none if the request says neither.
+    pub signed_by: Option<String>,
     /// What it costs.
     pub class: Class,
     /// The status of the answer; none if the connection was cut or there is no answer yet.
@@ -104,6 +107,7 @@ impl Log {
             path: call.path.clone(),
             query: call.query.split('&').filter(signed).collect::<Vec<_>>().join("&"),
             headers: headers.map(|(name, value)| (name.to_string(), shown(value))).collect(),
+            signed_by: signed_by(call),
             class,
             status: None,
             bytes_in: 0,
@@ -173,6 +177,15 @@ impl Entry {
             bytes_out: self.bytes_out.load(Ordering::Relaxed),
             ..self.request.clone()
         }
+    }
+}
+
+/// The name of the key, never the secret.
+fn signed_by(call: &Call) -> Option<String> {
+    let header = call.header("authorization")?;
+    match Authorization::parse(header) {
+        Some(found) => Some(found.access_key),
+        None => header.split(' ').next().map(str::to_owned),
     }
 }
 

@@ -14,6 +14,7 @@ use object_store::aws::AwsCredential;
 use tokio::sync::Mutex;
 
 use crate::error::{Error, ErrorKind, Stage};
+use crate::storage::S3Keys;
 
 /// How long before their end credentials are renewed. A request that is signed now may wait in a queue.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
@@ -42,6 +43,8 @@ struct Held {
     sdk: Credentials,
     s3: Arc<AwsCredential>,
     renew_at: Option<SystemTime>,
+    /// Whether a server said so, whatever the credentials say.
+    ended: bool,
 }
 
 impl fmt::Debug for AwsIdentity {
@@ -58,7 +61,7 @@ impl Held {
             token: sdk.session_token().map(str::to_string),
         };
         let early = |expiry: SystemTime| expiry.checked_sub(RENEW_BEFORE).unwrap_or(now).max(now + RENEW_PAUSE);
-        Self { renew_at: sdk.expiry().map(early), sdk, s3: Arc::new(s3) }
+        Self { renew_at: sdk.expiry().map(early), sdk, s3: Arc::new(s3), ended: false }
     }
 
     fn is_fresh(&self, now: SystemTime) -> bool {
@@ -66,7 +69,7 @@ impl Held {
     }
 
     fn is_valid(&self, now: SystemTime) -> bool {
-        self.sdk.expiry().is_none_or(|expiry| now < expiry)
+        !self.ended && self.sdk.expiry().is_none_or(|expiry| now < expiry)
     }
 }
 
@@ -205,6 +208,16 @@ impl CredentialProvider for AwsIdentity {
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
         let generic = |error: Error| object_store::Error::Generic { store: "S3", source: Box::new(error) };
         self.held().await.map(|held| held.s3).map_err(generic)
+    }
+}
+
+impl S3Keys for AwsIdentity {
+    fn ended(&self, keys: &AwsCredential) {
+        let mut held = self.0.held.write().unwrap_or_else(PoisonError::into_inner);
+        // Others may have renewed them in the meantime.
+        if let Some(held) = held.as_mut().filter(|held| held.s3.as_ref() == keys) {
+            held.ended = true;
+        }
     }
 }
 

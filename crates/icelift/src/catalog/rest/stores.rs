@@ -12,7 +12,7 @@ use object_store::aws::AwsCredential;
 use super::client::Client;
 use super::vended::VendedKeys;
 use crate::error::{Error, ErrorKind};
-use crate::storage::{S3Credentials, S3Settings, Store};
+use crate::storage::{S3Credentials, S3Keys, S3Settings, Store};
 
 /// Tables whose stores are kept.
 const KEPT: usize = 256;
@@ -30,6 +30,8 @@ impl CredentialProvider for NoTable {
         Err(object_store::Error::Generic { store: "S3", source: Box::new(source) })
     }
 }
+
+impl S3Keys for NoTable {}
 
 /// Gives every table its store.
 pub(super) struct Stores {

@@ -20,6 +20,7 @@ use super::call::{Call, Operation};
 use super::client::Client;
 use super::wire::{CredentialsReply, StorageCredential, TableReply, given};
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::storage::S3Keys;
 
 const KEY_ID: &str = "s3.access-key-id";
 const SECRET_KEY: &str = "s3.secret-access-key";
@@ -204,5 +205,15 @@ impl CredentialProvider for VendedKeys {
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
         let failed = |source: Error| object_store::Error::Generic { store: "S3", source: Box::new(source) };
         self.keys().await.map_err(failed)
+    }
+}
+
+impl S3Keys for VendedKeys {
+    fn ended(&self, keys: &AwsCredential) {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        // Others may have renewed them in the meantime.
+        if let Some(held) = held.as_mut().filter(|held| held.credential.as_ref() == keys) {
+            held.ends_at_ms = Some(0);
+        }
     }
 }

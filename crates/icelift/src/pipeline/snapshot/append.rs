@@ -15,7 +15,7 @@ use super::summary;
 use crate::catalog::{CommitOutcome, CommitRequest, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::values::{avro_name, is_avro_name};
-use crate::storage::Store;
+use crate::storage::{Store, own_error};
 
 /// An append that may be built several times, each time on another base.
 pub(super) struct Append {
@@ -196,8 +196,9 @@ fn avro_spec(spec: &PartitionSpec, schema: &SchemaRef) -> iceberg::Result<Partit
 }
 
 fn write_failed(what: &str, location: &str, source: iceberg::Error) -> Error {
-    Error::new(ErrorKind::Write, format!("{what} `{location}` cannot be written"))
-        .stage(Stage::Snapshot)
-        .hint("check the space left and the rights on the warehouse")
-        .source(source)
+    let own = own_error(&source);
+    let kind = own.map_or(ErrorKind::Write, Error::kind);
+    let hint =
+        own.and_then(Error::advice).unwrap_or("check the space left and the rights on the warehouse").to_string();
+    Error::new(kind, format!("{what} `{location}` cannot be written")).stage(Stage::Snapshot).hint(hint).source(source)
 }

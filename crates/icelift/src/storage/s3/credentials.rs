@@ -15,7 +15,14 @@ use crate::catalog::Options;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where the keys for requests come from. Asked for every request, so that they can be renewed while a job runs.
-pub(crate) type S3Credentials = Arc<dyn CredentialProvider<Credential = AwsCredential>>;
+pub(crate) type S3Credentials = Arc<dyn S3Keys>;
+
+/// A provider of keys that may hear from the server that they have ended.
+pub(crate) trait S3Keys: CredentialProvider<Credential = AwsCredential> {
+    /// The server says that these keys have ended, whatever was said of their end: sessions are taken back, and clocks differ.
+    /// From now on others are given, if there are any.
+    fn ended(&self, _keys: &AwsCredential) {}
+}
 
 /// A provider of keys that do not change.
 pub(crate) fn static_credentials(
@@ -63,6 +70,8 @@ impl CredentialProvider for StaticCredentials {
         Ok(Arc::clone(&self.0))
     }
 }
+
+impl S3Keys for StaticCredentials {}
 
 /// A provider whose keys can be put into headers.
 pub(super) struct CheckedCredentials(pub S3Credentials);

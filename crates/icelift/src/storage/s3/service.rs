@@ -108,6 +108,9 @@ impl Service {
         if !answer.is_expired_token() {
             return false;
         }
+        if let Some(used) = used {
+            self.credentials.0.ended(used);
+        }
         let current = self.credentials.get_credential().await;
         current.is_ok_and(|current| Some(current.as_ref()) != used)
     }

@@ -69,11 +69,14 @@ impl Objects {
     /// R2's rule is checked at the end, over the parts that the client lists.
     fn completed(&self, call: &Call) -> Result<(), Refusal> {
         let uploads = locked(&self.uploads);
-        let sizes = uploads.get(&upload_of(call));
+        // Completed or aborted before: so it is for who repeats a call whose answer was lost.
+        let Some(sizes) = uploads.get(&upload_of(call)) else {
+            return Err(Refusal::expected(404, "NoSuchUpload", "The specified multipart upload does not exist."));
+        };
         let body = String::from_utf8_lossy(&call.body);
         let listed = elements(&body, "PartNumber").into_iter().map(|number| number.trim().parse().unwrap_or(0));
         let listed: Vec<u64> = listed.collect();
-        let found: Option<Vec<_>> = listed.iter().map(|number| sizes?.get(number).copied()).collect();
+        let found: Option<Vec<_>> = listed.iter().map(|number| sizes.get(number).copied()).collect();
         match found {
             Some(sizes) if !sizes.is_empty() => equal(&sizes, self.limits.part_bytes_min),
             _ => Err(Refusal::violation(400, "InvalidPart", "a part that was not uploaded")),

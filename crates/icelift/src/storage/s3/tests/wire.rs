@@ -10,7 +10,7 @@ use super::server::{Asked, Reply, Server};
 use super::{KEY_ID, TOKEN, settings, store, store_at, store_with};
 use crate::error::ErrorKind;
 use crate::storage::Store;
-use crate::storage::s3::{Encryption, S3Settings};
+use crate::storage::s3::{Encryption, S3Keys, S3Settings};
 
 /// A server that knows enough for an object's whole life.
 async fn complete_server() -> Server {
@@ -174,6 +174,8 @@ impl CredentialProvider for Renewing {
         Ok(Arc::new(AwsCredential { key_id: format!("KEY{number}"), secret_key: "s".to_string(), token }))
     }
 }
+
+impl S3Keys for Renewing {}
 
 #[tokio::test]
 async fn each_attempt_is_signed_anew() {

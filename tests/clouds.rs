@@ -1,0 +1,29 @@
+//! The same statements between two clouds: Glue and S3 on one side, an Iceberg REST catalog on the other.
+//!
+//! Every trial has a proxy of its own in front of the shared servers, with R2's rules and the faults that the trial wants, and
+//! a namespace of its own behind it. What must hold in the end is looked up with PyIceberg, past that proxy: each row once, one
+//! snapshot for each INSERT, and no object that no snapshot knows.
+
+mod commits;
+mod glue;
+mod keys;
+mod migration;
+mod objects;
+mod races;
+mod uploads;
+mod weed;
+mod world;
+
+use libtest_mimic::Trial;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = migration::trials();
+    trials.extend(commits::trials());
+    trials.extend(glue::trials());
+    trials.extend(keys::trials());
+    trials.extend(objects::trials());
+    trials.extend(races::trials());
+    trials.extend(uploads::trials());
+    trials.extend(weed::trials());
+    trials
+}

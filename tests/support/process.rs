@@ -1,0 +1,106 @@
+//! The binary as a process that sees nothing of who runs the tests: no home, no configuration, no cloud.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use icelift::Attach;
+use libtest_mimic::Failed;
+use tempfile::TempDir;
+
+use super::root;
+
+/// A run that is being put together.
+pub(crate) struct Binary {
+    command: Command,
+    home: TempDir,
+}
+
+/// What a run left.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A run under way.
+pub(crate) struct Started {
+    child: Child,
+    _home: TempDir,
+}
+
+impl Binary {
+    pub(crate) fn new() -> Result<Self, Failed> {
+        let home = tempfile::tempdir()?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_icelift"));
+        command.current_dir(root()).args(["--format", "csv", "--quiet"]).env_clear();
+        command.env("HOME", home.path()).env("TMPDIR", home.path()).env("AWS_EC2_METADATA_DISABLED", "true");
+        Ok(Self { command, home })
+    }
+
+    /// A folder that goes with the run.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// A script of the repository.
+    pub(crate) fn file(mut self, script: &str) -> Self {
+        self.command.args(["-f", script]);
+        self
+    }
+
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.command.args(["-v", &format!("{name}={value}")]);
+        self
+    }
+
+    pub(crate) fn sql(mut self, sql: &str) -> Self {
+        self.command.args(["-c", sql]);
+        self
+    }
+
+    /// The catalog by a statement, secrets and all: these are nobody's.
+    pub(crate) fn attached(self, attach: &Attach) -> Self {
+        let option = |(key, value): (&String, &String)| match key.as_str() {
+            "type" => format!("TYPE {value}"),
+            key => format!("\"{key}\" '{value}'"),
+        };
+        let options: Vec<_> = attach.options.iter().map(option).collect();
+        let warehouse = attach.warehouse.as_deref().unwrap_or_default();
+        self.sql(&format!("ATTACH '{warehouse}' AS {} ({})", attach.name, options.join(", ")))
+    }
+
+    pub(crate) fn start(mut self) -> Result<Started, Failed> {
+        let child = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        Ok(Started { child, _home: self.home })
+    }
+
+    pub(crate) fn run(self) -> Result<Ran, Failed> {
+        self.start()?.wait()
+    }
+
+    /// What a run prints that must succeed.
+    pub(crate) fn stdout(self) -> Result<String, Failed> {
+        self.run()?.stdout()
+    }
+}
+
+impl Started {
+    pub(crate) fn wait(self) -> Result<Ran, Failed> {
+        let output = self.child.wait_with_output()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let code = output.status.code().unwrap_or(-1);
+        Ok(Ran { code, stdout: text(&output.stdout), stderr: text(&output.stderr) })
+    }
+}
+
+impl Ran {
+    pub(crate) fn stdout(self) -> Result<String, Failed> {
+        if self.code == 0 { Ok(self.stdout) } else { Err(format!("exit code {}: {}", self.code, self.stderr).into()) }
+    }
+}
