@@ -27,14 +27,14 @@ pub(super) struct Answered {
 
 /// Why names could not be listed.
 enum Unlisted {
-    Failed(Failure),
+    Failed(Box<Failure>),
     Other(Error),
 }
 
 impl Unlisted {
     fn of_namespace(self, rest: &Rest, namespace: &NamespaceIdent) -> Error {
         match self {
-            Self::Failed(failure) => rest.of_namespace(failure, namespace),
+            Self::Failed(failure) => rest.of_namespace(*failure, namespace),
             Self::Other(error) => error,
         }
     }
@@ -75,7 +75,8 @@ impl Rest {
         while let Some(token) = pages.next_token() {
             let path = self.client.paths.page(list, None, self.page_size, token).map_err(Unlisted::Other)?;
             let call = Call::new(operation, path).about(namespace);
-            let page: TablesReply = self.client.json(&call).await.map_err(Unlisted::Failed)?;
+            let page: TablesReply =
+                self.client.json(&call).await.map_err(|failure| Unlisted::Failed(failure.into()))?;
             // Some servers list what lies below, too.
             let own = page.identifiers.into_iter().filter(|table| table.namespace == *namespace.as_ref());
             names.extend(own.map(|table| table.name));
