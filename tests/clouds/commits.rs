@@ -53,6 +53,18 @@ const LOADS: [(&str, fn() -> FaultRule); 5] = [
     ("truncated_answer", || FaultRule::after(Side::Catalog, Fault::Truncate { bytes: 300 })),
 ];
 
+/// Faults of what creates a table with rows.
+const CREATIONS: [(&str, fn() -> FaultRule); 7] = [
+    ("stage_503", || refused(503, "SlowDownException", None).operation("createTable")),
+    ("stage_429", || refused(429, "TooManyRequestsException", Some(1)).operation("createTable")),
+    ("stage_lost_answer", || FaultRule::after(Side::Catalog, Fault::Reset).operation("createTable")),
+    ("reset_before", || FaultRule::before(Side::Catalog, Fault::Reset).operation("updateTable")),
+    ("reset_after", || FaultRule::after(Side::Catalog, Fault::Reset).operation("updateTable")),
+    ("500_after", || applied(500, "InternalServerError").operation("updateTable")),
+    // What exists is the table that this statement made.
+    ("409_after", || applied(409, "AlreadyExistsException").operation("updateTable")),
+];
+
 pub(super) fn trials() -> Vec<Trial> {
     let mut trials = vec![
         Trial::test("clouds::commit::refused_for_good", refused_for_good),
@@ -61,6 +73,9 @@ pub(super) fn trials() -> Vec<Trial> {
     ];
     for landing in &LANDINGS {
         trials.push(Trial::test(format!("clouds::commit::{}", landing.name), || lands(landing)));
+    }
+    for (name, fault) in CREATIONS {
+        trials.push(Trial::test(format!("clouds::create::{name}"), move || creates(name, fault())));
     }
     for (name, fault) in LOADS {
         trials.push(Trial::test(format!("clouds::load::{name}"), move || loads(name, fault())));
@@ -105,6 +120,21 @@ fn loads(name: &str, fault: FaultRule) -> Result<(), Failed> {
         world.read(&engine).await
     })?;
     world.holds(2 * SEED_ROWS, 2)
+}
+
+/// `CREATE TABLE … AS` in its two calls, each with a fault: the table is there with its rows, once.
+fn creates(name: &str, fault: FaultRule) -> Result<(), Failed> {
+    let world = World::new(format!("clouds_create_{name}"))?;
+    support::block_on(async {
+        let engine = world.engine(&[]).await?;
+        support::run(&engine, &format!("CREATE SCHEMA r2.{}", world.namespace)).await?;
+        let fault = world.proxy.fault(fault);
+        let rows = format!("SELECT value AS id, 'row' || value AS name FROM generate_series(0, {})", SEED_ROWS - 1);
+        support::run(&engine, &format!("CREATE TABLE {} AS {rows}", world.table())).await?;
+        equal("whether the fault came", fault.hits() > 0, true)?;
+        world.read_rows(&engine, SEED_ROWS).await
+    })?;
+    world.holds(SEED_ROWS, 1)
 }
 
 /// The status says conflict, and yet nothing would come of another try.

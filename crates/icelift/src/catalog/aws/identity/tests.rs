@@ -9,6 +9,7 @@ use object_store::CredentialProvider;
 
 use super::AwsIdentity;
 use crate::error::ErrorKind;
+use crate::storage::S3Keys;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const SECOND: Duration = Duration::from_secs(1);
@@ -71,6 +72,21 @@ async fn callers_share_one_look_up() {
     let sdk = identity.provide_credentials().await.unwrap();
     assert_eq!((sdk.access_key_id(), sdk.session_token()), ("key-1", Some("hidden")));
     assert_eq!(provider.asked(), 1);
+}
+
+#[tokio::test]
+async fn credentials_that_a_server_calls_ended_are_renewed_at_once() {
+    let provider = Counting::new(3);
+    let identity = provider.identity();
+    let first = identity.get_credential().await.unwrap();
+    identity.ended(&first);
+    // Requests that were signed with the old ones are still under way.
+    let renewed = futures::future::join_all((0..8).map(|_| identity.get_credential())).await;
+    assert!(renewed.into_iter().all(|found| found.unwrap().key_id == "key-2"));
+    identity.ended(&first);
+    assert_eq!((key_at(&identity, provider.start).await.as_str(), provider.asked()), ("key-2", 2));
+    identity.ended(&identity.get_credential().await.unwrap());
+    identity.get_credential().await.unwrap_err();
 }
 
 #[tokio::test]
