@@ -6,6 +6,7 @@ mod args;
 mod config;
 mod demo;
 mod exit;
+mod log;
 mod memory;
 mod print;
 mod repl;
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn start(args: Args) -> Result<(), Stop> {
-    session::start_logging(args.shared.log.as_deref())?;
+    log::start(args.shared.log.as_deref(), args.shared.quiet)?;
     let demo = matches!(args.command, Some(Command::Demo(_)));
     let setup = Setup::read(&args, !demo)?;
     let runtime = session::runtime(&setup)?;

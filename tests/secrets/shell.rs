@@ -17,8 +17,24 @@ pub(super) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Runs its arguments with a terminal in between.
-const TERMINAL: &str = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]))";
+/// Types each line of its input into its argument, which sees a terminal, whenever a prompt has come to rest.
+const TYPIST: &str = r#"
+import os, pty, re, select, signal, sys
+signal.alarm(60)
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+for line in sys.stdin:
+    shown = b""
+    while select.select([terminal], [], [], 0.3)[0] or not re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", shown).endswith(b"> "):
+        shown += os.read(terminal, 65536)
+    os.write(terminal, line.rstrip("\n").encode() + b"\r")
+try:
+    while os.read(terminal, 65536):
+        pass
+except OSError:
+    pass
+"#;
 
 /// What is typed is seen on the terminal, so only what stays is searched.
 fn the_history_has_none() -> Result<(), Failed> {
@@ -29,7 +45,7 @@ fn the_history_has_none() -> Result<(), Failed> {
     let python = std::env::var_os("ICELIFT_PYTHON").ok_or("ICELIFT_PYTHON is not set: run `cargo xtask test`")?;
     let shell = terminal.command();
     let mut command = Command::new(python);
-    command.args(["-c", TERMINAL]).arg(shell.get_program()).current_dir(terminal.folder());
+    command.args(["-c", TYPIST]).arg(shell.get_program()).current_dir(terminal.folder());
     for (name, value) in shell.get_envs() {
         match value {
             Some(value) => command.env(name, value),
