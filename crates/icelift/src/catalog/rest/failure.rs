@@ -91,6 +91,11 @@ impl Cause {
 }
 
 impl Failure {
+    /// The call was not made, or its result is of no use, for a reason that is an error already.
+    pub fn stopped(call: Call, error: Error) -> Self {
+        Self { call, cause: Cause::Stopped(error), is_doubtful: false }
+    }
+
     /// Whether the call is about something that does not exist.
     pub fn is_not_found(&self) -> bool {
         self.cause.refusal().is_some_and(Refusal::is_not_found)

@@ -25,21 +25,6 @@ pub(super) struct Answered {
     pub config: HashMap<String, String>,
 }
 
-/// Why names could not be listed.
-enum Unlisted {
-    Failed(Box<Failure>),
-    Other(Error),
-}
-
-impl Unlisted {
-    fn of_namespace(self, rest: &Rest, namespace: &NamespaceIdent) -> Error {
-        match self {
-            Self::Failed(failure) => rest.of_namespace(*failure, namespace),
-            Self::Other(error) => error,
-        }
-    }
-}
-
 impl Rest {
     pub(super) fn table_name(&self, ident: &TableIdent) -> TableName {
         TableName { catalog: self.client.catalog.clone(), ident: ident.clone() }
@@ -49,14 +34,14 @@ impl Rest {
     pub async fn tables(&self, namespace: &NamespaceIdent) -> Result<Vec<ListedTable>> {
         let tables = self.client.paths.tables(namespace)?;
         let listed = self.names(Operation::ListTables, &tables, namespace).await;
-        let names = listed.map_err(|error| error.of_namespace(self, namespace))?;
+        let names = listed.map_err(|failure| self.of_namespace(failure, namespace))?;
         let mut listed: Vec<_> = names.into_iter().map(ListedTable::from).collect();
         if self.client.endpoints.has(Operation::ListViews) {
             let views = self.client.paths.views(namespace)?;
             match self.names(Operation::ListViews, &views, namespace).await {
                 Ok(names) => listed.extend(names.into_iter().map(|name| ListedTable::new(name, TableKind::View))),
-                Err(unlisted) => {
-                    let error = unlisted.of_namespace(self, namespace);
+                Err(failure) => {
+                    let error = self.of_namespace(failure, namespace);
                     tracing::debug!(catalog = self.client.catalog, %namespace, %error, "the views are left out");
                 }
             }
@@ -69,18 +54,23 @@ impl Rest {
         operation: Operation,
         list: &str,
         namespace: &NamespaceIdent,
-    ) -> Result<Vec<String>, Unlisted> {
+    ) -> Result<Vec<String>, Failure> {
         let mut pages = Pages::default();
         let mut names = Vec::new();
         while let Some(token) = pages.next_token() {
-            let path = self.client.paths.page(list, None, self.page_size, token).map_err(Unlisted::Other)?;
-            let call = Call::new(operation, path).about(namespace);
-            let page: TablesReply =
-                self.client.json(&call).await.map_err(|failure| Unlisted::Failed(failure.into()))?;
+            let call = Call::new(operation, list.to_string()).about(namespace);
+            let call = match self.client.paths.page(list, None, self.page_size, token) {
+                Ok(path) => Call { path, ..call },
+                Err(error) => return Err(Failure::stopped(call, error)),
+            };
+            let page: TablesReply = self.client.json(&call).await?;
             // Some servers list what lies below, too.
             let own = page.identifiers.into_iter().filter(|table| table.namespace == *namespace.as_ref());
             names.extend(own.map(|table| table.name));
-            pages.turn(page.next_page_token).map_err(|found| Unlisted::Other(self.broken(&call, &found)))?;
+            if let Err(found) = pages.turn(page.next_page_token) {
+                let broken = self.broken(&call, &found);
+                return Err(Failure::stopped(call, broken));
+            }
         }
         Ok(names)
     }
