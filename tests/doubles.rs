@@ -19,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("doubles::seaweedfs_has_a_catalog", seaweedfs_has_a_catalog),
         Trial::test("doubles::r2_takes_other_clients", r2_takes_other_clients),
         Trial::test("doubles::r2_loses_an_answer", r2_loses_an_answer),
+        Trial::test("doubles::r2_keeps_what_was_not_completed", r2_keeps_what_was_not_completed),
         Trial::test("doubles::r2_vends_keys_that_end", r2_vends_keys_that_end),
         Trial::test("doubles::servers_end_with_their_input", servers_end_with_their_input),
     ]
@@ -29,17 +30,19 @@ fn equal<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Result<(), Fa
 }
 
 fn s3_keys_are_good_for_one_bucket() -> Result<(), Failed> {
-    let endpoint = &weed()?.s3_endpoint;
+    let (endpoint, admin) = (&weed()?.s3_endpoint, weed()?.client()?);
     let told = |error: icelift_testkit::s3_client::Error| Failed::from(error.to_string());
     support::block_on(async {
         let aws = S3Client::new(endpoint, aws_keys()).map_err(told)?;
         aws.put(AWS_BUCKET, "doubles/a", "content").await.map_err(told)?;
         equal(&aws.get(AWS_BUCKET, "doubles/a").await.map_err(told)?[..], &b"content"[..])?;
         equal(aws.list(AWS_BUCKET, "doubles/").await.map_err(told)?, vec!["doubles/a".to_owned()])?;
+        admin.create_bucket("doubles").await.map_err(told)?;
+        equal(admin.list("doubles", "").await.map_err(told)?, vec![])?;
         let mut wrong = aws_keys();
         wrong.secret_key.push('x');
         let wrong = S3Client::new(endpoint, wrong).map_err(told)?;
-        for (client, bucket) in [(&aws, R2_BUCKET), (&wrong, AWS_BUCKET)] {
+        for (client, bucket) in [(&aws, R2_BUCKET), (&aws, "doubles"), (&wrong, AWS_BUCKET)] {
             match client.put(bucket, "doubles/b", "content").await {
                 Err(refused) if refused.to_string().contains("403") => {}
                 other => return Err(format!("{bucket}: {other:?}, expected 403").into()),
@@ -125,6 +128,28 @@ fn r2_loses_an_answer() -> Result<(), Failed> {
     let answer = ask(json!({"do": "pyiceberg_append", "catalog": &catalog, "table": table, "rows": 10}));
     equal((answer.is_err(), lost.hits()), (true, 1))?;
     equal(ask(json!({"do": "pyiceberg_count", "catalog": &catalog, "table": table}))?, json!([20, ["id", "name"]]))
+}
+
+/// What trials look at when they want to know whether an upload was aborted.
+fn r2_keeps_what_was_not_completed() -> Result<(), Failed> {
+    let scratch = tempfile::tempdir()?;
+    let proxy = r2(|_| {})?;
+    let catalog = catalog_of(&proxy, &scratch.path().join("ca.pem"))?;
+    let [completed, aborted] = ["CompleteMultipartUpload", "AbortMultipartUpload"].map(|operation| {
+        proxy.fault(FaultRule::before(Side::S3, Fault::s3_error(403, "AccessDenied")).operation(operation).always())
+    });
+    let append = json!({"do": "pyiceberg_append", "catalog": &catalog, "table": "doubles_uploads.t", "rows": 10});
+    equal((ask(append).is_err(), completed.hits()), (true, 1))?;
+    let key =
+        proxy.requests().into_iter().find(|request| request.operation == "UploadPart").map(|request| request.path);
+    let key = key.and_then(|path| Some(path.strip_prefix(&format!("/{R2_BUCKET}/"))?.to_owned()));
+    let key = key.ok_or(format!("no part was uploaded; {} uploads were aborted", aborted.hits()))?;
+    support::block_on(async {
+        let told = |error: icelift_testkit::s3_client::Error| Failed::from(error.to_string());
+        let client = weed()?.client()?;
+        let (uploads, objects) = (client.list_uploads(R2_BUCKET, &key).await, client.list(R2_BUCKET, &key).await);
+        equal((uploads.map_err(told)?, objects.map_err(told)?), (vec![key.clone()], vec![]))
+    })
 }
 
 fn r2_vends_keys_that_end() -> Result<(), Failed> {

@@ -3,6 +3,8 @@
 //! Each module gives its trials by `trials()`; names start with the module, so that `cargo xtask test slt::` runs one of them.
 //! Run them through `cargo xtask test`, which installs what `interop` and `doubles` need.
 
+/// What two clouds refuse, and what does not answer at all.
+mod bad_clouds;
 /// What a user can get wrong, and what the machine can: one clear message, no partial commit, no file left over.
 mod bad_input;
 /// Transcripts of the real binary: flags, scripts, exit codes.
@@ -16,6 +18,8 @@ mod concurrent;
 mod doubles;
 /// Tables of other engines read by us, and our tables read by them.
 mod interop;
+/// Planted secrets, and the hunt for them in everything that is printed, logged and written.
+mod secrets;
 /// Every script of sql/, as a user runs it.
 mod shipped_sql;
 /// SQL in, rows out: every file of tests/slt is a trial, and most tests should be there.
@@ -30,12 +34,14 @@ use libtest_mimic::{Arguments, Failed, Trial};
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = vec![Trial::test("main::every_file_is_listed", every_file_is_listed)];
+    trials.extend(bad_clouds::trials());
     trials.extend(bad_input::trials());
     trials.extend(cli::trials());
     trials.extend(clouds::trials());
     trials.extend(concurrent::trials());
     trials.extend(doubles::trials());
     trials.extend(interop::trials());
+    trials.extend(secrets::trials());
     trials.extend(shipped_sql::trials());
     trials.extend(slt::trials());
     trials.extend(tidy::trials());

@@ -6,12 +6,14 @@ mod args;
 mod config;
 mod demo;
 mod exit;
+mod log;
 mod memory;
 mod print;
 mod repl;
 mod run;
 mod session;
 mod signals;
+mod traffic;
 mod ui;
 
 use std::io::IsTerminal;
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn start(args: Args) -> Result<(), Stop> {
-    session::start_logging(args.shared.log.as_deref())?;
+    log::start(args.shared.log.as_deref(), args.shared.quiet)?;
     let demo = matches!(args.command, Some(Command::Demo(_)));
     let setup = Setup::read(&args, !demo)?;
     let runtime = session::runtime(&setup)?;

@@ -13,6 +13,7 @@ use crate::exit::{Place, Problem, Stop};
 use crate::print::Output;
 use crate::session::Setup;
 use crate::signals::Signals;
+use crate::traffic::Traffic;
 use crate::ui;
 
 /// A text of statements, and what error messages call it.
@@ -77,11 +78,12 @@ pub async fn scripts(mut setup: Setup, scripts: Vec<Script>) -> Result<(), Stop>
 pub struct Done {
     pub rows: u64,
     pub time: Duration,
+    pub traffic: Traffic,
 }
 
 impl std::fmt::Display for Done {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} in {}", ui::rows(self.rows), ui::seconds(self.time))
+        write!(f, "{} in {}{}", ui::rows(self.rows), ui::seconds(self.time), self.traffic)
     }
 }
 
@@ -106,10 +108,12 @@ impl Runner {
     /// Runs one statement and prints its rows.
     pub async fn show(&mut self, sql: &str) -> Result<Done, Stop> {
         let Self { engine, output, signals } = self;
-        let start = Instant::now();
+        let (start, before) = (Instant::now(), Traffic::read(engine));
         let work = async { output.show(engine.run(sql).await?).await };
         let rows = until_signal(engine, signals, work).await?;
-        Ok(Done { rows, time: start.elapsed() })
+        let traffic = Traffic::read(engine).since(&before);
+        traffic.log();
+        Ok(Done { rows, time: start.elapsed(), traffic })
     }
 
     /// Runs one statement and hands its rows back.
@@ -127,7 +131,8 @@ impl Runner {
             let counts = batch.columns().first()?.as_primitive_opt::<UInt64Type>()?;
             Some(counts.iter().flatten().sum::<u64>())
         };
-        Ok(Done { rows: batches.iter().filter_map(counted).sum(), time: start.elapsed() })
+        let rows = batches.iter().filter_map(counted).sum();
+        Ok(Done { rows, time: start.elapsed(), traffic: Traffic::default() })
     }
 }
 

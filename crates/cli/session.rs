@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use icelift::{Engine, EngineBuilder, Error, ErrorKind};
 use tokio::runtime::Runtime;
-use tracing_subscriber::EnvFilter;
 
 use crate::args::{Args, Format};
 use crate::config::Config;
@@ -14,7 +13,6 @@ use crate::memory;
 use crate::ui;
 
 const CONFIG_FILE: &str = "icelift.toml";
-const LOG_VARIABLE: &str = "ICELIFT_LOG";
 
 /// Everything that is known before the engine is built.
 pub struct Setup {
@@ -85,21 +83,6 @@ pub fn runtime(setup: &Setup) -> Result<Runtime, Stop> {
     }
     let built = builder.enable_all().build();
     built.map_err(|error| Error::new(ErrorKind::Resources, "threads cannot be started").source(error).into())
-}
-
-/// Logs to stderr what `filter`, or else ICELIFT_LOG, asks for; nothing by default.
-pub fn start_logging(filter: Option<&str>) -> Result<(), Stop> {
-    let variable = std::env::var_os(LOG_VARIABLE).and_then(|value| value.into_string().ok());
-    let Some(filter) = filter.map(str::to_owned).or(variable).filter(|filter| !filter.is_empty()) else {
-        return Ok(());
-    };
-    let filter = EnvFilter::try_new(&filter).map_err(|error| {
-        Error::new(ErrorKind::Config, format!("`{filter}` is not a log filter"))
-            .hint(format!("--log and {LOG_VARIABLE} take filters such as `info` or `icelift=debug,warn`"))
-            .source(error)
-    })?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
-    Ok(())
 }
 
 /// The variables that are text; no other could stand in a statement.

@@ -102,7 +102,26 @@ pub fn thousands(number: u64) -> String {
 
 /// `1 row`, `2 rows`.
 pub fn rows(number: u64) -> String {
-    format!("{} {}", thousands(number), if number == 1 { "row" } else { "rows" })
+    counted(number, "row")
+}
+
+/// `1 call`, `2 calls`.
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
+/// `512 B`, `12.5 MB`: powers of 1000, as clouds count.
+pub fn bytes(number: u64) -> String {
+    let units = ["kB", "MB", "GB", "TB"];
+    let mut size = number as f64;
+    let mut unit = "B";
+    for larger in units {
+        if size < 1000.0 {
+            break;
+        }
+        (size, unit) = (size / 1000.0, larger);
+    }
+    if unit == "B" { format!("{number} B") } else { format!("{size:.1} {unit}") }
 }
 
 /// `12 ms`, `3.4 s`, `5 min 06 s`.
@@ -148,6 +167,7 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0, 1, 2].map(rows), ["0 rows", "1 row", "2 rows"]);
+        assert_eq!([0, 999, 1000, 12_540_000].map(bytes), ["0 B", "999 B", "1.0 kB", "12.5 MB"]);
         let times = [12, 3_400, 306_000].map(|millis| seconds(Duration::from_millis(millis)));
         assert_eq!(times, ["12 ms", "3.4 s", "5 min 06 s"]);
     }

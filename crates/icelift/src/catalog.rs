@@ -79,6 +79,11 @@ pub(crate) trait Catalog: Debug + Send + Sync {
     /// The store of the catalog's tables.
     fn store(&self) -> &Store;
 
+    /// Requests to the catalog itself so far, repeated ones counted again.
+    fn calls(&self) -> u64 {
+        0
+    }
+
     /// All namespaces, nested ones with their full names.
     async fn list_namespaces(&self) -> Result<Vec<NamespaceIdent>>;
 

@@ -91,9 +91,10 @@ impl Engine {
         self.catalogs.describe()
     }
 
-    /// What a catalog's store was asked since it was attached.
+    /// What a catalog and its store were asked since it was attached.
     pub fn meter(&self, catalog: &str) -> Option<MeterReading> {
-        self.catalogs.get(catalog).map(|catalog| catalog.store().meter())
+        let catalog = self.catalogs.get(catalog)?;
+        Some(MeterReading { catalog_calls: catalog.calls(), ..catalog.store().meter() })
     }
 
     /// The session below, to register tables and functions of one's own. Statements that are run on it directly do not

@@ -61,8 +61,9 @@ fn create(root: &Path, installation: &Installation) -> Outcome {
     installation.clear()?;
     let (jars, classes) = (installation.folder().join("lib"), installation.folder().join("classes"));
     Program::new("mvn", root)
-        .args(["--quiet", "--batch-mode", "--file", POM, COPY_JARS, "-Dstyle.color=never", "-DincludeScope=runtime"])
+        .args(["--quiet", "--batch-mode", "--file", POM, COPY_JARS, "-DincludeScope=runtime"])
         .arg(format!("-DoutputDirectory={}", jars.display()))
+        .onto_stderr()
         .run()?;
     Program::new("javac", root)
         .args(["-proc:none", "-cp"])

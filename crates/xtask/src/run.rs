@@ -82,6 +82,12 @@ impl Program {
         self
     }
 
+    /// What it prints is for the user, not for who reads our own output.
+    pub(crate) fn onto_stderr(mut self) -> Self {
+        self.command.stdout(std::io::stderr());
+        self
+    }
+
     /// Runs it in front of the user.
     pub(crate) fn run(mut self) -> Outcome {
         eprintln!("+ {}", self.shown);

@@ -23,7 +23,7 @@ const RESERVED: [&str; 2] = ["datafusion", "information_schema"];
 pub struct AttachedCatalog {
     /// The name in SQL.
     pub name: String,
-    /// `local` or `glue`.
+    /// `local`, `glue`, `rest`, `r2` or `basin`.
     pub kind: String,
     /// Where its tables are.
     pub warehouse: String,

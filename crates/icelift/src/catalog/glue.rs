@@ -135,6 +135,10 @@ impl Catalog for GlueCatalog {
         &self.store
     }
 
+    fn calls(&self) -> u64 {
+        self.client.calls()
+    }
+
     async fn list_namespaces(&self) -> Result<Vec<NamespaceIdent>> {
         let databases = self.client.databases().await?;
         Ok(databases.into_iter().filter_map(|it| NamespaceIdent::from_strs(it.name.split('.')).ok()).collect())

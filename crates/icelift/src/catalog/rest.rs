@@ -77,6 +77,10 @@ impl Catalog for Rest {
         &self.stores.root
     }
 
+    fn calls(&self) -> u64 {
+        self.client.calls()
+    }
+
     async fn list_namespaces(&self) -> Result<Vec<NamespaceIdent>> {
         self.namespaces().await
     }

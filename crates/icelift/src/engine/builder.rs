@@ -1,6 +1,7 @@
 //! How an engine is put together.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use crate::sql::Attach;
 const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(5).unwrap();
 
 /// Describes an [`Engine`]. Without settings: all cores, no memory limit, no catalog.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct EngineBuilder {
     variables: BTreeMap<String, String>,
     memory_limit_bytes: Option<usize>,
@@ -29,6 +30,18 @@ pub struct EngineBuilder {
     spill_folder: Option<PathBuf>,
     aws: AwsSource,
     attached: Vec<Attach>,
+}
+
+/// Variables are an environment, so only their number is shown.
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder")
+            .field("variables", &self.variables.len())
+            .field("memory_limit_bytes", &self.memory_limit_bytes)
+            .field("parallelism", &self.parallelism)
+            .field("attached", &self.attached)
+            .finish_non_exhaustive()
+    }
 }
 
 impl EngineBuilder {

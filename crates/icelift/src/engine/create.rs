@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlan;
-use iceberg::TableUpdate;
 use iceberg::spec::{MAIN_BRANCH, Schema, TableMetadataBuilder, UnboundPartitionSpec};
+use iceberg::{TableRequirement, TableUpdate};
 
 use super::names::{table_name, unknown_catalog};
 use super::view::{View, write_plan};
@@ -183,14 +183,18 @@ fn replaced(existing: &Table, new: NewTable) -> Result<Table> {
         })
         .and_then(TableMetadataBuilder::build)
         .map_err(failed)?;
+    let now = &existing.metadata;
     let request = CommitRequest {
         create: None,
         requirements: vec![
-            iceberg::TableRequirement::UuidMatch { uuid: existing.metadata.uuid() },
-            iceberg::TableRequirement::RefSnapshotIdMatch {
+            TableRequirement::UuidMatch { uuid: now.uuid() },
+            TableRequirement::RefSnapshotIdMatch {
                 r#ref: MAIN_BRANCH.to_string(),
-                snapshot_id: existing.metadata.current_snapshot_id(),
+                snapshot_id: now.current_snapshot_id(),
             },
+            // The numbers of the new schema and spec, which manifests name, are those that come next here.
+            TableRequirement::CurrentSchemaIdMatch { current_schema_id: now.current_schema_id() },
+            TableRequirement::DefaultSpecIdMatch { default_spec_id: now.default_partition_spec_id() },
         ],
         updates: built.changes.into_iter().filter(|it| !matches!(it, TableUpdate::AssignUuid { .. })).collect(),
     };
@@ -201,5 +205,58 @@ fn created(outcome: CommitOutcome) -> Result<()> {
     match outcome {
         CommitOutcome::Landed => Ok(()),
         CommitOutcome::NotLanded(error) | CommitOutcome::Unknown(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use iceberg::TableIdent;
+    use iceberg::spec::{NestedField, PrimitiveType, TableMetadata, Transform, Type};
+    use tokio_util::task::TaskTracker;
+
+    use super::*;
+    use crate::storage::{Store, UploadSettings};
+
+    fn schema(column: &str) -> Schema {
+        let field = NestedField::optional(1, column, Type::Primitive(PrimitiveType::Int));
+        Schema::builder().with_fields([field.into()]).build().unwrap()
+    }
+
+    fn by(transform: Transform) -> UnboundPartitionSpec {
+        UnboundPartitionSpec::builder().add_partition_field(1, "p", transform).unwrap().build()
+    }
+
+    fn new_table(column: &str, partition_spec: UnboundPartitionSpec) -> NewTable {
+        NewTable {
+            ident: TableIdent::from_strs(["n", "t"]).unwrap(),
+            schema: schema(column),
+            partition_spec,
+            properties: BTreeMap::new(),
+            location: None,
+            keep_field_ids: true,
+        }
+    }
+
+    fn table(metadata: TableMetadata) -> Table {
+        let name = TableName { catalog: "c".into(), ident: TableIdent::from_strs(["n", "t"]).unwrap() };
+        Table::staged(name, metadata, Store::local(UploadSettings::default(), TaskTracker::new()))
+    }
+
+    #[test]
+    fn a_replacement_does_not_land_behind_another_schema_or_spec() {
+        let unpartitioned = UnboundPartitionSpec::builder().build();
+        let before = new_table("a", unpartitioned).metadata("s3://b/t".to_string()).unwrap();
+        let replaced = replaced(&table(before.clone()), new_table("b", by(Transform::Bucket(4)))).unwrap();
+        let holds = |now: &TableMetadata| {
+            let request = replaced.staged.as_deref().unwrap();
+            request.requirements.iter().all(|requirement| requirement.check(Some(now)).is_ok())
+        };
+        assert!(holds(&before));
+        // What another writer may have done meanwhile: the numbers that come next are taken.
+        let builder = || before.clone().into_builder(None);
+        let with_schema = builder().add_current_schema(schema("c")).unwrap().build().unwrap().metadata;
+        assert!(!holds(&with_schema));
+        let with_spec = builder().add_default_partition_spec(by(Transform::Identity)).unwrap();
+        assert!(!holds(&with_spec.build().unwrap().metadata));
     }
 }

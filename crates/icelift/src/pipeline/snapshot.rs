@@ -56,8 +56,8 @@ pub(crate) fn check(metadata: &TableMetadata) -> Result<()> {
 
 /// Appends the files to the table's main branch in one snapshot.
 ///
-/// `planned` is the table as the rows were written for it: its schema and default partition spec must still be those of
-/// the table when the commit is made.
+/// `planned` is the table as the rows were written for it: its schema, default partition spec and format version must still
+/// be those of the table when the commit is made.
 pub(crate) async fn append(catalog: &Arc<dyn Catalog>, planned: &Table, files: Vec<DataFile>) -> CommitOutcome {
     let retries = match Retries::new(&planned.metadata) {
         Ok(retries) => retries,
@@ -89,6 +89,10 @@ pub(crate) async fn append(catalog: &Arc<dyn Catalog>, planned: &Table, files: V
             Ok(table) => table,
             Err(error) => return append.cleaned_up(&base.store, error).await,
         };
+        // Built again on itself it would be refused for good, and its files removed.
+        if append.is_in(&base.metadata) {
+            return append.landed(&base.store).await;
+        }
     }
 }
 
@@ -110,7 +114,7 @@ pub(crate) async fn create(catalog: &Arc<dyn Catalog>, table: &Table) -> CommitO
     settle::commit(catalog, &Unsettled { base: table, request, sign: Sign::Table }).await
 }
 
-/// The files fit one schema and one spec only.
+/// The files fit one schema and one spec only, and their manifest one format.
 fn check_unchanged(planned: &Table, base: &Table) -> Result<()> {
     let (before, now) = (&planned.metadata, &base.metadata);
     let what = if before.uuid() != now.uuid() {
@@ -119,6 +123,8 @@ fn check_unchanged(planned: &Table, base: &Table) -> Result<()> {
         "the table's schema was changed"
     } else if before.default_partition_spec_id() != now.default_partition_spec_id() {
         "the table's partition spec was changed"
+    } else if before.format_version() != now.format_version() {
+        "the table's format version was changed"
     } else {
         return Ok(());
     };

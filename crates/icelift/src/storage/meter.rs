@@ -32,10 +32,12 @@ pub(super) enum Request {
     Delete,
 }
 
-/// What a store was asked so far. Requests to a server count as often as they were sent.
+/// What a catalog and its store were asked so far. Requests to a server count as often as they were sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MeterReading {
+    /// Requests to the catalog itself, those for tokens included.
+    pub catalog_calls: u64,
     /// Objects, parts, and starts and ends of multipart uploads written.
     pub put_requests: u64,
     /// Pages listed.
@@ -50,6 +52,22 @@ pub struct MeterReading {
     pub read_bytes: u64,
     /// Bytes sent, or begun to be sent.
     pub written_bytes: u64,
+}
+
+impl MeterReading {
+    /// What was asked since an earlier reading.
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            catalog_calls: self.catalog_calls.saturating_sub(earlier.catalog_calls),
+            put_requests: self.put_requests.saturating_sub(earlier.put_requests),
+            list_requests: self.list_requests.saturating_sub(earlier.list_requests),
+            get_requests: self.get_requests.saturating_sub(earlier.get_requests),
+            head_requests: self.head_requests.saturating_sub(earlier.head_requests),
+            delete_requests: self.delete_requests.saturating_sub(earlier.delete_requests),
+            read_bytes: self.read_bytes.saturating_sub(earlier.read_bytes),
+            written_bytes: self.written_bytes.saturating_sub(earlier.written_bytes),
+        }
+    }
 }
 
 /// Counts on behalf of one store.
@@ -67,6 +85,7 @@ pub(crate) struct Meter {
 impl Meter {
     pub fn read(&self) -> MeterReading {
         MeterReading {
+            catalog_calls: 0,
             put_requests: self.put.load(Relaxed),
             list_requests: self.list.load(Relaxed),
             get_requests: self.get.load(Relaxed),

@@ -4,11 +4,15 @@
 //! own effect would be told that it lost a race, so those are repeated in `send`, which remembers.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use aws_sdk_glue::Client;
+use aws_sdk_glue::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_glue::config::timeout::TimeoutConfig;
-use aws_sdk_glue::config::{Builder, retry::RetryConfig};
+use aws_sdk_glue::config::{Builder, ConfigBag, Intercept, RuntimeComponents, retry::RetryConfig};
+use aws_sdk_glue::error::BoxError;
 use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_glue::types::{Database, DatabaseInput, Table, TableInput};
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -33,9 +37,30 @@ pub(super) struct GlueClient {
     /// The account whose catalog is meant; the identity's own unless set.
     catalog_id: Option<String>,
     client: Client,
+    calls: Calls,
     identity: AwsIdentity,
     /// The wait before a write is repeated for the first time.
     pub repeat_wait: Duration,
+}
+
+/// Counts requests where they are sent.
+#[derive(Debug, Clone, Default)]
+struct Calls(Arc<AtomicU64>);
+
+impl Intercept for Calls {
+    fn name(&self) -> &'static str {
+        "icelift counts calls"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> std::result::Result<(), BoxError> {
+        self.0.fetch_add(1, Relaxed);
+        Ok(())
+    }
 }
 
 /// A database, and whose it is.
@@ -56,6 +81,7 @@ pub(super) struct Unsent {
 
 impl GlueClient {
     pub fn new(catalog: &str, catalog_id: Option<String>, endpoint: Option<String>, access: &AwsAccess) -> Self {
+        let calls = Calls::default();
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -63,12 +89,18 @@ impl GlueClient {
             .build();
         let mut config = Builder::from(&access.config)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
-            .timeout_config(timeouts);
+            .timeout_config(timeouts)
+            .interceptor(calls.clone());
         if let Some(endpoint) = endpoint {
             config = config.endpoint_url(endpoint);
         }
         let (client, identity) = (Client::from_conf(config.build()), access.glue.clone());
-        Self { catalog: catalog.to_string(), catalog_id, client, identity, repeat_wait: REPEAT_WAIT }
+        Self { catalog: catalog.to_string(), catalog_id, client, calls, identity, repeat_wait: REPEAT_WAIT }
+    }
+
+    /// Requests so far, repeated ones counted again.
+    pub fn calls(&self) -> u64 {
+        self.calls.0.load(Relaxed)
     }
 
     /// The database of this name in the catalog that was attached.

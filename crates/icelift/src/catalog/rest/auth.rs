@@ -22,6 +22,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// How long before its end a token is renewed, unless it lives less than four times as long.
 const AHEAD: Duration = Duration::from_secs(60);
+/// No token is counted on for longer; servers send the largest number there is for one that does not end.
+const LIFE_MAX: Duration = Duration::from_secs(365 * 86_400);
 /// The error codes of RFC 6749.
 const CODES: [&str; 6] = [
     "invalid_request",
@@ -135,7 +137,8 @@ impl Auth {
         };
         let token = reply.access_token;
         self.secrets.keep_recent(token.expose_secret());
-        let (now, lives) = (Instant::now(), reply.expires_in.map(Duration::from_secs));
+        let lives = reply.expires_in.map(|seconds| Duration::from_secs(seconds).min(LIFE_MAX));
+        let now = Instant::now();
         let renew_at = lives.map(|lives| now + lives - AHEAD.min(lives / 4));
         let held = Held { token: token.clone(), renew_at, ends_at: lives.map(|lives| now + lives) };
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = Some(held);

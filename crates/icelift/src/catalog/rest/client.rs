@@ -48,6 +48,11 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
+    /// Requests to the catalog and its token server so far.
+    pub fn calls(&self) -> u64 {
+        self.http.sent()
+    }
+
     /// Asks the server for its configuration and follows it.
     pub async fn connect(settings: &mut Settings, rules: Arc<dyn Rules>) -> Result<Self> {
         let secrets = Arc::new(Secrets::default());

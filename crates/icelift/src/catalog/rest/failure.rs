@@ -37,8 +37,11 @@ pub(super) enum Cause {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub status: u16,
-    /// `error.type`, if the body was the specification's JSON.
+    /// `error.type`, if the body was the specification's JSON. As it came, so never shown: to be compared only. Scrubbing
+    /// would make another type of it wherever a secret, or the value of a header, is a part of its name.
     pub named: Option<String>,
+    /// The same as it may be shown.
+    pub shown_name: String,
     /// What the server said: scrubbed, bounded, on one line.
     pub text: String,
     pub retry_after: Option<Duration>,
@@ -130,10 +133,10 @@ impl Failure {
 
 /// What the server said.
 pub(super) fn said(product: &str, refusal: &Refusal) -> String {
-    let Refusal { status, named, text, .. } = refusal;
+    let Refusal { status, shown_name, text, .. } = refusal;
     let mut said = format!("the {product} answers {status}");
-    if let Some(named) = named.as_deref().filter(|named| !named.is_empty()) {
-        said.push_str(&format!(" `{named}`"));
+    if !shown_name.is_empty() {
+        said.push_str(&format!(" `{shown_name}`"));
     }
     if !text.is_empty() {
         said.push_str(&format!(": {text}"));
@@ -178,6 +181,7 @@ fn hint(operation: Operation, refusal: &Refusal, rules: &dyn Rules) -> Option<St
         400 if refusal.text.contains("HTTPS port") => "the server wants https:// in the URI",
         401 | 419 => "check TOKEN or CREDENTIAL; tokens expire",
         403 => "ask for the right to do this, or check the warehouse and the namespace's name",
+        404 if operation == Operation::GetConfig => "check the warehouse; check the URI, it ends before `/v1`",
         404 if !refusal.is_not_found() => "check the URI, it ends before `/v1`; check the warehouse",
         429 => "run the statement again later; other clients may be using up the server's limit",
         502..=504 => "run the statement again",

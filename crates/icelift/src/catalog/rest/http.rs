@@ -4,6 +4,7 @@
 //! as a GET on the other side, and its 200 would look like a commit.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -44,6 +45,7 @@ impl Default for Limits {
 pub(super) struct Http {
     client: reqwest::Client,
     secrets: Arc<Secrets>,
+    sent: Arc<AtomicU64>,
 }
 
 /// An answer with status 2xx.
@@ -65,7 +67,12 @@ impl Http {
         let client = authorities.add_to(builder).build();
         let client =
             client.map_err(|source| Error::new(ErrorKind::Config, "the HTTP client cannot be made").source(source))?;
-        Ok(Self { client, secrets })
+        Ok(Self { client, secrets, sent: Arc::default() })
+    }
+
+    /// Requests so far, repeated ones counted again.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Relaxed)
     }
 
     pub fn request(&self, method: reqwest::Method, url: &str) -> RequestBuilder {
@@ -74,6 +81,7 @@ impl Http {
 
     /// Sends a request once.
     pub async fn send(&self, request: RequestBuilder) -> Result<Reply, Cause> {
+        self.sent.fetch_add(1, Relaxed);
         let response = request.send().await.map_err(unanswered)?;
         let status = response.status();
         if !status.is_success() {
@@ -95,13 +103,13 @@ impl Http {
         // The status counts, whatever becomes of the text.
         let body = body(response, ERROR_BYTES).await.map(|(body, _)| body).unwrap_or_default();
         match serde_json::from_slice::<ErrorReply>(&body) {
-            Ok(ErrorReply { error }) => Refusal {
-                status,
-                named: Some(self.secrets.excerpt(error.r#type.unwrap_or_default().as_bytes())),
-                text: self.secrets.excerpt(error.message.unwrap_or_default().as_bytes()),
-                retry_after,
-            },
-            Err(_) => Refusal { status, named: None, text: self.secrets.excerpt(&body), retry_after },
+            Ok(ErrorReply { error }) => {
+                let named = error.r#type.unwrap_or_default();
+                let shown_name = self.secrets.excerpt(named.as_bytes());
+                let text = self.secrets.excerpt(error.message.unwrap_or_default().as_bytes());
+                Refusal { status, named: Some(named), shown_name, text, retry_after }
+            }
+            Err(_) => Refusal { status, text: self.secrets.excerpt(&body), retry_after, ..Refusal::default() },
         }
     }
 }

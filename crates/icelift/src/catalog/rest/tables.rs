@@ -11,7 +11,7 @@ use super::call::{Call, Operation};
 use super::failure::Failure;
 use super::namespaces::namespace_not_found;
 use super::pages::Pages;
-use super::vended::store_config;
+use super::vended::{extend_config, store_config};
 use super::wire::{TableReply, TablesReply, given};
 use crate::catalog::table::unsupported_metadata;
 use crate::catalog::{ListedTable, Table, TableKind, TableName};
@@ -27,14 +27,14 @@ pub(super) struct Answered {
 
 /// Why names could not be listed.
 enum Unlisted {
-    Failed(Failure),
+    Failed(Box<Failure>),
     Other(Error),
 }
 
 impl Unlisted {
     fn of_namespace(self, rest: &Rest, namespace: &NamespaceIdent) -> Error {
         match self {
-            Self::Failed(failure) => rest.of_namespace(failure, namespace),
+            Self::Failed(failure) => rest.of_namespace(*failure, namespace),
             Self::Other(error) => error,
         }
     }
@@ -75,7 +75,8 @@ impl Rest {
         while let Some(token) = pages.next_token() {
             let path = self.client.paths.page(list, None, self.page_size, token).map_err(Unlisted::Other)?;
             let call = Call::new(operation, path).about(namespace);
-            let page: TablesReply = self.client.json(&call).await.map_err(Unlisted::Failed)?;
+            let page: TablesReply =
+                self.client.json(&call).await.map_err(|failure| Unlisted::Failed(failure.into()))?;
             // Some servers list what lies below, too.
             let own = page.identifiers.into_iter().filter(|table| table.namespace == *namespace.as_ref());
             names.extend(own.map(|table| table.name));
@@ -108,7 +109,7 @@ impl Rest {
             }
         };
         let mut merged = self.client.served.served();
-        merged.extend(given(config));
+        extend_config(&mut merged, given(config));
         let config = store_config(metadata.location(), merged, &storage_credentials.unwrap_or_default());
         Ok(Answered { metadata, metadata_location, config })
     }

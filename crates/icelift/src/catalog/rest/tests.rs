@@ -6,6 +6,7 @@ mod config;
 mod create;
 mod errors;
 mod lists;
+mod r2;
 mod vended;
 
 use std::collections::{BTreeMap, HashMap};

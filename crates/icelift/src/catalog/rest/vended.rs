@@ -31,6 +31,14 @@ const AHEAD: Duration = Duration::from_secs(120);
 /// How long to wait after a renewal that failed while the old keys still serve.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// `more` over `config`. Keys belong together: no session token of one with the secret of another.
+pub(super) fn extend_config(config: &mut HashMap<String, String>, more: HashMap<String, String>) {
+    if more.contains_key(KEY_ID) {
+        [KEY_ID, SECRET_KEY, SESSION_TOKEN, EXPIRES_AT_MS].iter().for_each(|key| drop(config.remove(*key)));
+    }
+    config.extend(more);
+}
+
 /// What an answer says about the store of a table: `storage-credentials` of the longest prefix over `config`.
 pub(super) fn store_config(
     location: &str,
@@ -40,11 +48,7 @@ pub(super) fn store_config(
     let matching = credentials.iter().filter(|credential| covers(&credential.prefix, location));
     let mut merged = config;
     if let Some(best) = matching.max_by_key(|credential| credential.prefix.len()) {
-        // Keys belong together: no session token of one with the secret of another.
-        if best.config.contains_key(KEY_ID) {
-            [KEY_ID, SECRET_KEY, SESSION_TOKEN, EXPIRES_AT_MS].iter().for_each(|key| drop(merged.remove(*key)));
-        }
-        merged.extend(best.config.clone());
+        extend_config(&mut merged, best.config.clone());
     }
     merged
 }

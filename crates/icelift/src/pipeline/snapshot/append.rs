@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use iceberg::spec::{
     DataFile, FormatVersion, MAIN_BRANCH, ManifestFile, ManifestListWriter, ManifestWriterBuilder, Operation,
-    PartitionSpec, Schema, SchemaRef, Snapshot, SnapshotReference, SnapshotRetention, Summary, UnboundPartitionField,
+    PartitionSpec, Schema, SchemaRef, Snapshot, SnapshotReference, SnapshotRetention, Summary, TableMetadata,
+    UnboundPartitionField,
 };
 use iceberg::{TableRequirement, TableUpdate};
 use uuid::Uuid;
@@ -32,6 +33,11 @@ impl Append {
         let (high, low) = id.as_u64_pair();
         let snapshot_id = ((high ^ low) & (i64::MAX as u64)) as i64;
         Self { id, files, manifest: None, snapshot_id, lists: Vec::new() }
+    }
+
+    /// Whether its snapshot is in the table.
+    pub fn is_in(&self, table: &TableMetadata) -> bool {
+        table.snapshot_by_id(self.snapshot_id).is_some()
     }
 
     /// The request that appends to `base`, and the id of its snapshot.

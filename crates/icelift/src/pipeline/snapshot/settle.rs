@@ -17,9 +17,6 @@
 //!   anything but success is looked up again.
 //!
 //! A table that is gone, or another one of its name, proves nothing either: drops can be undone, and tables renamed.
-//!
-//! An answer that says that somebody was faster is checked in the same way before it is believed: that somebody may have
-//! been a first copy of this very commit, sent by a gateway on the way that heard nothing and asked again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,29 +71,34 @@ enum Shown {
 pub(super) async fn commit(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>) -> CommitOutcome {
     match catalog.commit(&sent.base.name.ident, sent.request.clone()).await {
         CommitOutcome::Unknown(lost) => settle(catalog, sent, lost, &LOOKS).await,
-        CommitOutcome::NotLanded(told) if says_that_somebody_was_faster(&told) => check(catalog, sent, told).await,
+        CommitOutcome::NotLanded(error)
+            if matches!(error.kind(), ErrorKind::CommitConflict | ErrorKind::AlreadyExists) =>
+        {
+            confirm(catalog, sent, error, &LOOKS).await
+        }
         outcome => outcome,
     }
 }
 
-fn says_that_somebody_was_faster(told: &Error) -> bool {
-    matches!(told.kind(), ErrorKind::CommitConflict | ErrorKind::AlreadyExists)
-}
-
-/// Whether it was us. What cannot be looked up stays unknown: to remove the files of a commit that landed breaks the table.
-async fn check(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>, told: Error) -> CommitOutcome {
-    match catalog.load_table(&sent.base.name.ident).await {
-        Ok(table) if sent.shown(&table.metadata) == Shown::Landed => {
-            tracing::info!(table = %sent.base.name, %told, "the commit was refused because it had landed already");
-            CommitOutcome::Landed
-        }
-        Ok(_) => CommitOutcome::NotLanded(told),
-        Err(error) if error.kind() == ErrorKind::NotFound => CommitOutcome::NotLanded(told),
-        Err(error) => {
-            tracing::warn!(table = %sent.base.name, %error, "the table could not be read after a commit was refused");
-            CommitOutcome::Unknown(sent.unknown(told))
+/// Looks whether a lost race was lost to ourselves: a proxy that sends a request a second time passes on the second answer,
+/// which says that somebody was faster, and that was the first copy. Files are removed after a lost race, so this
+/// must be known.
+async fn confirm(
+    catalog: &Arc<dyn Catalog>,
+    sent: &Unsettled<'_>,
+    conflict: Error,
+    looks: &[Duration],
+) -> CommitOutcome {
+    for wait in looks {
+        tokio::time::sleep(*wait).await;
+        match catalog.load_table(&sent.base.name.ident).await {
+            Ok(table) if sent.shown(&table.metadata) == Shown::Landed => return CommitOutcome::Landed,
+            Ok(_) => return CommitOutcome::NotLanded(conflict),
+            Err(error) if error.kind() == ErrorKind::NotFound => return CommitOutcome::NotLanded(conflict),
+            Err(error) => tracing::debug!(table = %sent.base.name, %error, "the table could not be read"),
         }
     }
+    CommitOutcome::Unknown(sent.unknown(conflict))
 }
 
 async fn settle(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>, lost: Error, looks: &[Duration]) -> CommitOutcome {

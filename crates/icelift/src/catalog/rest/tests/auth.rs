@@ -71,6 +71,13 @@ async fn the_token_server_may_be_another_and_the_id_missing() {
 }
 
 #[tokio::test]
+async fn a_token_may_live_for_ever() {
+    let server = token_server(Some(u64::MAX), |token| token == "token-number-1").await;
+    attach(&server, &LOGIN).await.unwrap().list_namespaces().await.unwrap();
+    assert_eq!(logins(&server), 1);
+}
+
+#[tokio::test]
 async fn a_token_is_renewed_before_it_ends() {
     // One that lives for a second is renewed after three quarters of it.
     let server = token_server(Some(1), |_| true).await;

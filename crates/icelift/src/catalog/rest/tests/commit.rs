@@ -92,6 +92,24 @@ async fn one_answer_tells() {
 }
 
 #[tokio::test]
+async fn a_secret_within_the_name_of_an_error_changes_nothing() {
+    for (named, status, expected) in [
+        ("CommitStateUnknownException", 400, ErrorKind::CommitUnknown),
+        ("ConcurrentUpdateError", 400, ErrorKind::CommitConflict),
+    ] {
+        let server = serving(SILENT, move |_| refuse(status, named, "")).await;
+        // Values of headers are kept from messages.
+        let rest = attach(&server, &[("header.x-a", "on"), ("header.x-b", "Up")]).await.unwrap();
+        let (CommitOutcome::NotLanded(error) | CommitOutcome::Unknown(error)) = rest.commit(&ident(), fenced()).await
+        else {
+            panic!("landed")
+        };
+        assert_eq!(error.kind(), expected);
+        assert!(!chain(&error).contains(named), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_hangs_leaves_it_unknown() {
     let server = serving(SILENT, |_| Reply::Hang).await;
     let rest = attach(&server, &[("rest.client.socket-timeout-ms", "300")]).await.unwrap();

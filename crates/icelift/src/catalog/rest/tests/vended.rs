@@ -114,6 +114,19 @@ fn a_session_token_stays_with_its_own_keys() {
 }
 
 #[tokio::test]
+async fn keys_of_the_catalog_do_not_mix_with_those_of_a_table() {
+    let config = json!({"overrides": keys("CATALOG", None)}).to_string();
+    let table = || {
+        let mut table = keys("TABLE", None);
+        table.as_object_mut().unwrap().remove("s3.session-token");
+        (table, Value::Null)
+    };
+    let server = vending(&config, table, none).await;
+    let table = attach(&server, &[]).await.unwrap().load_table(&ident()).await.unwrap();
+    assert_eq!(signer(&server, &table).await, "TABLE");
+}
+
+#[tokio::test]
 async fn the_users_keys_win_over_the_servers() {
     let server = vending(SILENT, || (keys("CONFIG", None), Value::Null), none).await;
     let own = [("s3.access-key-id", "MINE"), ("s3.secret-access-key", "x")];

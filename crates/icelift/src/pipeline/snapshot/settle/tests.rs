@@ -27,6 +27,7 @@ enum Told {
     Failing,
     Landed,
     Conflict,
+    Refused,
     Lost,
 }
 
@@ -99,6 +100,7 @@ impl Catalog for Scripted {
         match self.commits.lock().unwrap().pop_front().expect("a copy that the test did not foresee") {
             Told::Landed => CommitOutcome::Landed,
             Told::Conflict => CommitOutcome::NotLanded(Error::new(ErrorKind::CommitConflict, "lost a race")),
+            Told::Refused => CommitOutcome::NotLanded(Error::new(ErrorKind::Denied, "no right")),
             Told::Lost => CommitOutcome::Unknown(Error::new(ErrorKind::CommitUnknown, "no answer")),
             other => panic!("{other:?} is no answer"),
         }
@@ -109,6 +111,10 @@ fn table(store: &Store, metadata: TableMetadata) -> Table {
     let name = TableName { catalog: "r2".into(), ident: TableIdent::from_strs(["n", "t"]).unwrap() };
     let (store, file_io) = (store.clone(), store.file_io());
     Table { name, metadata: metadata.into(), metadata_location: None, store, file_io, staged: None }
+}
+
+fn shows(metadata: TableMetadata) -> Told {
+    Told::Shows(Box::new(metadata))
 }
 
 fn empty() -> TableMetadata {
@@ -179,7 +185,7 @@ async fn a_snapshot_that_is_there_has_landed() {
     let base = with_snapshot(empty(), 1);
     let landed = with_snapshot(base.clone(), OURS);
     for now in [landed.clone(), with_snapshot(landed, 3)] {
-        let catalog = Scripted::new(vec![Told::Shows(Box::new(now))], vec![]);
+        let catalog = Scripted::new(vec![shows(now)], vec![]);
         assert_eq!(outcome(&catalog, &base).await, "landed");
         assert_eq!(catalog.sent(), 0);
     }
@@ -189,7 +195,7 @@ async fn a_snapshot_that_is_there_has_landed() {
 async fn the_table_is_looked_at_until_it_tells() {
     let base = with_snapshot(empty(), 1);
     let landed = with_snapshot(base.clone(), OURS);
-    let looks = vec![Told::Failing, Told::Missing, Told::Failing, Told::Shows(Box::new(landed))];
+    let looks = vec![Told::Failing, Told::Missing, Told::Failing, shows(landed)];
     let catalog = Scripted::new(looks, vec![]);
     assert_eq!(outcome(&catalog, &base).await, "landed");
 }
@@ -198,7 +204,7 @@ async fn the_table_is_looked_at_until_it_tells() {
 async fn a_branch_that_went_on_without_it_never_takes_it() {
     for base in [empty(), with_snapshot(empty(), 1)] {
         let now = with_snapshot(with_snapshot(base.clone(), 2), 3);
-        let catalog = Scripted::new(vec![Told::Shows(Box::new(now))], vec![]);
+        let catalog = Scripted::new(vec![shows(now)], vec![]);
         assert_eq!(outcome(&catalog, &base).await, "not landed, CommitConflict");
     }
 }
@@ -208,7 +214,7 @@ async fn a_cut_history_proves_nothing() {
     // Ours landed, another one followed, and a very eager expiry took ours away.
     let base = with_snapshot(empty(), 1);
     let now = without_snapshot(with_snapshot(with_snapshot(base.clone(), OURS), 3), OURS);
-    let looks = (0..3).map(|_| Told::Shows(Box::new(now.clone()))).collect();
+    let looks = (0..3).map(|_| shows(now.clone())).collect();
     let catalog = Scripted::new(looks, vec![]);
     assert_eq!(outcome(&catalog, &base).await, "unknown, CommitUnknown");
     assert_eq!(catalog.sent(), 0);
@@ -217,10 +223,7 @@ async fn a_cut_history_proves_nothing() {
 #[tokio::test]
 async fn a_branch_that_stays_gets_another_copy() {
     let base = with_snapshot(empty(), 1);
-    let catalog = Scripted::new(
-        vec![Told::Shows(Box::new(base.clone())), Told::Shows(Box::new(base.clone()))],
-        vec![Told::Landed],
-    );
+    let catalog = Scripted::new(vec![shows(base.clone()), shows(base.clone())], vec![Told::Landed]);
     assert_eq!(outcome(&catalog, &base).await, "landed");
     assert_eq!(catalog.sent(), 1);
 }
@@ -229,14 +232,12 @@ async fn a_branch_that_stays_gets_another_copy() {
 async fn the_conflict_of_the_second_copy_may_be_the_first_one() {
     let base = with_snapshot(empty(), 1);
     let landed = with_snapshot(base.clone(), OURS);
-    let looks =
-        vec![Told::Shows(Box::new(base.clone())), Told::Shows(Box::new(base.clone())), Told::Shows(Box::new(landed))];
+    let looks = vec![shows(base.clone()), shows(base.clone()), shows(landed)];
     let catalog = Scripted::new(looks, vec![Told::Conflict]);
     assert_eq!(outcome(&catalog, &base).await, "landed");
     // Or really another writer.
     let other = with_snapshot(base.clone(), 2);
-    let looks =
-        vec![Told::Shows(Box::new(base.clone())), Told::Shows(Box::new(base.clone())), Told::Shows(Box::new(other))];
+    let looks = vec![shows(base.clone()), shows(base.clone()), shows(other)];
     let catalog = Scripted::new(looks, vec![Told::Conflict]);
     assert_eq!(outcome(&catalog, &base).await, "not landed, CommitConflict");
 }
@@ -244,7 +245,7 @@ async fn the_conflict_of_the_second_copy_may_be_the_first_one() {
 #[tokio::test]
 async fn copies_are_bounded_and_the_end_is_unknown() {
     let base = with_snapshot(empty(), 1);
-    let looks = (0..8).map(|_| Told::Shows(Box::new(base.clone()))).collect();
+    let looks = (0..8).map(|_| shows(base.clone())).collect();
     let catalog = Scripted::new(looks, vec![Told::Lost, Told::Lost]);
     assert_eq!(outcome(&catalog, &base).await, "unknown, CommitUnknown");
     assert_eq!(catalog.sent(), 2);
@@ -253,7 +254,7 @@ async fn copies_are_bounded_and_the_end_is_unknown() {
 #[tokio::test]
 async fn a_request_without_a_fence_is_not_sent_again() {
     let base = with_snapshot(empty(), 1);
-    let catalog = Scripted::new((0..3).map(|_| Told::Shows(Box::new(base.clone()))).collect(), vec![]);
+    let catalog = Scripted::new((0..3).map(|_| shows(base.clone())).collect(), vec![]);
     let request = CommitRequest { updates: Vec::new(), ..append(&base) };
     let settled = settled(&catalog, base, request, Sign::Snapshot(OURS)).await;
     assert!(matches!(settled, CommitOutcome::Unknown(_)));
@@ -265,7 +266,7 @@ async fn another_table_of_the_name_proves_nothing() {
     let base = with_snapshot(empty(), 1);
     let other = with_snapshot(with_snapshot(empty(), 5), 6);
     assert_ne!(base.uuid(), other.uuid());
-    let catalog = Scripted::new(vec![Told::Shows(Box::new(other.clone())), Told::Shows(Box::new(other))], vec![]);
+    let catalog = Scripted::new(vec![shows(other.clone()), shows(other)], vec![]);
     assert_eq!(outcome(&catalog, &base).await, "unknown, CommitUnknown");
 }
 
@@ -277,7 +278,7 @@ async fn a_new_table_is_known_by_its_uuid() {
         requirements: vec![TableRequirement::NotExist],
         updates: Vec::new(),
     };
-    let catalog = Scripted::new(vec![Told::Missing, Told::Shows(Box::new(base.clone()))], vec![]);
+    let catalog = Scripted::new(vec![Told::Missing, shows(base.clone())], vec![]);
     let outcome = settled(&catalog, base.clone(), request.clone(), Sign::Table).await;
     assert!(matches!(outcome, CommitOutcome::Landed));
     // It is not there: another copy cannot make two of it.
@@ -285,38 +286,47 @@ async fn a_new_table_is_known_by_its_uuid() {
     let outcome = settled(&catalog, base.clone(), request.clone(), Sign::Table).await;
     assert!(matches!(outcome, CommitOutcome::Landed));
     // Somebody else's.
-    let catalog = Scripted::new(vec![Told::Shows(Box::new(empty()))], vec![]);
+    let catalog = Scripted::new(vec![shows(empty())], vec![]);
     let outcome = settled(&catalog, base, request, Sign::Table).await;
     assert!(matches!(outcome, CommitOutcome::Unknown(_)));
 }
 
 #[tokio::test]
-async fn outcomes_that_are_known_are_passed_on() {
+async fn a_conflict_is_looked_at() {
     let base = with_snapshot(empty(), 1);
-    let other = with_snapshot(base.clone(), 2);
-    assert_eq!(told(&base, vec![], Told::Landed).await, "Landed");
-    assert_eq!(told(&base, vec![Told::Shows(Box::new(other))], Told::Conflict).await, "NotLanded");
-    assert_eq!(told(&base, vec![Told::Missing], Told::Conflict).await, "NotLanded");
-}
-
-/// A gateway asked twice and hands on the second answer.
-#[tokio::test]
-async fn who_was_faster_may_have_been_us() {
-    let base = with_snapshot(empty(), 1);
-    let landed = with_snapshot(base.clone(), OURS);
-    for now in [landed.clone(), with_snapshot(landed, 3)] {
-        assert_eq!(told(&base, vec![Told::Shows(Box::new(now))], Told::Conflict).await, "Landed");
+    let (landed, other) = (with_snapshot(base.clone(), OURS), with_snapshot(base.clone(), 2));
+    for (looks, expected) in [
+        (vec![shows(landed.clone())], "Landed"),
+        (vec![Told::Failing, shows(landed)], "Landed"),
+        (vec![shows(other)], "NotLanded"),
+        (vec![shows(base.clone())], "NotLanded"),
+        (vec![Told::Missing], "NotLanded"),
+        (vec![Told::Failing, Told::Failing], "Unknown"),
+    ] {
+        let waits = vec![Duration::ZERO; looks.len()];
+        let catalog = Scripted::new(looks, vec![]);
+        let base_table = table(&catalog.store, base.clone());
+        let sent = Unsettled { base: &base_table, request: append(&base), sign: Sign::Snapshot(OURS) };
+        let conflict = Error::new(ErrorKind::CommitConflict, "lost a race");
+        let outcome = confirm(&(Arc::clone(&catalog) as Arc<dyn Catalog>), &sent, conflict, &waits).await;
+        assert!(format!("{outcome:?}").starts_with(expected), "{outcome:?}");
     }
-    // To take it for lost would remove the files of a commit that may have landed.
-    assert_eq!(told(&base, vec![Told::Failing], Told::Conflict).await, "Unknown");
 }
 
-/// The outcome of a commit that is told `answer` at once.
-async fn told(base: &TableMetadata, looks: Vec<Told>, answer: Told) -> String {
-    let catalog = Scripted::new(looks, vec![answer]);
-    let base_table = table(&catalog.store, base.clone());
-    let sent = Unsettled { base: &base_table, request: append(base), sign: Sign::Snapshot(OURS) };
-    let outcome = commit(&(Arc::clone(&catalog) as Arc<dyn Catalog>), &sent).await;
-    assert!(catalog.looks.lock().unwrap().is_empty());
-    format!("{outcome:?}").split('(').next().unwrap_or_default().to_string()
+#[tokio::test]
+async fn only_what_may_have_landed_is_looked_at() {
+    let base = with_snapshot(empty(), 1);
+    for (told, looks, expected) in [
+        (Told::Landed, vec![], "Landed"),
+        (Told::Refused, vec![], "NotLanded"),
+        (Told::Conflict, vec![shows(with_snapshot(base.clone(), 2))], "NotLanded"),
+        (Told::Lost, vec![shows(with_snapshot(base.clone(), OURS))], "Landed"),
+    ] {
+        let catalog = Scripted::new(looks, vec![told]);
+        let base_table = table(&catalog.store, base.clone());
+        let sent = Unsettled { base: &base_table, request: append(&base), sign: Sign::Snapshot(OURS) };
+        let outcome = commit(&(Arc::clone(&catalog) as Arc<dyn Catalog>), &sent).await;
+        assert!(format!("{outcome:?}").starts_with(expected), "{outcome:?}");
+        assert!(catalog.looks.lock().unwrap().is_empty());
+    }
 }

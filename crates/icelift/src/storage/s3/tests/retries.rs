@@ -1,6 +1,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use super::server::{Reply, Server};
 use super::{SECRET, requests, settings, store, store_at};
@@ -195,4 +197,24 @@ async fn connections_are_limited_for_all_keys_of_an_endpoint() {
 fn chain(error: &dyn std::error::Error) -> String {
     let levels = std::iter::successors(Some(error), |error| error.source());
     levels.map(|it| it.to_string()).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn an_object_without_an_end_is_not_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let sent_bytes = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await.unwrap();
+        let mut sent_bytes = 0;
+        let mut piece = Vec::from(&b"HTTP/1.1 200 OK\r\netag: \"e\"\r\nconnection: close\r\n\r\n"[..]);
+        while sent_bytes < 1 << 30 && stream.write_all(&piece).await.is_ok() {
+            sent_bytes += piece.len();
+            piece = vec![0; 1 << 20];
+        }
+        sent_bytes
+    });
+    let error = store(settings(&url)).read("s3://b/k").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Read);
+    assert!(sent_bytes.await.unwrap() < 64 << 20);
 }
