@@ -17,8 +17,9 @@ mod world;
 use libtest_mimic::Trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let mut trials = migration::trials();
-    trials.extend(commits::trials());
+    // The longest of all come first.
+    let mut trials = commits::trials();
+    trials.extend(migration::trials());
     trials.extend(glue::trials());
     trials.extend(keys::trials());
     trials.extend(objects::trials());

@@ -6,14 +6,14 @@ use icelift::ErrorKind;
 use icelift_testkit::r2_proxy::{Fault, FaultRule, Side};
 use libtest_mimic::{Failed, Trial};
 
-use super::world::{HASTY, SEED_ROWS, World, equal, failure};
+use super::world::{HASTY, MakeRule, SEED_ROWS, World, equal, failure};
 use crate::support;
 use crate::support::process::{Binary, Ran};
 
 /// One fault of `updateTable`, met once, and how often the commit is sent all in all.
 struct Landing {
     name: &'static str,
-    fault: fn() -> FaultRule,
+    fault: MakeRule,
     sent: usize,
 }
 
@@ -45,7 +45,7 @@ const LANDINGS: [Landing; 14] = [
 ];
 
 /// Faults of `loadTable`, which may be asked again as often as need be.
-const LOADS: [(&str, fn() -> FaultRule); 5] = [
+const LOADS: [(&str, MakeRule); 5] = [
     ("503", || refused(503, "SlowDownException", None).times(2)),
     ("429_with_retry_after", || refused(429, "TooManyRequestsException", Some(1))),
     ("reset", || FaultRule::before(Side::Catalog, Fault::Reset).times(2)),
@@ -54,7 +54,7 @@ const LOADS: [(&str, fn() -> FaultRule); 5] = [
 ];
 
 /// Faults of what creates a table with rows.
-const CREATIONS: [(&str, fn() -> FaultRule); 7] = [
+const CREATIONS: [(&str, MakeRule); 7] = [
     ("stage_503", || refused(503, "SlowDownException", None).operation("createTable")),
     ("stage_429", || refused(429, "TooManyRequestsException", Some(1)).operation("createTable")),
     ("stage_lost_answer", || FaultRule::after(Side::Catalog, Fault::Reset).operation("createTable")),

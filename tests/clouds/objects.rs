@@ -4,7 +4,7 @@ use icelift::ErrorKind;
 use icelift_testkit::r2_proxy::{Fault, FaultRule, Side};
 use libtest_mimic::{Failed, Trial};
 
-use super::world::{SEED_ROWS, World, equal, failure};
+use super::world::{MakeRule, SEED_ROWS, World, equal, failure};
 use crate::support;
 
 /// Parts of the names of objects.
@@ -13,7 +13,7 @@ const MANIFEST: &str = "-m0.avro";
 const LIST: &str = "/snap-";
 
 /// Faults of one `PutObject`, and which object meets it.
-const WRITES: [(&str, &str, fn() -> FaultRule); 7] = [
+const WRITES: [(&str, &str, MakeRule); 7] = [
     ("slow_down", DATA, || slow_down().times(3)),
     ("500", MANIFEST, || before(Fault::s3_error(500, "InternalError"))),
     ("429_with_retry_after", LIST, || before(Fault::s3_error(429, "TooManyRequests").retry_after(1))),
@@ -25,7 +25,7 @@ const WRITES: [(&str, &str, fn() -> FaultRule); 7] = [
 ];
 
 /// Faults of one `GetObject`, none of which may change a row.
-const READS: [(&str, &str, fn() -> FaultRule); 8] = [
+const READS: [(&str, &str, MakeRule); 8] = [
     ("slow_down", DATA, || slow_down().times(3)),
     ("500", LIST, || before(Fault::s3_error(500, "InternalError"))),
     ("reset", DATA, || before(Fault::Reset).times(2)),
@@ -44,6 +44,9 @@ pub(super) fn trials() -> Vec<Trial> {
         Trial::test("clouds::get::corrupt_manifest", || corrupt(MANIFEST, |_| 0)),
         Trial::test("clouds::get::corrupt_footer", || corrupt(DATA, |bytes| bytes - 1)),
         Trial::test("clouds::get::missing_data", missing_data),
+        Trial::test("clouds::get::any_byte_of_data", || any_byte(DATA, "data", 220, 1)),
+        Trial::test("clouds::get::any_byte_of_a_manifest", || any_byte(MANIFEST, "manifest", 10_000, 97)),
+        Trial::test("clouds::get::any_byte_of_a_list", || any_byte(LIST, "list", 10_000, 43)),
     ];
     for (name, object, fault) in WRITES {
         trials.push(Trial::test(format!("clouds::put::{name}"), move || writes(name, object, fault())));
@@ -138,6 +141,36 @@ fn corrupt(object: &str, at: impl Fn(u64) -> u64) -> Result<(), Failed> {
         equal("what is said", (kind, message.contains(file), &message), (ErrorKind::Read, true, &message))?;
         fault.remove();
         world.read_rows(&engine, SEED_ROWS).await
+    })
+}
+
+/// Whatever byte of an object is flipped: an answer or an error, never a crash.
+fn any_byte(object: &str, name: &str, to: u64, step: usize) -> Result<(), Failed> {
+    let world = World::new(format!("clouds_get_any_byte_{name}"))?;
+    support::block_on(async {
+        world.seeded(&[]).await?;
+        let written = world.requests("PutObject").into_iter().find(|request| request.path.contains(object));
+        let bytes = written.map_or(0, |written| written.bytes_in);
+        let (mut errors, mut given_up, mut wrong) = (0, 0, 0);
+        for at in (0..bytes.min(to)).step_by(step) {
+            let fault = after(Fault::Corrupt { at }).operation("GetObject").path_contains(object).always();
+            let fault = world.proxy.fault(fault);
+            match world.read_rows(&world.engine(&[]).await?, SEED_ROWS).await {
+                Ok(()) => {}
+                Err(failed) => {
+                    let said = failed.message().unwrap_or_default();
+                    wrong += usize::from(said.starts_with("rows that we read"));
+                    given_up += usize::from(said.contains("the decoder gave up"));
+                    errors += 1;
+                }
+            }
+            equal("whether the fault came", fault.hits() > 0, true)?;
+            fault.remove();
+        }
+        equal("whether damage is noticed", errors > wrong, true)?;
+        // No checksum covers the pages of data, so other rows cannot be ruled out there.
+        let expected = if object == DATA { (true, true) } else { (true, false) };
+        equal("wrong rows of metadata, panics of decoders", (object == DATA || wrong == 0, given_up > 0), expected)
     })
 }
 

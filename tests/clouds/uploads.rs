@@ -6,7 +6,7 @@ use icelift::ErrorKind;
 use icelift_testkit::r2_proxy::{Fault, FaultRule, Side};
 use libtest_mimic::{Failed, Trial};
 
-use super::world::{World, equal, failure};
+use super::world::{MakeRule, World, equal, failure};
 use crate::support;
 
 const PART_BYTES: u64 = 5 << 20;
@@ -15,7 +15,7 @@ const PARTS: [(&str, &str); 1] = [("s3.multipart.part-size-bytes", "5242880")];
 /// About 70 bytes a row in one file of more than two parts.
 const ROWS: usize = 180_000;
 
-type Case = (&'static str, fn() -> FaultRule);
+type Case = (&'static str, MakeRule);
 
 const FAULTS: [Case; 8] = [
     ("start_503", || before(Fault::s3_error(503, "SlowDown")).operation("CreateMultipartUpload")),

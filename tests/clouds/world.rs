@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use icelift::{Attach, Engine, ErrorKind};
-use icelift_testkit::r2_proxy::{Class, R2Proxy, Recorded, Settings};
+use icelift_testkit::r2_proxy::{Class, FaultRule, R2Proxy, Recorded, Settings};
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -18,6 +18,9 @@ pub(super) const SEED_ROWS: usize = 10;
 /// Waits that a test can wait for.
 pub(super) const HASTY: [(&str, &str); 3] =
     [("s3.retry.min-wait-ms", "20"), ("s3.retry.max-wait-ms", "700"), ("rest.client.retry-timeout-ms", "20000")];
+
+/// A fault that a table of trials makes when its trial comes.
+pub(super) type MakeRule = fn() -> FaultRule;
 
 pub(super) struct World {
     pub(super) proxy: R2Proxy,

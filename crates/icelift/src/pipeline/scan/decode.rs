@@ -1,6 +1,8 @@
 //! Opens and decodes Parquet files, whatever they are: data or deletes.
 
+use std::any::Any;
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -83,7 +85,10 @@ impl Parquet {
         }
         let location = self.location.clone();
         let decoded = builder.build().map_err(|source| parquet_error(&location, source))?;
+        // The decoders panic over some damaged pages; the stream ends with it, and the rest of the process goes on.
+        let decoded = AssertUnwindSafe(decoded).catch_unwind();
         let batches = decoded.map(move |batch| {
+            let batch = batch.unwrap_or_else(|panic| Err(ParquetError::General(words_of(panic.as_ref()))));
             let batch = batch.map_err(|source| parquet_error(&location, source))?;
             reshape.apply(&batch).map_err(|error| error.subject(&location))
         });
@@ -118,6 +123,11 @@ fn parquet_error(location: &str, source: ParquetError) -> Error {
         },
         other => broken(other, subject),
     }
+}
+
+fn words_of(panic: &(dyn Any + Send)) -> String {
+    let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("the decoder gave up: {}", words.unwrap_or("no reason"))
 }
 
 fn broken(source: ParquetError, subject: String) -> Error {
