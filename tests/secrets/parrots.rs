@@ -161,7 +161,7 @@ pub(super) fn catalog_of(s3: &str, plants: &Plants) -> Result<String, Failed> {
 }
 
 fn stores_that_tell() -> Result<(), Failed> {
-    let plants = Plants::new(&["token", "vended", "session"]);
+    let plants = Plants::new(&["vended", "session"]);
     let answers: [(u16, &str); 12] = [
         (403, "AccessDenied"),
         (403, "SignatureDoesNotMatch"),
@@ -186,7 +186,7 @@ fn stores_that_tell() -> Result<(), Failed> {
             );
             Reply::s3(status, code, &text, &more)
         })?;
-        let attach = "ATTACH 'w' AS lake (TYPE rest, URI '{uri}', TOKEN '<token>', \"s3.retry.num-retries\" 1)";
+        let attach = "ATTACH 'w' AS lake (TYPE rest, URI '{uri}', \"s3.retry.num-retries\" 1)";
         let attach = attach.replace("{uri}", &catalog_of(&s3, &plants)?);
         plants.fail(&[], &[attach, "INSERT INTO lake.n.t SELECT 1 AS id".to_owned()])?;
     }
@@ -229,7 +229,7 @@ fn glue_that_tells() -> Result<(), Failed> {
 }
 
 fn sts_that_tells() -> Result<(), Failed> {
-    let plants = Plants::new(&["secret", "session", "external"]);
+    let plants = Plants::new(&["secret", "session"]);
     let parrot = plants.parrot();
     let sts = scripted::start(move |asked| {
         let message = parrot(asked).replace('&', "&amp;").replace('<', "&lt;");
@@ -241,7 +241,7 @@ fn sts_that_tells() -> Result<(), Failed> {
     let environment = [("AWS_ENDPOINT_URL_STS", sts), ("AWS_SESSION_TOKEN", "<session>".to_owned())];
     let attach = "ATTACH AS g (TYPE glue, \"client.region\" 'us-east-1', \"client.access-key-id\" 'AK', \
                   \"client.secret-access-key\" '<secret>', \"client.session-token\" '<session>', \
-                  \"client.role-arn\" 'arn:aws:iam::111122223333:role/r', \"client.assume-role.external-id\" '<external>')";
+                  \"client.role-arn\" 'arn:aws:iam::111122223333:role/r', \"client.assume-role.external-id\" 'external')";
     plants.fail(&environment, &[attach.to_owned()])
 }
 
