@@ -138,7 +138,7 @@ fn store_session_has_expired() -> Result<(), Failed> {
 
 fn store_hangs() -> Result<(), Failed> {
     let rule = FaultRule::before(Side::S3, Fault::Hang).method("PUT").always();
-    insert_fails("store_hangs", rule, 1, &["sink", "did not answer within 2 s", "s3.request-timeout"])
+    insert_fails("store_hangs", rule, 1, &["sink", "did not answer within 2", "s3.request-timeout"])
 }
 
 /// All rows are written; what they are worth without the commit is nothing.
