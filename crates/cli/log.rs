@@ -1,7 +1,7 @@
 //! What is logged on stderr: what `--log` asks for, and without it the library's warnings.
 //!
 //! What must hold: no log shows a secret, whatever the filter. What other libraries log below `info` has headers, bodies and
-//! statements in it, so it is never shown.
+//! statements in it, and AWS's repeat answers, so that is never shown.
 
 use std::fmt;
 
@@ -41,8 +41,9 @@ pub fn start(filter: Option<&str>, quiet: bool) -> Result<(), Stop> {
 
 /// Whether what is logged there is ours, or so rough that no headers and statements are in it.
 fn is_without_secrets(metadata: &Metadata<'_>) -> bool {
-    let is_ours = metadata.target().split("::").next().is_some_and(|name| name == "icelift");
-    is_ours || *metadata.level() <= Level::INFO
+    let name = metadata.target().split("::").next().unwrap_or_default();
+    // AWS's warnings repeat what its servers say; all that matters comes in the errors too.
+    name == "icelift" || (*metadata.level() <= Level::INFO && !name.starts_with("aws_"))
 }
 
 /// One line for each warning, like those for errors.

@@ -56,10 +56,10 @@ const ANSWERS: [(&str, &str, &str, &[&str]); 8] = [
         &["GetTable", "clock", "20261122T111500Z", "NTP"],
     ),
     (
-        "glue_table_is_missing",
+        "glue_database_is_missing",
         "EntityNotFoundException",
         "Entity Not Found",
-        &["g.db.t", "does not exist", "SHOW TABLES"],
+        &["`g.db`", "does not exist", "`client.region` and `glue.id`"],
     ),
 ];
 
@@ -126,7 +126,7 @@ fn no_aws_region() -> Result<(), Failed> {
 
 fn no_such_aws_profile() -> Result<(), Failed> {
     let attach = "ATTACH AS g (TYPE glue, \"client.profile-name\" 'nobodys', \"client.region\" 'us-east-1')";
-    without_identity(&[], attach, 1, &["`g`", "nobodys", "AWS_PROFILE"])
+    without_identity(&[], attach, 1, &["`g`", "no AWS credentials", "AWS_PROFILE"])
 }
 
 fn hive_table() -> Result<(), Failed> {

@@ -43,7 +43,7 @@ const ATTACHMENTS: [(&str, &str, &[&str]); 14] = [
     ("odd_header", "'w' AS r2 (TYPE rest, URI 'https://x.invalid', \"header.x-key\" '{}\n')", &["`header.x-key`"]),
 ];
 
-/// What R2 never takes, so that it is not even asked.
+/// What R2 never takes, so that it is not asked to.
 const STATEMENTS: [(&str, &str, &[&str]); 4] = [
     ("reserved_namespace", "CREATE SCHEMA r2.system", &["`system` is reserved", "another name"]),
     ("table_in_reserved_namespace", "CREATE TABLE r2.information_schema.t (id BIGINT)", &["information_schema"]),
@@ -67,6 +67,10 @@ pub(super) fn trials() -> Vec<Trial> {
 }
 
 fn not_even_asked(sql: &str, words: &[&str]) -> Result<(), Failed> {
-    let uri = scripted_catalog(|asked| Reply::iceberg(500, "Unexpected", &format!("asked {}", asked.target)))?;
+    let uri = scripted_catalog(|asked| match asked.method.as_str() {
+        // Whether the table is there is looked at first.
+        "GET" => Reply::iceberg(404, "NoSuchTableException", "no table"),
+        _ => Reply::iceberg(500, "Unexpected", &format!("asked {}", asked.target)),
+    })?;
     refused(&[&attach_r2(&uri, ""), sql], 1, &[&["R2 Data Catalog"], words].concat())
 }

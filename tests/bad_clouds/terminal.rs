@@ -100,7 +100,6 @@ impl Said {
     }
 
     pub(crate) fn is_one_message(&self, expected: &Expected<'_>) -> Result<(), Failed> {
-        eprintln!("@@ {:.1}s code {:?}\n{}", self.took.as_secs_f64(), self.code, self.stderr);
         let told = &self.stderr;
         let problem = |text: String| Err(Failed::from(format!("{text}; stderr:\n{told}")));
         if self.code != Some(expected.code) {

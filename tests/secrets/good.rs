@@ -3,7 +3,7 @@
 use libtest_mimic::{Failed, Trial};
 
 use super::hunt::{Hunt, sha256_hex};
-use super::places::{Places, files, objects, printed};
+use super::places::{Places, files, keys, objects, printed};
 use super::{planted, trial};
 use crate::bad_clouds::terminal::Terminal;
 use crate::support::servers::{AWS_BUCKET, Weed, admin_keys, aws_keys, glue, r2, weed};
@@ -63,6 +63,7 @@ impl Clouds {
 
     fn run(&self, statements: &[String]) -> Result<Places, Failed> {
         let all: Vec<_> = self.attach.iter().chain(statements).map(|sql| sql.replace("{ns}", self.namespace)).collect();
+        let before = keys()?;
         let said = self.terminal.run(&all.iter().map(String::as_str).collect::<Vec<_>>())?;
         if said.code != Some(0) {
             let errors: Vec<_> = said.stderr.lines().filter(|line| !line.starts_with("20")).collect();
@@ -70,7 +71,7 @@ impl Clouds {
         }
         let mut places = printed(&said);
         places.extend(files(&self.terminal, &["icelift.toml", "ca.pem"])?);
-        places.extend(objects(self.namespace)?);
+        places.extend(objects(&before)?);
         Ok(places)
     }
 }

@@ -62,11 +62,10 @@ fn the_library_keeps_them() -> Result<(), Failed> {
 }
 
 async fn use_it(plants: &Plants) -> Result<Vec<String>, Failed> {
-    let parrot = plants.parrot();
-    let store = scripted::start({
-        let parrot = parrot.clone();
-        move |asked| Reply::s3(403, "AccessDenied", &parrot(asked), &parrot(asked))
-    })?;
+    // Each server tells what it can know.
+    let parrot = Plants::new(&["secret", "session"]).parrot();
+    let store = scripted::start(move |asked| Reply::s3(403, "AccessDenied", &parrot(asked), &parrot(asked)))?;
+    let parrot = Plants::new(&["variable", "session"]).parrot();
     let glue = scripted::start(move |asked| Reply::glue("AccessDeniedException", &parrot(asked)))?;
     let rest = catalog_of(&store, plants)?;
     let variables = [("GLUE_SECRET".to_owned(), plants.fill("<variable>"))].into_iter().collect();

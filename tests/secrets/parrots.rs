@@ -1,5 +1,6 @@
 //! Servers that repeat in their errors everything they were asked, and all they know beside.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
@@ -18,6 +19,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("stores_that_tell", stores_that_tell),
         trial("glue_that_tells", glue_that_tells),
         trial("sts_that_tells", sts_that_tells),
+        trial("logs_of_other_libraries", logs_of_other_libraries),
         trial("passwords_in_addresses", passwords_in_addresses),
         trial("statements_that_do_not_parse", statements_that_do_not_parse),
     ]
@@ -54,12 +56,21 @@ impl Plants {
 
     /// Statements that fail, and leave nothing of any secret anywhere.
     fn fail(&self, environment: &[(&str, String)], statements: &[String]) -> Result<(), Failed> {
+        self.run(environment, statements, 1..=3)
+    }
+
+    fn run(
+        &self,
+        environment: &[(&str, String)],
+        statements: &[String],
+        codes: RangeInclusive<i32>,
+    ) -> Result<(), Failed> {
         let mut terminal = Terminal::new()?;
         terminal.log();
         environment.iter().for_each(|(name, value)| terminal.set(name, self.fill(value)));
         let statements: Vec<_> = statements.iter().map(|sql| self.fill(sql)).collect();
         let said = terminal.run(&statements.iter().map(String::as_str).collect::<Vec<_>>())?;
-        if !matches!(said.code, Some(1..=3)) || !said.stderr.contains("error: ") {
+        if !said.code.is_some_and(|code| codes.contains(&code)) {
             return Err(format!("it ended with {:?}:\n{}", said.code, said.stderr).into());
         }
         let mut places = printed(&said);
@@ -161,7 +172,7 @@ pub(super) fn catalog_of(s3: &str, plants: &Plants) -> Result<String, Failed> {
 }
 
 fn stores_that_tell() -> Result<(), Failed> {
-    let plants = Plants::new(&["token", "vended", "session"]);
+    let plants = Plants::new(&["vended", "session"]);
     let answers: [(u16, &str); 12] = [
         (403, "AccessDenied"),
         (403, "SignatureDoesNotMatch"),
@@ -186,7 +197,7 @@ fn stores_that_tell() -> Result<(), Failed> {
             );
             Reply::s3(status, code, &text, &more)
         })?;
-        let attach = "ATTACH 'w' AS lake (TYPE rest, URI '{uri}', TOKEN '<token>', \"s3.retry.num-retries\" 1)";
+        let attach = "ATTACH 'w' AS lake (TYPE rest, URI '{uri}', \"s3.retry.num-retries\" 1)";
         let attach = attach.replace("{uri}", &catalog_of(&s3, &plants)?);
         plants.fail(&[], &[attach, "INSERT INTO lake.n.t SELECT 1 AS id".to_owned()])?;
     }
@@ -229,7 +240,7 @@ fn glue_that_tells() -> Result<(), Failed> {
 }
 
 fn sts_that_tells() -> Result<(), Failed> {
-    let plants = Plants::new(&["secret", "session", "external"]);
+    let plants = Plants::new(&["secret", "session"]);
     let parrot = plants.parrot();
     let sts = scripted::start(move |asked| {
         let message = parrot(asked).replace('&', "&amp;").replace('<', "&lt;");
@@ -241,8 +252,34 @@ fn sts_that_tells() -> Result<(), Failed> {
     let environment = [("AWS_ENDPOINT_URL_STS", sts), ("AWS_SESSION_TOKEN", "<session>".to_owned())];
     let attach = "ATTACH AS g (TYPE glue, \"client.region\" 'us-east-1', \"client.access-key-id\" 'AK', \
                   \"client.secret-access-key\" '<secret>', \"client.session-token\" '<session>', \
-                  \"client.role-arn\" 'arn:aws:iam::111122223333:role/r', \"client.assume-role.external-id\" '<external>')";
+                  \"client.role-arn\" 'arn:aws:iam::111122223333:role/r', \"client.assume-role.external-id\" 'external')";
     plants.fail(&environment, &[attach.to_owned()])
+}
+
+/// All goes well, and who signs requests logs what it signs: a session's token is in there.
+fn logs_of_other_libraries() -> Result<(), Failed> {
+    let plants = Plants::new(&["secret", "session", "client", "access", "header"]);
+    let glue = scripted::start(|_| Reply::json(200, json!({"DatabaseList": []})))?;
+    let access = planted("access");
+    let uri = scripted::start(move |asked| match asked.target.split('?').next().unwrap_or_default() {
+        "/v1/oauth/tokens" => {
+            Reply::json(200, json!({"access_token": access, "token_type": "bearer", "expires_in": 60}))
+        }
+        "/v1/config" => Reply::json(200, json!({"defaults": {}, "overrides": {}})),
+        _ => Reply::json(200, json!({"namespaces": []})),
+    })?;
+    let statements = [
+        format!("ATTACH AS g (TYPE glue, \"glue.endpoint\" '{glue}')"),
+        format!("ATTACH 'w' AS lake (TYPE rest, URI '{uri}', CREDENTIAL 'me:<client>', \"header.x-key\" '<header>')"),
+        "SELECT * FROM information_schema.tables".to_owned(),
+    ];
+    let environment = [
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_ACCESS_KEY_ID", "AK".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "<secret>".to_owned()),
+        ("AWS_SESSION_TOKEN", "<session>".to_owned()),
+    ];
+    plants.run(&environment, &statements, 0..=0)
 }
 
 fn passwords_in_addresses() -> Result<(), Failed> {

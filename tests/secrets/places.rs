@@ -1,5 +1,7 @@
 //! Everything that a run leaves: what it prints, the files below its folder, the objects in the buckets.
 
+use std::collections::BTreeSet;
+
 use libtest_mimic::Failed;
 
 use crate::bad_clouds::terminal::{Said, Terminal};
@@ -26,17 +28,30 @@ pub(super) fn files(terminal: &Terminal, own: &[&str]) -> Result<Places, Failed>
     Ok(places)
 }
 
-/// Every object of a namespace, in both buckets.
-pub(super) fn objects(namespace: &str) -> Result<Places, Failed> {
+const BUCKETS: [&str; 3] = [AWS_BUCKET, R2_BUCKET, "warehouse"];
+
+/// The objects of all buckets.
+pub(super) fn keys() -> Result<BTreeSet<(&'static str, String)>, Failed> {
     let client = weed()?.client()?;
     support::block_on(async {
-        let told = |error: icelift_testkit::s3_client::Error| Failed::from(error.to_string());
+        let mut found = BTreeSet::new();
+        for bucket in BUCKETS {
+            let keys = client.list(bucket, "").await.map_err(|error| error.to_string())?;
+            found.extend(keys.into_iter().map(|key| (bucket, key)));
+        }
+        Ok(found)
+    })
+}
+
+/// Every object that has come since `before`. Other trials may have written some, which does no harm, and removed them again.
+pub(super) fn objects(before: &BTreeSet<(&'static str, String)>) -> Result<Places, Failed> {
+    let now = keys()?;
+    let client = weed()?.client()?;
+    support::block_on(async {
         let mut places = Vec::new();
-        for bucket in [AWS_BUCKET, R2_BUCKET, "warehouse"] {
-            for key in client.list(bucket, "").await.map_err(told)? {
-                if key.contains(namespace) {
-                    places.push((format!("{bucket}/{key}"), client.get(bucket, &key).await.map_err(told)?.to_vec()));
-                }
+        for (bucket, key) in now.difference(before) {
+            if let Ok(bytes) = client.get(bucket, key).await {
+                places.push((format!("{bucket}/{key}"), bytes.to_vec()));
             }
         }
         Ok(places)

@@ -26,7 +26,7 @@ if child == 0:
     os.execv(sys.argv[1], sys.argv[1:])
 for line in sys.stdin:
     shown = b""
-    while select.select([terminal], [], [], 0.3)[0] or not re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", shown).endswith(b"> "):
+    while select.select([terminal], [], [], 0.3)[0] or not re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", shown).rstrip(b"\r").endswith(b"> "):
         shown += os.read(terminal, 65536)
     os.write(terminal, line.rstrip("\n").encode() + b"\r")
 try:
@@ -45,7 +45,7 @@ fn the_history_has_none() -> Result<(), Failed> {
     let python = std::env::var_os("ICELIFT_PYTHON").ok_or("ICELIFT_PYTHON is not set: run `cargo xtask test`")?;
     let shell = terminal.command();
     let mut command = Command::new(python);
-    command.args(["-c", TYPIST]).arg(shell.get_program()).current_dir(terminal.folder());
+    command.env("TERM", "xterm").args(["-c", TYPIST]).arg(shell.get_program()).current_dir(terminal.folder());
     for (name, value) in shell.get_envs() {
         match value {
             Some(value) => command.env(name, value),
@@ -92,7 +92,6 @@ fn the_configuration_shows_none() -> Result<(), Failed> {
         format!("[catalog.a]\n{rest}token = ['{secret}']\n"),
         format!("[catalog.a]\n{rest}token = '${{PLANTED}}'\n"),
         format!("[catalog.a]\n{rest}token = '${{NO_SUCH}}{secret}'\n"),
-        format!("[catalog.a]\ntype = '{secret}'\n"),
         format!("[catalog.a]\ntype = 'rest'\nuri = '{secret}'\n"),
         format!("[settings]\nthreads = '{secret}'\n"),
         format!("[settings]\nmemory_limit = '{secret}'\n"),

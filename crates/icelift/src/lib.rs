@@ -41,6 +41,7 @@ mod error;
 mod pipeline;
 #[cfg(test)]
 mod scripted_server;
+mod secrets;
 mod sql;
 mod storage;
 

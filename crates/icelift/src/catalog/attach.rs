@@ -89,7 +89,7 @@ async fn open(attach: Attach, aws: &AwsSource, cleanup: &TaskTracker) -> Result<
     let kind = options.remove("type").ok_or_else(|| {
         Error::new(ErrorKind::Config, format!("the catalog `{name}` has no type"))
             .stage(Stage::Catalog)
-            .hint("ATTACH '<folder>' AS name (TYPE local)")
+            .hint(format!("ATTACH '<warehouse>' AS {name} (TYPE r2, …); the types are local, glue, rest and r2"))
     })?;
     match kind.to_ascii_lowercase().as_str() {
         "local" => {

@@ -70,11 +70,13 @@ impl AwsAccess {
             (None, Some(provider)) => provider,
             (None, None) => return Err(no_source(options)),
         };
-        let provider = match &aws.role {
-            Some(role) => assumed(role, &config, provider).await,
-            None => provider,
+        let name = options.catalog();
+        let glue = match &aws.role {
+            Some(role) => {
+                AwsIdentity::assumed(name, &role.arn, assumed(role, &config, provider.clone()).await, provider)
+            }
+            None => AwsIdentity::new(name, provider, None),
         };
-        let glue = AwsIdentity::new(options.catalog(), provider, aws.role.as_ref().map(|role| role.arn.as_str()));
         let s3_keys = |keys: Keys| AwsIdentity::new(options.catalog(), keys.provider(), None);
         let s3 = aws.s3_keys.map_or_else(|| glue.clone(), s3_keys);
         // The identity keeps its credentials itself; a second cache would only give up sooner.

@@ -64,8 +64,8 @@ impl GlueCatalog {
         let skip_archive = options.take_flag("glue.skip-archive")?.unwrap_or(true);
         let skip_name_validation = options.take_flag("glue.skip-name-validation")?.unwrap_or(false);
         let mut s3 = S3Settings::take(&mut options)?;
-        let access = AwsAccess::new(&options, aws, source).await?;
         options.finish()?;
+        let access = AwsAccess::new(&options, aws, source).await?;
         // A machine without credentials is to say so now, and not at the first statement.
         access.glue.check().await?;
         s3.region = access.s3_region.clone();
@@ -245,7 +245,7 @@ fn checked_warehouse(options: &Options, warehouse: Option<String>) -> Result<Opt
         return Ok(Some(warehouse));
     }
     Err(options
-        .error(format!("the warehouse of a Glue catalog is a place in S3, found `{warehouse}`"))
+        .error("the warehouse of a Glue catalog is a place in S3, found something else than `s3://`")
         .hint("ATTACH 's3://<bucket>/<prefix>' AS …, or no warehouse; another account's id goes into `glue.id`"))
 }
 
@@ -253,7 +253,9 @@ fn checked_endpoint(options: &mut Options) -> Result<Option<String>> {
     let Some(endpoint) = options.take("glue.endpoint").filter(|it| !it.is_empty()) else { return Ok(None) };
     match Url::parse(&endpoint) {
         Ok(url) if ["http", "https"].contains(&url.scheme()) && url.has_host() => Ok(Some(endpoint)),
-        _ => Err(options.error("the option `glue.endpoint` must be an address that begins with http:// or https://")),
+        _ => Err(options
+            .error("the option `glue.endpoint` must be an address that begins with http:// or https://")
+            .hint("leave it out for AWS")),
     }
 }
 

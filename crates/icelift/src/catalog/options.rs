@@ -1,9 +1,10 @@
 //! The options of ATTACH, taken out one by one; what is left over at the end is a mistake.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::time::Duration;
 
+use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
 use secrecy::SecretString;
 
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -13,6 +14,9 @@ const PART_SIZE: &str = "s3.multipart.part-size-bytes";
 const PART_CONCURRENCY: &str = "s3.multipart.num-threads";
 /// S3 and R2 refuse smaller parts.
 const PART_MIN_BYTES: usize = 5 << 20;
+
+/// How like a name must be to be what was meant.
+const LIKE_PERCENT: u32 = 70;
 
 /// What is left of a catalog's options, and the names that were asked for. Values never appear in errors: they may be
 /// secrets.
@@ -94,14 +98,15 @@ impl Options {
     }
 
     /// Fails on options that nothing reads, naming those that are.
-    pub fn finish(mut self) -> Result<()> {
+    pub fn finish(&self) -> Result<()> {
         let Some(unknown) = self.left.keys().next() else { return Ok(()) };
-        self.known.sort();
-        self.known.dedup();
-        let known: Vec<_> = std::iter::once("type").chain(self.known.iter().map(String::as_str)).collect();
-        Err(self
-            .error(format!("the option `{unknown}` is unknown"))
-            .hint(format!("this type of catalog takes `{}`", known.join("`, `"))))
+        let known: BTreeSet<_> = std::iter::once("type").chain(self.known.iter().map(String::as_str)).collect();
+        let likeness = |name: &&&str| (normalized_levenshtein(unknown, name) * 100.0) as u32;
+        let hint = match known.iter().max_by_key(likeness).filter(|name| likeness(name) >= LIKE_PERCENT) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("this type of catalog takes `{}`", Vec::from_iter(known).join("`, `")),
+        };
+        Err(self.error(format!("the option `{unknown}` is unknown")).hint(hint))
     }
 
     /// A mistake in the options.

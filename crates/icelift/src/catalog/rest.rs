@@ -21,7 +21,6 @@ mod pages;
 pub(super) mod paths;
 mod retry;
 pub(super) mod rules;
-mod secrets;
 pub(super) mod settings;
 mod stores;
 mod tables;

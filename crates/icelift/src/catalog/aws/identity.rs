@@ -14,6 +14,7 @@ use object_store::aws::AwsCredential;
 use tokio::sync::Mutex;
 
 use crate::error::{Error, ErrorKind, Stage};
+use crate::secrets::Secrets;
 use crate::storage::S3Keys;
 
 /// How long before their end credentials are renewed. A request that is signed now may wait in a queue.
@@ -32,6 +33,8 @@ struct Inner {
     /// The role that `provider` assumes, if the catalog names one.
     role: Option<String>,
     provider: SharedCredentialsProvider,
+    /// The identity that assumes the role.
+    base: Option<SharedCredentialsProvider>,
     timeout: Duration,
     held: RwLock<Option<Held>>,
     /// Held by the one caller that looks up.
@@ -80,8 +83,28 @@ impl AwsIdentity {
 
     fn with_timeout(catalog: &str, provider: SharedCredentialsProvider, role: Option<&str>, timeout: Duration) -> Self {
         let (catalog, role) = (catalog.to_string(), role.map(str::to_string));
+        let (base, held, lookup) = (None, RwLock::default(), Mutex::default());
+        Self(Arc::new(Inner { catalog, role, provider, base, timeout, held, lookup }))
+    }
+
+    /// A role that the identity of `base` assumes through `provider`.
+    pub fn assumed(
+        catalog: &str,
+        role: &str,
+        provider: SharedCredentialsProvider,
+        base: SharedCredentialsProvider,
+    ) -> Self {
+        let (catalog, role, base) = (catalog.to_string(), Some(role.to_string()), Some(base));
         let (held, lookup) = (RwLock::default(), Mutex::default());
-        Self(Arc::new(Inner { catalog, role, provider, timeout, held, lookup }))
+        Self(Arc::new(Inner { catalog, role, provider, base, timeout: LOOKUP_TIMEOUT, held, lookup }))
+    }
+
+    /// What STS was sent, and may repeat.
+    async fn base_secrets(&self) -> Secrets {
+        let Some(base) = &self.0.base else { return Secrets::default() };
+        let asked = tokio::time::timeout(self.0.timeout, base.provide_credentials()).await;
+        let keys = asked.iter().flatten();
+        Secrets::of(keys.flat_map(|keys| std::iter::once(keys.secret_access_key()).chain(keys.session_token())))
     }
 
     /// Makes sure that there are credentials.
@@ -90,6 +113,13 @@ impl AwsIdentity {
     /// None were found, or the ones that ended could not be renewed.
     pub async fn check(&self) -> Result<(), Error> {
         self.held().await.map(|_| ())
+    }
+
+    /// What no message may show.
+    pub fn secrets(&self) -> Secrets {
+        let known = self.known().map(|held| held.s3);
+        let secrets = known.iter().flat_map(|keys| std::iter::once(&keys.secret_key).chain(&keys.token));
+        Secrets::of(secrets.map(String::as_str))
     }
 
     async fn held(&self) -> Result<Held, Error> {
@@ -135,7 +165,7 @@ impl AwsIdentity {
             Ok(Ok(_)) => Error::new(ErrorKind::Denied, "the AWS credentials that were found have expired")
                 .hint("renew them (for SSO: `aws sso login`), or check this machine's clock"),
             Ok(Err(source)) => match &self.0.role {
-                Some(role) => not_assumed(role, source),
+                Some(role) => not_assumed(role, &source, &self.base_secrets().await),
                 None => not_found(source),
             },
             Err(_) => {
@@ -150,13 +180,14 @@ impl AwsIdentity {
     }
 }
 
-fn not_assumed(role: &str, source: CredentialsError) -> Error {
+/// STS may repeat what it was sent: the keys of `base` and a session's token.
+fn not_assumed(role: &str, source: &CredentialsError, base: &Secrets) -> Error {
     Error::new(ErrorKind::Denied, format!("the role `{role}` could not be assumed"))
         .hint(
             "the identity needs sts:AssumeRole on the role, and the role's trust policy must name the identity and, if it \
              asks for one, `client.assume-role.external-id`",
         )
-        .source(source)
+        .source(Told::of(source, base))
 }
 
 /// What to say of a look-up that failed. The causes say more, and never hold a secret.
@@ -180,7 +211,27 @@ fn not_found(source: CredentialsError) -> Error {
              `client.access-key-id` and `client.secret-access-key` in ATTACH name another",
         ),
     };
-    Error::new(ErrorKind::Denied, message).hint(hint).source(source)
+    Error::new(ErrorKind::Denied, message).hint(hint).source(Told::of(&source, &Secrets::default()))
+}
+
+/// What a chain of errors says, without secrets: the errors themselves hold answers as they came.
+#[derive(Debug)]
+struct Told(String);
+
+impl Told {
+    fn of(error: &(dyn StdError + 'static), secrets: &Secrets) -> Self {
+        let levels = std::iter::successors(Some(error), |error| (*error).source());
+        let texts: Vec<_> = levels.map(ToString::to_string).collect();
+        Self(secrets.scrub(&texts.join(": ")))
+    }
+}
+
+impl StdError for Told {}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// The cause of a hint, never of a decision: providers tell what they are only in their texts.

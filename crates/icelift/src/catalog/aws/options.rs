@@ -72,8 +72,10 @@ impl Keys {
                 Ok(Some(Self { access_key_id, secret_access_key, session_token }))
             }
             (None, None) if session_token.is_none() => Ok(None),
-            (Some(_), None) => Err(options.error(format!("the option `{secret}` is missing or empty"))),
-            (None, _) => Err(options.error(format!("the option `{id}` is missing or empty"))),
+            (Some(_), None) => {
+                Err(options.error(format!("the option `{secret}` is missing or empty")).hint(together(service)))
+            }
+            (None, _) => Err(options.error(format!("the option `{id}` is missing or empty")).hint(together(service))),
         }
     }
 }
@@ -101,6 +103,10 @@ impl Role {
             None => Ok(None),
         }
     }
+}
+
+fn together(service: &str) -> String {
+    format!("`{service}.access-key-id` and `{service}.secret-access-key` go together")
 }
 
 /// A region, which becomes part of host names.

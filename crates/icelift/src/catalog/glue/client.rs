@@ -256,7 +256,7 @@ impl GlueClient {
         // Asked here, because the SDK would wrap the error beyond recognition.
         self.identity.check().await.map_err(Failure::unsent)?;
         let call = Call { catalog: &self.catalog, action, object };
-        sent.await.map_err(|error| Failure::new(call, error))
+        sent.await.map_err(|error| Failure::new(call, error, &self.identity.secrets()))
     }
 }
 

@@ -1,8 +1,12 @@
 //! What a call of Glue that failed means, and what to say of it.
 
+use std::fmt;
+
 use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_glue::operation::RequestId;
 
 use crate::error::{Error, ErrorKind, Stage};
+use crate::secrets::Secrets;
 
 /// A call that failed.
 #[derive(Debug)]
@@ -49,21 +53,60 @@ impl Failure {
         Self { reason: Reason::Refused, error }
     }
 
-    pub fn new<E>(call: Call<'_>, error: SdkError<E>) -> Self
+    /// `secrets` are those of the identity, which what answers may repeat.
+    pub fn new<E>(call: Call<'_>, error: SdkError<E>, secrets: &Secrets) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let status = error.raw_response().map(|response| response.status().as_u16());
         let unsent = matches!(error, SdkError::ConstructionFailure(_));
         let code = error.code().map(str::to_string);
-        let message = error.message().map(first_line).unwrap_or_default();
+        let message = secrets.scrub(&error.message().map(first_line).unwrap_or_default());
         let reason = if unsent { Reason::Refused } else { reason(code.as_deref(), status) };
-        let said = describe(call, reason, code.as_deref(), &message);
+        let said = match status.filter(|_| code.is_none()) {
+            Some(status) => not_glue(call, status),
+            None => describe(call, reason, code.as_deref(), &message),
+        };
         let said = said.stage(Stage::Catalog).subject(call.catalog);
-        // AWS repeats the signed headers, a session token among them, when it refuses a signature.
-        let said = if is_signature(code.as_deref()) { said } else { said.source(error) };
+        // The SDK's error holds the answer as it came, and AWS repeats signed headers, a session token among them.
+        let said = match status {
+            Some(status) => said.source(Answer { status, code, request: error.request_id().map(str::to_string) }),
+            None => said.source(error),
+        };
         Self { reason, error: said }
     }
+}
+
+/// What is kept of an answer.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    code: Option<String>,
+    request: Option<String>,
+}
+
+impl std::error::Error for Answer {}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the answer is {}", self.status)?;
+        if let Some(code) = &self.code {
+            write!(f, " {code}")?;
+        }
+        match &self.request {
+            Some(request) => write!(f, " (request {request})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A proxy, or another server.
+fn not_glue(call: Call<'_>, status: u16) -> Error {
+    let Call { action, object, .. } = call;
+    let of_object = if object.is_empty() { String::new() } else { format!(" on `{object}`") };
+    let outcome = if call.writes() { "; it is not known whether it was done" } else { "" };
+    let message = format!("what answers {status} to {action}{of_object} does not speak as Glue does{outcome}");
+    Error::new(ErrorKind::Unavailable, message).hint("check `glue.endpoint`, `client.region` and proxies")
 }
 
 /// AWS's error codes, which are the same over all calls. Statuses do not tell: most errors are 400.
@@ -132,9 +175,9 @@ fn describe(call: Call<'_>, reason: Reason, code: Option<&str>, message: &str) -
 fn signature(action: &str, code: Option<&str>, message: &str) -> Error {
     let skewed = code == Some("RequestExpired") || message.contains("expired") || message.contains("not yet current");
     let (said, hint) = if skewed {
-        ("this machine's clock differs from AWS's", "set the clock, for example by NTP")
+        (format!("this machine's clock differs from AWS's: {message}"), "set the clock, for example by NTP")
     } else {
-        ("the signature does not match", "check `client.secret-access-key` and `client.region`")
+        ("the signature does not match".to_string(), "check `client.secret-access-key` and `client.region`")
     };
     Error::new(ErrorKind::Denied, format!("AWS refuses {action}: {said}")).hint(hint)
 }
@@ -198,7 +241,10 @@ mod tests {
     #[test]
     fn a_wrong_clock_is_told_from_a_wrong_key() {
         let (message, _) = said("InvalidSignatureException", "Signature expired: 2020 is now earlier than 2021");
-        assert_eq!(message, "AWS refuses GetTable: this machine's clock differs from AWS's");
+        assert!(
+            message.starts_with("AWS refuses GetTable: this machine's clock differs from AWS's: Signature"),
+            "{message}"
+        );
         let (message, hint) = said("InvalidSignatureException", "The request signature we calculated does not match");
         assert_eq!(message, "AWS refuses GetTable: the signature does not match");
         assert!(hint.contains("client.secret-access-key"), "{hint}");

@@ -51,10 +51,13 @@ impl Rules for R2Rules {
         let levels = namespace.as_ref();
         if levels.len() > LEVELS {
             let found = levels.len();
-            return Err(refused(format!("`{namespace}` has {found} levels, the {PRODUCT} has at most {LEVELS}")));
+            return Err(refused(format!("`{namespace}` has {found} levels, the {PRODUCT} has at most {LEVELS}"))
+                .hint("choose a name with fewer dots"));
         }
         if let Some(level) = levels.iter().find(|level| level.contains('.')) {
-            return Err(refused(format!("the {PRODUCT} takes no `.` in a name, found `{level}`")));
+            return Err(
+                refused(format!("the {PRODUCT} takes no `.` in a name, found `{level}`")).hint("choose another name")
+            );
         }
         if levels.first().is_some_and(|first| RESERVED.contains(&first.to_ascii_lowercase().as_str())) {
             return Err(refused(format!(
@@ -64,7 +67,8 @@ impl Rules for R2Rules {
             .hint("choose another name"));
         }
         if let Some(key) = properties.keys().find(|key| **key != key.to_lowercase()) {
-            return Err(refused(format!("the {PRODUCT} takes property names in lower case only, found `{key}`")));
+            return Err(refused(format!("the {PRODUCT} takes property names in lower case only, found `{key}`"))
+                .hint("write it in lower case"));
         }
         Ok(())
     }

@@ -17,8 +17,8 @@ use tokio::sync::Mutex;
 use super::failure::Cause;
 use super::http::Http;
 use super::retry::Retries;
-use super::secrets::Secrets;
 use crate::error::{Error, ErrorKind, Result};
+use crate::secrets::Secrets;
 
 /// How long before its end a token is renewed, unless it lives less than four times as long.
 const AHEAD: Duration = Duration::from_secs(60);

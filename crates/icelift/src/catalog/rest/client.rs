@@ -16,10 +16,10 @@ use super::http::{Http, Reply};
 use super::paths::{self, Paths};
 use super::retry::Retries;
 use super::rules::Rules;
-use super::secrets::Secrets;
 use super::settings::{self, Merged, Settings};
 use super::wire::{ConfigReply, given};
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::secrets::Secrets;
 
 /// A wait that a person wonders about.
 const WORTH_A_WORD: Duration = Duration::from_secs(2);

@@ -122,8 +122,13 @@ impl Failure {
                     .source(source)
             }
             Cause::Garbled { found, .. } => {
-                at(failed(call.operation), format!("{call}: the answer of the {product} is not Iceberg's: {found}"))
-                    .hint("check the URI; it ends before `/v1`")
+                // The first answer: it is no catalog at all.
+                let is_first = call.operation == Operation::GetConfig;
+                at(
+                    if is_first { ErrorKind::Config } else { failed(call.operation) },
+                    format!("{call}: the answer of the {product} is not Iceberg's: {found}"),
+                )
+                .hint("check the URI; it ends before `/v1`")
             }
             Cause::Refused(refusal) => {
                 let error = at(kind(call.operation, &refusal), format!("{call}: {}", said(product, &refusal)));
@@ -186,7 +191,9 @@ fn hint(operation: Operation, refusal: &Refusal, rules: &dyn Rules) -> Option<St
         400 if refusal.text.contains("HTTPS port") => "the server wants https:// in the URI",
         401 | 419 => "check TOKEN or CREDENTIAL; tokens expire",
         403 => "ask for the right to do this, or check the warehouse and the namespace's name",
-        404 if operation == Operation::GetConfig => "check the warehouse; check the URI, it ends before `/v1`",
+        404 if operation == Operation::GetConfig => {
+            "check the URI, it ends before `/v1`; check the warehouse: this account may have none of this name"
+        }
         404 if !refusal.is_not_found() => "check the URI, it ends before `/v1`; check the warehouse",
         429 => "run the statement again later; other clients may be using up the server's limit",
         502..=504 => "run the statement again",
@@ -215,7 +222,7 @@ fn chain(source: &reqwest::Error) -> String {
 /// What to check if nothing answers. A server without TLS shows in the chain of causes only.
 fn unreachable_hint(source: &reqwest::Error, server: &str) -> String {
     let chain = chain(source);
-    if chain.contains("InvalidContentType") {
+    if chain.contains("InvalidContentType") || chain.contains("handshake eof") {
         return "the server speaks no TLS on this port; check the port, or give http:// in the URI".to_string();
     }
     if chain.contains("UnknownIssuer") {

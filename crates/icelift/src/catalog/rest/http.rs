@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 
 use super::failure::{Cause, Refusal};
 use super::retry::retry_after;
-use super::secrets::Secrets;
 use crate::error::{Error, ErrorKind, Result};
+use crate::secrets::Secrets;
 use crate::storage::Authorities;
 
 /// The largest answer that is read: metadata of a table with some hundred thousand snapshots.

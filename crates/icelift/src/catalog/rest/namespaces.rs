@@ -61,7 +61,8 @@ impl Rest {
     /// Creates a namespace; it is an error if it exists.
     pub async fn add_namespace(&self, namespace: &NamespaceIdent, properties: HashMap<String, String>) -> Result<()> {
         let client = &self.client;
-        client.rules.check_new_namespace(namespace, &properties)?;
+        let checked = client.rules.check_new_namespace(namespace, &properties);
+        checked.map_err(|error| error.subject(format!("`{}`", client.catalog)))?;
         let body = CreateNamespaceBody { namespace, properties: &properties };
         let body = serde_json::to_vec(&body).map_err(unwritable)?;
         let call = Call::new(Operation::CreateNamespace, client.paths.namespaces()).about(namespace).body(body);

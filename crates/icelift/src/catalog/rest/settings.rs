@@ -18,6 +18,10 @@ pub(super) const DELEGATION: &str = "x-iceberg-access-delegation";
 /// Where Iceberg's servers give tokens, below the catalog's address.
 const TOKENS: &str = "v1/oauth/tokens";
 
+/// What addresses look like.
+const ADDRESS: &str =
+    "URI 'https://…', without `/v1`, name, password and `?`; secrets are given as TOKEN or CREDENTIAL";
+
 /// The settings of one catalog. No `Debug`: they hold secrets.
 pub(in crate::catalog) struct Settings {
     /// The name in SQL.
@@ -45,7 +49,8 @@ impl Settings {
     /// Takes the options; see the module `rest`.
     pub async fn take(options: &mut Options, warehouse: Option<String>) -> Result<Self> {
         let given = options.require("uri", "URI 'https://…', without `/v1` at its end")?;
-        let uri = paths::base(&given).map_err(|found| options.error(format!("the option `uri` is wrong: {found}")))?;
+        let uri = paths::base(&given)
+            .map_err(|found| options.error(format!("the option `uri` is wrong: {found}")).hint(ADDRESS))?;
         let login = login(options, &uri)?;
         let authorities = authorities(options).await?;
         let mut s3 = S3Settings::take(options)?;
@@ -78,7 +83,7 @@ fn login(options: &mut Options, uri: &str) -> Result<Option<Login>> {
     // Java takes a path for one below the catalog's address.
     let server = if server.contains("://") { server } else { format!("{uri}/{}", server.trim_start_matches('/')) };
     let server = paths::base(&server)
-        .map_err(|found| options.error(format!("the option `oauth2-server-uri` is wrong: {found}")))?;
+        .map_err(|found| options.error(format!("the option `oauth2-server-uri` is wrong: {found}")).hint(ADDRESS))?;
     let (client_id, client_secret) = match credential.expose_secret().split_once(':') {
         Some((id, secret)) => (Some(id.to_string()), SecretString::from(secret)),
         None => (None, credential.clone()),
@@ -91,8 +96,11 @@ fn headers(options: &mut Options) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(DELEGATION, HeaderValue::from_static("vended-credentials"));
     for (name, value) in options.take_prefixed("header.") {
-        let (name, value) = header(&name, &value)
-            .ok_or_else(|| options.error(format!("the option `header.{name}` is no valid header")))?;
+        let (name, value) = header(&name, &value).ok_or_else(|| {
+            options
+                .error(format!("the option `header.{name}` is no valid header"))
+                .hint("names are letters, digits and `-`; values are one line of visible letters")
+        })?;
         headers.insert(name, value);
     }
     Ok(headers)

@@ -9,6 +9,8 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
+use crate::secrets::Secrets;
+
 /// A message longer than this is cut.
 const MESSAGE_MAX_CHARS: usize = 400;
 
@@ -28,8 +30,9 @@ pub(in crate::storage) struct Answer {
 }
 
 impl Answer {
-    pub fn new(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(body);
+    /// `secrets` are those of the request, which servers and proxies repeat.
+    pub fn new(status: StatusCode, headers: &HeaderMap, body: &[u8], secrets: &Secrets) -> Self {
+        let text = secrets.scrub(&String::from_utf8_lossy(body));
         let header = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_string());
         Self {
             status,
@@ -109,7 +112,7 @@ mod tests {
         let body = b"<?xml version=\"1.0\"?><Error><Code>SignatureDoesNotMatch</Code>\n\
             <Message>The request &lt;signature&gt; is\nwrong.</Message><RequestId>ID1</RequestId>\
             <CanonicalRequest>x-amz-security-token:T0KEN</CanonicalRequest></Error>";
-        let answer = Answer::new(StatusCode::FORBIDDEN, &HeaderMap::new(), body);
+        let answer = Answer::new(StatusCode::FORBIDDEN, &HeaderMap::new(), body, &Secrets::default());
         assert_eq!(answer.code, "SignatureDoesNotMatch");
         assert_eq!(answer.request_id.as_deref(), Some("ID1"));
         assert_eq!(answer.message, "The request <signature> is wrong.");

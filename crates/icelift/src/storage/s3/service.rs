@@ -32,6 +32,7 @@ use super::request::{Operation, answered_range, is_asked_range};
 use super::settings::RequestSettings;
 use super::transport::Transport;
 use super::waits::Waits;
+use crate::secrets::Secrets;
 use crate::storage::Meter;
 use crate::storage::meter::Request;
 
@@ -43,6 +44,9 @@ const ANSWER_MAX_BYTES: usize = 64 << 20;
 const RESERVED_MAX_BYTES: usize = 64 << 20;
 /// The slowest upload that is waited for, as many others may share the line.
 const UPLOAD_MIN_BYTES_PER_SECOND: u64 = 32 << 10;
+
+/// Headers with secrets.
+const CARRIED: [&str; 2] = ["authorization", "x-amz-server-side-encryption-customer-key"];
 
 /// Sends the requests of one bucket.
 #[derive(Debug)]
@@ -124,7 +128,9 @@ impl Service {
     ) -> Result<HttpResponse, Problem> {
         // The semaphore is never closed.
         let _permit = self.transport.permits.acquire().await;
-        *used = Some(self.sign(&mut request).await?);
+        let credential = self.sign(&mut request).await?;
+        let secrets = secrets_of(&credential, request.headers());
+        *used = Some(credential);
         self.meter.count(operation.class, operation.sent_bytes);
         let limit = self.settings.timeout
             + Duration::from_millis(operation.sent_bytes as u64 * 1000 / UPLOAD_MIN_BYTES_PER_SECOND);
@@ -134,12 +140,12 @@ impl Service {
         if !parts.status.is_success() {
             // What cannot be read of it is not needed: the status says enough.
             let body = self.read(body, ERROR_MAX_BYTES, None).await.0;
-            return Err(Problem::Answer(Answer::new(parts.status, &parts.headers, &body).into()));
+            return Err(Problem::Answer(Answer::new(parts.status, &parts.headers, &body, &secrets).into()));
         }
         let body = match operation.class {
             Request::Head => Bytes::new(),
             Request::Get => self.read_object(operation, parts.status, &parts.headers, body).await?,
-            _ => self.read_answer(operation, &parts.headers, body).await?,
+            _ => self.read_answer(operation, &parts.headers, body, &secrets).await?,
         };
         Ok(HttpResponse::from_parts(parts, body.into()))
     }
@@ -196,12 +202,13 @@ impl Service {
         operation: &Operation,
         headers: &HeaderMap,
         body: HttpResponseBody,
+        secrets: &Secrets,
     ) -> Result<Bytes, Problem> {
         let expected = content_length(headers);
         let (bytes, ended) = self.read(body, ANSWER_MAX_BYTES, expected).await;
         let bytes = whole(bytes, expected, ended)?;
         if operation.late_error && element(&String::from_utf8_lossy(&bytes), "Code").is_some() {
-            return Err(Problem::Answer(Answer::new(StatusCode::OK, headers, &bytes).into()));
+            return Err(Problem::Answer(Answer::new(StatusCode::OK, headers, &bytes, secrets).into()));
         }
         Ok(bytes)
     }
@@ -226,6 +233,13 @@ impl Service {
         };
         (found.into(), ended)
     }
+}
+
+/// What an answer to the request must not show: what it was signed with, and what it carries.
+fn secrets_of(credential: &AwsCredential, headers: &HeaderMap) -> Secrets {
+    let carried = CARRIED.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
+    let signed = std::iter::once(&credential.secret_key).chain(&credential.token).map(String::as_str);
+    Secrets::of(signed.chain(carried))
 }
 
 /// The body, if it is as long as it should be.

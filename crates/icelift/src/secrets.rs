@@ -22,12 +22,17 @@ const BEGINNING_CHARS: usize = 8;
 
 /// The secrets of one catalog.
 #[derive(Default)]
-pub(super) struct Secrets {
+pub(crate) struct Secrets {
     lasting: Mutex<Vec<SecretString>>,
     recent: Mutex<VecDeque<SecretString>>,
 }
 
 impl Secrets {
+    /// Those secrets and no others.
+    pub fn of(secrets: impl IntoIterator<Item = impl Into<SecretString>>) -> Self {
+        Self { lasting: Mutex::new(secrets.into_iter().map(Into::into).collect()), ..Self::default() }
+    }
+
     /// Keeps a secret of the configuration from sight.
     pub fn keep(&self, secret: &SecretString) {
         let mut lasting = self.lasting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,7 +62,7 @@ impl Secrets {
             }
             text = without_beginnings(&text, &secret);
         }
-        without_tokens(&text.replace(BLOT, MASK))
+        without_signatures(&without_tokens(&text.replace(BLOT, MASK)))
     }
 
     /// What a message shows of a body: one line, bounded, without secrets and markup.
@@ -145,6 +150,21 @@ fn without_tokens(text: &str) -> String {
     cleaned
 }
 
+/// Masks the signatures of AWS requests.
+fn without_signatures(text: &str) -> String {
+    let mut pieces = text.split("Signature=");
+    let mut cleaned = pieces.next().unwrap_or_default().to_string();
+    for piece in pieces {
+        cleaned.push_str("Signature=");
+        let rest = piece.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+        if rest.len() < piece.len() {
+            cleaned.push_str(MASK);
+        }
+        cleaned.push_str(rest);
+    }
+    cleaned
+}
+
 fn is_token_char(c: char) -> bool {
     c.is_alphanumeric() || "-._~+/=*:{}()[]…".contains(c)
 }
@@ -221,6 +241,8 @@ mod tests {
         assert_eq!(secrets.scrub("Authorization: Bearer abcdefgh123, x"), "Authorization: Bearer ***, x");
         assert_eq!(secrets.scrub("authorization: basic YWxhZGRpbjpvcGVu"), "authorization: basic ***");
         assert_eq!(secrets.scrub("got eyJhbGciOiJIUzI1NiJ9.e30.abc!"), "got ***!");
+        let signed = "AWS4-HMAC-SHA256 Credential=AK/20261122/auto/s3/aws4_request, Signature=0a1b2c";
+        assert!(secrets.scrub(signed).ends_with(", Signature=***"), "{}", secrets.scrub(signed));
         assert_eq!(secrets.scrub("Bearer authentication required"), "Bearer authentication required");
     }
 
