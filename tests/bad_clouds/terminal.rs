@@ -58,7 +58,9 @@ impl Terminal {
             let name = name.to_string_lossy();
             name.starts_with("AWS_") || name.starts_with("XDG_") || name.starts_with("ICELIFT_") || name == "RUST_LOG"
         });
-        foreign.for_each(|name| drop(command.env_remove(name)));
+        for name in foreign {
+            command.env_remove(name);
+        }
         command.current_dir(self.folder()).env("HOME", self.folder()).env("TMPDIR", self.folder());
         command.env("AWS_EC2_METADATA_DISABLED", "true").env("NO_COLOR", "1");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
