@@ -206,9 +206,9 @@ impl Client {
     fn announce(&self, call: &Call, wait: Duration, what: &str) {
         let wait_ms = wait.as_millis() as u64;
         if wait >= WORTH_A_WORD {
-            tracing::warn!(catalog = self.catalog, %call, wait_ms, what);
+            tracing::warn!(catalog = self.catalog, %call, wait_ms, "{what}");
         } else {
-            tracing::debug!(catalog = self.catalog, %call, wait_ms, what);
+            tracing::debug!(catalog = self.catalog, %call, wait_ms, "{what}");
         }
     }
 }
