@@ -15,7 +15,7 @@ use iceberg::{NamespaceIdent, TableIdent};
 use self::database::Database;
 use super::apply::{apply, conflict, delete_expired, next_location, table_exists, write_metadata};
 use super::options::Options;
-use super::{Catalog, CommitOutcome, CommitRequest, ListedTable, NewTable, Table, TableName};
+use super::{Catalog, CommitOutcome, CommitRequest, Dropped, ListedTable, NewTable, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::storage::Store;
 
@@ -128,9 +128,9 @@ impl Catalog for LocalCatalog {
         Ok(Table::staged(self.table_name(&ident), table.metadata(location)?, self.store.clone()))
     }
 
-    async fn drop_table(&self, ident: &TableIdent) -> Result<()> {
+    async fn drop_table(&self, ident: &TableIdent) -> Result<Dropped> {
         if self.database.delete_table(ident.clone()).await? {
-            return Ok(());
+            return Ok(Dropped::ByUs);
         }
         Err(Error::new(ErrorKind::NotFound, format!("the table {} does not exist", self.table_name(ident))))
     }

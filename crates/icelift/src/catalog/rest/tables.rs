@@ -14,7 +14,7 @@ use super::pages::Pages;
 use super::vended::{extend_config, store_config};
 use super::wire::{TableReply, TablesReply, given};
 use crate::catalog::table::unsupported_metadata;
-use crate::catalog::{ListedTable, Table, TableKind, TableName};
+use crate::catalog::{Dropped, ListedTable, Table, TableKind, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
 
 /// What an answer says about a table.
@@ -123,15 +123,15 @@ impl Rest {
     }
 
     /// Takes a table out of the catalog. Its files stay: the specification's default.
-    pub async fn remove(&self, ident: &TableIdent) -> Result<()> {
+    pub async fn remove(&self, ident: &TableIdent) -> Result<Dropped> {
         let call = Call::new(Operation::DropTable, self.client.paths.table(ident)?).table(ident);
-        let Err(failure) = self.client.done(&call).await else { return Ok(()) };
+        let Err(failure) = self.client.done(&call).await else { return Ok(Dropped::ByUs) };
         if !failure.is_doubtful {
             return Err(self.of_table(failure, ident));
         }
         // The answer was lost: whether the table is there tells what it would have been.
         match self.load(ident).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Dropped::Gone),
             _ => Err(self.of_table(failure, ident)),
         }
     }

@@ -12,7 +12,7 @@ use iceberg::{NamespaceIdent, TableIdent, TableUpdate};
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::catalog::{ListedTable, NewTable, TableName};
+use crate::catalog::{Dropped, ListedTable, NewTable, TableName};
 use crate::error::Result;
 use crate::storage::{Store, UploadSettings};
 
@@ -91,7 +91,7 @@ impl Catalog for Scripted {
         unreachable!()
     }
 
-    async fn drop_table(&self, _: &TableIdent) -> Result<()> {
+    async fn drop_table(&self, _: &TableIdent) -> Result<Dropped> {
         unreachable!()
     }
 
