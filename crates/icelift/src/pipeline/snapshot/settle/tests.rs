@@ -292,6 +292,16 @@ async fn a_new_table_is_known_by_its_uuid() {
 }
 
 #[tokio::test]
+async fn a_replacement_without_rows_leaves_nothing_to_wait_for() {
+    let base = with_snapshot(empty(), 1);
+    let catalog = Scripted::new(vec![shows(base.clone()), shows(base.clone())], vec![]);
+    let outcome = settled(&catalog, base.clone(), append(&base), Sign::Table).await;
+    let CommitOutcome::Unknown(error) = outcome else { panic!("{outcome:?}") };
+    assert!(error.to_string().contains("whether the table was replaced"), "{error}");
+    assert_eq!(catalog.looks.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn a_conflict_is_looked_at() {
     let base = with_snapshot(empty(), 1);
     let (landed, other) = (with_snapshot(base.clone(), OURS), with_snapshot(base.clone(), 2));
