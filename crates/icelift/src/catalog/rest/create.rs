@@ -235,7 +235,43 @@ fn cannot_stage(failure: &Failure) -> bool {
     let unsupported = ["UnsupportedOperationException", "NotImplementedException"];
     match refusal.status {
         405 | 406 | 501 => true,
-        400 | 422 => says_so || refusal.is_named(&unsupported),
+        400 | 422 => refusal.is_named(&unsupported) || names_staging(&refusal.text, failure.call.table.as_ref()),
         _ => false,
     }
+
+/// Whether the message is about `stage-create`, in any spelling, and not about something of such a name.
+fn names_staging(message: &str, table: Option<&TableIdent>) -> bool {
+    let message = message.to_lowercase();
+    let names: Vec<_> = table.into_iter().flat_map(|table| table.namespace.iter().chain([&table.name])).collect();
+    let words = message.split(|letter: char| !letter.is_alphanumeric() && !"-_".contains(letter));
+    let words: Vec<_> =
+        words.filter(|word| !word.is_empty() && !names.iter().any(|name| name.to_lowercase() == **word)).collect();
+    let is_pair = |pair: &[&str]| {
+        matches!(pair, ["stage", "create" | "creation"] | ["staged" | "staging", "create" | "table" | "tables"])
+    };
+    words.iter().any(|word| ["stage-create", "stage_create", "stagecreate"].contains(word))
+        || words.windows(2).any(is_pair)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_such_a_name_is_not_what_cannot_be_staged() {
+        let table = TableIdent::from_strs(["staging", "stage_create_log"]).unwrap();
+        for message in
+            ["Stage create is not supported", "no stage-create", "`stageCreate`: false only", "staged tables?"]
+        {
+            assert!(names_staging(message, Some(&table)), "{message}");
+            assert!(names_staging(message, None), "{message}");
+        }
+        for message in ["bad table staging.stage_create_log", "bad column `stage`", "bad column `stage-created`"] {
+            assert!(!names_staging(message, Some(&table)), "{message}");
+        }
+        // A name that is a part of the words does not hide them.
+        let table = TableIdent::from_strs(["n", "t"]).unwrap();
+        assert!(names_staging("Stage create is not supported", Some(&table)));
+    }
+}
 }
