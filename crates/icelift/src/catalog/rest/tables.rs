@@ -90,7 +90,7 @@ impl Rest {
         let call = Call::new(Operation::LoadTable, self.client.paths.table(ident)?).table(ident);
         let reply = self.client.json(&call).await.map_err(|failure| self.of_table(failure, ident))?;
         let answered = self.read(ident, reply)?;
-        Ok(self.opened(ident, answered))
+        self.opened(ident, answered)
     }
 
     /// What an answer says, with the server's settings for all tables below those for this one.
@@ -114,12 +114,12 @@ impl Rest {
         Ok(Answered { metadata, metadata_location, config })
     }
 
-    fn opened(&self, ident: &TableIdent, answered: Answered) -> Table {
+    fn opened(&self, ident: &TableIdent, answered: Answered) -> Result<Table> {
         let Answered { metadata, metadata_location, config } = answered;
-        let store = self.stores.table(&self.client, ident, metadata.location(), &config);
+        let store = self.stores.table(&self.client, ident, metadata.location(), &config)?;
         let file_io = store.file_io();
         let name = self.table_name(ident);
-        Table { name, metadata: metadata.into(), metadata_location, store, file_io, staged: None }
+        Ok(Table { name, metadata: metadata.into(), metadata_location, store, file_io, staged: None })
     }
 
     /// Takes a table out of the catalog. Its files stay: the specification's default.
