@@ -61,6 +61,15 @@ impl CommitRequest {
     }
 }
 
+/// What is known of a table that is not in the catalog any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// The catalog said that it dropped the table.
+    ByUs,
+    /// The answer was lost, and the name is free: the table was dropped, or somebody renamed it.
+    Gone,
+}
+
 /// What is known after a commit was sent.
 #[derive(Debug)]
 pub(crate) enum CommitOutcome {
@@ -104,7 +113,7 @@ pub(crate) trait Catalog: Debug + Send + Sync {
     async fn stage_table(&self, table: NewTable) -> Result<Table>;
 
     /// Takes a table out of the catalog and leaves its files.
-    async fn drop_table(&self, ident: &TableIdent) -> Result<()>;
+    async fn drop_table(&self, ident: &TableIdent) -> Result<Dropped>;
 
     /// Commits to a table.
     async fn commit(&self, ident: &TableIdent, request: CommitRequest) -> CommitOutcome;

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use iceberg::MetadataLocation;
 use iceberg::spec::{MetadataLog, TableMetadata, TableMetadataBuildResult};
+use iceberg::{MetadataLocation, TableUpdate};
 
 use super::{CommitRequest, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -48,6 +48,21 @@ pub(super) async fn write_metadata(store: &Store, metadata: &TableMetadata, loca
             .hint("check the space left and the rights on the warehouse")
             .source(source)
     })
+}
+
+/// The snapshots that a request adds.
+pub(super) fn added_snapshots(request: &CommitRequest) -> Vec<i64> {
+    let added = request.updates.iter().filter_map(|update| match update {
+        TableUpdate::AddSnapshot { snapshot } => Some(snapshot.snapshot_id()),
+        _ => None,
+    });
+    added.collect()
+}
+
+/// Whether the table was committed to on top of a commit, which wrote the metadata file and added the snapshots.
+pub(super) fn is_built_on(table: &TableMetadata, metadata_file: &str, snapshot_ids: &[i64]) -> bool {
+    table.metadata_log().iter().any(|log| log.metadata_file == metadata_file)
+        || snapshot_ids.iter().any(|id| table.snapshot_by_id(*id).is_some())
 }
 
 /// Deletes metadata files that the table forgot, where `write.metadata.delete-after-commit.enabled` asks for it.

@@ -29,7 +29,7 @@ use self::place::{check_database_name, check_table_name, database_name, table_lo
 use self::table_input::METADATA_LOCATION;
 use super::apply::table_exists;
 use super::aws::{AwsAccess, AwsOptions, AwsSource};
-use super::{Catalog, CommitOutcome, CommitRequest, ListedTable, NewTable, Options, Table, TableName};
+use super::{Catalog, CommitOutcome, CommitRequest, Dropped, ListedTable, NewTable, Options, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::storage::{S3Settings, Store};
 
@@ -216,7 +216,7 @@ impl Catalog for GlueCatalog {
         Ok(Table::staged(name, table.metadata(location)?, self.store.clone()))
     }
 
-    async fn drop_table(&self, ident: &TableIdent) -> Result<()> {
+    async fn drop_table(&self, ident: &TableIdent) -> Result<Dropped> {
         let found = self.find(ident).await?.ok_or_else(|| self.table_not_found(ident))?;
         let name = self.table_name(ident);
         if found.is_link {
@@ -227,7 +227,14 @@ impl Catalog for GlueCatalog {
         if let Some(refusal) = place::kind(&found.entry).refusal(&name) {
             return Err(refusal);
         }
-        self.client.delete_table(&found.place, &found.entry.name).await
+        let Err(unsent) = self.client.delete_table(&found.place, &found.entry.name).await else {
+            return Ok(Dropped::ByUs);
+        };
+        match unsent.failure.reason {
+            Reason::NotFound => Err(self.table_not_found(ident)),
+            _ if unsent.may_land && matches!(self.find(ident).await, Ok(None)) => Ok(Dropped::Gone),
+            _ => Err(unsent.failure.error),
+        }
     }
 
     async fn commit(&self, ident: &TableIdent, request: CommitRequest) -> CommitOutcome {

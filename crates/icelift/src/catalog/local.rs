@@ -13,9 +13,11 @@ use async_trait::async_trait;
 use iceberg::{NamespaceIdent, TableIdent};
 
 use self::database::Database;
-use super::apply::{apply, conflict, delete_expired, next_location, table_exists, write_metadata};
+use super::apply::{
+    added_snapshots, apply, conflict, delete_expired, is_built_on, next_location, table_exists, write_metadata,
+};
 use super::options::Options;
-use super::{Catalog, CommitOutcome, CommitRequest, ListedTable, NewTable, Table, TableName};
+use super::{Catalog, CommitOutcome, CommitRequest, Dropped, ListedTable, NewTable, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::storage::Store;
 
@@ -57,6 +59,31 @@ impl LocalCatalog {
 
     fn table_name(&self, ident: &TableIdent) -> TableName {
         TableName { catalog: self.name.clone(), ident: ident.clone() }
+    }
+
+    /// Whether the commit that wrote the metadata file `location` on top of `before` is in the table. None if the table is
+    /// gone: it may have been dropped after the commit.
+    async fn has_landed(
+        &self,
+        name: &TableName,
+        before: Option<&str>,
+        location: &str,
+        snapshot_ids: &[i64],
+    ) -> Result<Option<bool>> {
+        let now = self.database.metadata_location(name.ident.clone()).await?;
+        if now.as_deref() == Some(location) {
+            return Ok(Some(true));
+        }
+        match now {
+            // An operation of this process ends before its answer is lost, so it does not come later.
+            now if now.as_deref() == before => Ok(Some(false)),
+            None => Ok(None),
+            // Others may have committed on top of this commit.
+            Some(now) => {
+                let table = Table::read(name.clone(), now, self.store.clone()).await?;
+                Ok(Some(is_built_on(&table.metadata, location, snapshot_ids)))
+            }
+        }
     }
 
     fn table_location(&self, table: &NewTable) -> String {
@@ -128,9 +155,9 @@ impl Catalog for LocalCatalog {
         Ok(Table::staged(self.table_name(&ident), table.metadata(location)?, self.store.clone()))
     }
 
-    async fn drop_table(&self, ident: &TableIdent) -> Result<()> {
+    async fn drop_table(&self, ident: &TableIdent) -> Result<Dropped> {
         if self.database.delete_table(ident.clone()).await? {
-            return Ok(());
+            return Ok(Dropped::ByUs);
         }
         Err(Error::new(ErrorKind::NotFound, format!("the table {} does not exist", self.table_name(ident))))
     }
@@ -159,14 +186,16 @@ impl Catalog for LocalCatalog {
         let landed = match pointed {
             Ok(landed) => landed,
             // The answer was lost, the database was not: what it holds now settles it.
-            Err(error) => match self.database.metadata_location(ident.clone()).await {
-                Ok(found) if found.as_ref() == Some(&location) => true,
-                Ok(_) => {
-                    let _ = self.store.delete(&location).await;
-                    return CommitOutcome::NotLanded(error);
+            Err(error) => {
+                match self.has_landed(&name, before.as_deref(), &location, &added_snapshots(&request)).await {
+                    Ok(Some(true)) => true,
+                    Ok(Some(false)) => {
+                        let _ = self.store.delete(&location).await;
+                        return CommitOutcome::NotLanded(error);
+                    }
+                    Ok(None) | Err(_) => return CommitOutcome::Unknown(error),
                 }
-                Err(_) => return CommitOutcome::Unknown(error),
-            },
+            }
         };
         if !landed {
             let _ = self.store.delete(&location).await;
@@ -192,3 +221,6 @@ fn absolute(path: &str) -> Result<PathBuf> {
     std::path::absolute(Path::new(path))
         .map_err(|source| Error::new(ErrorKind::Config, format!("`{path}` is not a folder")).source(source))
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ use self::rules::{Plain, Rules};
 use self::settings::Settings;
 use self::stores::Stores;
 use super::options::Options;
-use super::{Catalog, CommitOutcome, CommitRequest, ListedTable, NewTable, Table};
+use super::{Catalog, CommitOutcome, CommitRequest, Dropped, ListedTable, NewTable, Table};
 use crate::error::Result;
 use crate::storage::Store;
 
@@ -104,7 +104,7 @@ impl Catalog for Rest {
         self.stage(table).await
     }
 
-    async fn drop_table(&self, ident: &TableIdent) -> Result<()> {
+    async fn drop_table(&self, ident: &TableIdent) -> Result<Dropped> {
         self.remove(ident).await
     }
 

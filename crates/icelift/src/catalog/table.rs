@@ -1,5 +1,7 @@
 //! A table at one point in time, and the store that holds it.
 
+mod manifest_list;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -72,10 +74,7 @@ impl Table {
         }
         let location = snapshot.manifest_list();
         let bytes = self.store.read(location).await?;
-        // A table that was upgraded keeps the manifest lists of its first format.
-        let version = self.metadata.format_version();
-        ManifestList::parse_with_version(&bytes, version)
-            .or_else(|_| ManifestList::parse_with_version(&bytes, iceberg::spec::FormatVersion::V1))
+        manifest_list::parse(&bytes, self.metadata.format_version())
             .map_err(|source| metadata_error("the manifest list", location, source))
     }
 

@@ -8,8 +8,8 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use super::names::{namespace_name, table_name, unknown_catalog};
 use super::view::View;
 use super::{Engine, RowStream, create};
-use crate::catalog::{ListedTable, TableName};
-use crate::error::{Error, ErrorKind, Result};
+use crate::catalog::{Dropped, ListedTable, Table, TableName};
+use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::sql::{self, Statement};
 
 /// Runs `statement`, which was read from `text`.
@@ -113,13 +113,22 @@ async fn drop_table(engine: &Engine, name: &[String], if_exists: bool, purge: bo
         Err(error) if if_exists && error.kind() == ErrorKind::NotFound => return Ok(RowStream::empty()),
         Err(error) => return Err(error),
     };
-    match catalog.drop_table(&table.ident).await {
-        Ok(()) => {}
+    let dropped = match catalog.drop_table(&table.ident).await {
+        Ok(dropped) => dropped,
         Err(error) if if_exists && error.kind() == ErrorKind::NotFound => return Ok(RowStream::empty()),
         Err(error) => return Err(error),
+    };
+    match (loaded, dropped) {
+        (Some(loaded), Dropped::ByUs) => loaded.purge().await.map(|()| RowStream::empty()),
+        (Some(loaded), Dropped::Gone) => Err(unpurged(&loaded)),
+        (None, _) => Ok(RowStream::empty()),
     }
-    if let Some(loaded) = loaded {
-        loaded.purge().await?;
-    }
-    Ok(RowStream::empty())
+}
+
+/// A table that somebody renamed still has its files.
+fn unpurged(table: &Table) -> Error {
+    let message = "the answer to the drop was lost: the table is gone, its files were not deleted";
+    Error::new(ErrorKind::Write, message)
+        .place(Stage::Catalog, &table.name)
+        .hint(format!("if it was not renamed, delete what lies below `{}`", table.metadata.location()))
 }

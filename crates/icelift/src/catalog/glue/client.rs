@@ -1,7 +1,8 @@
 //! The calls of the Glue API that a catalog is made of.
 //!
 //! Every call has a timeout. The SDK repeats calls that failed on the way, except writes: a repeated write that meets its
-//! own effect would be told that it lost a race, so those are repeated in `send`, which remembers.
+//! own effect would be told that it lost a race, so those are repeated in `send`, which remembers. Deletions are repeated
+//! only where Glue turned them away: they name nothing but a name, which somebody may have given to something new.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -167,14 +168,21 @@ impl GlueClient {
 
     pub async fn delete_database(&self, place: &DatabasePlace) -> Result<()> {
         let request = self.client.delete_database().set_catalog_id(place.catalog_id.clone()).name(&place.name);
-        // It was there a moment ago: that it is missing now is the answer to a repeated call.
-        self.read("DeleteDatabase", &place.name, request.send()).await.map(|_| ())
+        let call = || request.clone().customize().config_override(once()).send();
+        match self.repeat("DeleteDatabase", &place.name, call, &[Reason::Throttled]).await {
+            Ok(()) => Ok(()),
+            // It was there a moment ago.
+            Err(unsent) if unsent.failure.reason == Reason::NotFound => Ok(()),
+            Err(unsent) if unsent.may_land && matches!(self.database(place).await, Ok(None)) => Ok(()),
+            Err(unsent) => Err(unsent.failure.error),
+        }
     }
 
-    pub async fn delete_table(&self, place: &DatabasePlace, table: &str) -> Result<()> {
+    pub async fn delete_table(&self, place: &DatabasePlace, table: &str) -> Result<(), Unsent> {
         let DatabasePlace { catalog_id, name } = place;
         let request = self.client.delete_table().set_catalog_id(catalog_id.clone()).database_name(name).name(table);
-        self.read("DeleteTable", &format!("{name}.{table}"), request.send()).await.map(|_| ())
+        let call = || request.clone().customize().config_override(once()).send();
+        self.repeat("DeleteTable", &format!("{name}.{table}"), call, &[Reason::Throttled]).await
     }
 
     pub async fn create_table(&self, place: &DatabasePlace, input: TableInput) -> Result<(), Unsent> {
@@ -224,6 +232,21 @@ impl GlueClient {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         F: Future<Output = Result<T, SdkError<E>>>,
     {
+        self.repeat(action, object, call, &[Reason::Lost, Reason::Throttled]).await
+    }
+
+    /// One write, repeated while it fails for one of these reasons.
+    async fn repeat<T, E, F>(
+        &self,
+        action: &'static str,
+        object: &str,
+        call: impl Fn() -> F,
+        reasons: &[Reason],
+    ) -> Result<(), Unsent>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        F: Future<Output = Result<T, SdkError<E>>>,
+    {
         let mut waits = ExponentialBuilder::default()
             .with_min_delay(self.repeat_wait)
             .with_max_delay(REPEAT_WAIT_MAX)
@@ -237,8 +260,8 @@ impl GlueClient {
                 Err(failure) => failure,
             };
             may_land |= failure.reason == Reason::Lost;
-            let repeat = matches!(failure.reason, Reason::Lost | Reason::Throttled);
-            let Some(wait) = waits.next().filter(|_| repeat) else { return Err(Unsent { failure, may_land }) };
+            let is_repeated = reasons.contains(&failure.reason);
+            let Some(wait) = waits.next().filter(|_| is_repeated) else { return Err(Unsent { failure, may_land }) };
             tracing::debug!(action, object, ?wait, error = %failure.error, "the call is repeated");
             tokio::time::sleep(wait).await;
         }

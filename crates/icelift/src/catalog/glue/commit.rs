@@ -5,15 +5,17 @@
 //! lands once. What is left open is a lost call to an entry that has not moved: that one is unknown, and nothing is deleted.
 
 use aws_sdk_glue::types::TableInput;
+use iceberg::TableIdent;
 use iceberg::spec::{MetadataLog, TableMetadata, TableMetadataBuildResult};
-use iceberg::{TableIdent, TableUpdate};
 
 use super::GlueCatalog;
 use super::client::{DatabasePlace, Unsent};
 use super::failure::Reason;
 use super::links::Found;
 use super::table_input::{self, METADATA_LOCATION};
-use crate::catalog::apply::{apply, conflict, delete_expired, next_location, table_exists, write_metadata};
+use crate::catalog::apply::{
+    added_snapshots, apply, conflict, delete_expired, is_built_on, next_location, table_exists, write_metadata,
+};
 use crate::catalog::{CommitOutcome, CommitRequest, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
 
@@ -87,15 +89,8 @@ async fn write(
         None => None,
     };
     write_metadata(&catalog.store, &metadata, &file).await?;
-    let snapshot_ids = request.updates.iter().filter_map(added_snapshot).collect();
+    let snapshot_ids = added_snapshots(request);
     Ok(Written { name, place, input, version, metadata, expired, location, snapshot_ids })
-}
-
-fn added_snapshot(update: &TableUpdate) -> Option<i64> {
-    match update {
-        TableUpdate::AddSnapshot { snapshot } => Some(snapshot.snapshot_id()),
-        _ => None,
-    }
 }
 
 async fn send(catalog: &GlueCatalog, ident: &TableIdent, written: Written) -> CommitOutcome {
@@ -180,8 +175,7 @@ async fn state(catalog: &GlueCatalog, written: &Written) -> Result<State> {
     // Others may have committed on top of this commit.
     if let Some(pointer) = pointer {
         let table = Table::read(name.clone(), pointer.clone(), catalog.store.clone()).await?;
-        let is_logged = table.metadata.metadata_log().iter().any(|log| log.metadata_file == *location);
-        if is_logged || snapshot_ids.iter().any(|id| table.metadata.snapshot_by_id(*id).is_some()) {
+        if is_built_on(&table.metadata, location, snapshot_ids) {
             return Ok(State::Landed);
         }
     }

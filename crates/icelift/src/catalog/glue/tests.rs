@@ -14,7 +14,7 @@ use self::server::{Fault, Server};
 use super::GlueCatalog;
 use crate::catalog::apply::{next_location, write_metadata};
 use crate::catalog::aws::AwsSource;
-use crate::catalog::{Catalog, ListedTable, NewTable, Options, TableKind};
+use crate::catalog::{Catalog, Dropped, ListedTable, NewTable, Options, TableKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{Store, UploadSettings};
 
@@ -242,6 +242,34 @@ async fn a_database_that_was_made_by_a_lost_call_is_made() {
     world.server.fail("CreateDatabase", [Fault::LostAfter]);
     world.catalog.create_namespace(&NamespaceIdent::new("new".to_string()), HashMap::new()).await.unwrap();
     assert_eq!(world.server.calls("CreateDatabase").len(), 2);
+}
+
+#[tokio::test]
+async fn a_deletion_without_an_answer_is_not_repeated() {
+    let world = World::new().await.with_table("t").await;
+    world.server.fail("DeleteTable", [Fault::Refused("ThrottlingException", "slow"), Fault::LostBefore]);
+    let error = world.catalog.drop_table(&ident("t")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert_eq!(world.server.calls("DeleteTable").len(), 2, "once where Glue turned it away");
+    world.server.fail("DeleteTable", [Fault::LostAfter]);
+    assert_eq!(world.catalog.drop_table(&ident("t")).await.unwrap(), Dropped::Gone);
+    assert_eq!(world.server.calls("DeleteTable").len(), 3);
+    world.server.fail("DeleteDatabase", [Fault::LostBefore]);
+    let error = world.catalog.drop_namespace(&namespace()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    world.server.fail("DeleteDatabase", [Fault::LostAfter]);
+    world.catalog.drop_namespace(&namespace()).await.unwrap();
+    assert_eq!(world.server.calls("DeleteDatabase").len(), 2);
+}
+
+#[tokio::test]
+async fn a_table_that_another_one_dropped_is_not_dropped_by_us() {
+    let world = World::new().await.with_table("t").await;
+    let drops = |state: &mut server::State| state.tables.clear();
+    world.server.fail("DeleteTable", [Fault::Outrun(Box::new(drops))]);
+    assert_eq!(world.catalog.drop_table(&ident("t")).await.unwrap_err().kind(), ErrorKind::NotFound);
+    let world = world.with_table("t").await;
+    assert_eq!(world.catalog.drop_table(&ident("t")).await.unwrap(), Dropped::ByUs);
 }
 
 #[tokio::test]

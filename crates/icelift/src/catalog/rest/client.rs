@@ -34,7 +34,7 @@ pub(super) struct Client {
     pub endpoints: Endpoints,
     /// What the server said about the whole catalog.
     pub served: Merged,
-    uri: String,
+    pub(super) uri: String,
     http: Http,
     auth: Auth,
     headers: HeaderMap,
@@ -51,6 +51,11 @@ impl Client {
     /// Requests to the catalog and its token server so far.
     pub fn calls(&self) -> u64 {
         self.http.sent()
+    }
+
+    /// Whether the catalog itself is asked without TLS.
+    pub fn is_in_the_clear(&self) -> bool {
+        paths::is_in_the_clear(&self.uri)
     }
 
     /// Asks the server for its configuration and follows it.

@@ -124,7 +124,7 @@ impl Rest {
         let missing = wanted.missing(staged);
         updates.extend(missing.clone());
         let metadata = self.with_updates(&ident, staged, missing)?;
-        let store = self.stores.table(&self.client, &ident, metadata.location(), &answered.config);
+        let store = self.stores.table(&self.client, &ident, metadata.location(), &answered.config)?;
         let mut table = Table::staged(self.table_name(&ident), metadata, store);
         let (create, requirements) = (Some(table.metadata.clone()), vec![TableRequirement::NotExist]);
         table.staged = Some(CommitRequest { create, requirements, updates }.into());
@@ -142,7 +142,7 @@ impl Rest {
         };
         let missing = wanted.missing(&answered.metadata);
         if missing.is_empty() {
-            let store = self.stores.table(&self.client, ident, answered.metadata.location(), &answered.config);
+            let store = self.stores.table(&self.client, ident, answered.metadata.location(), &answered.config)?;
             let (name, file_io) = (self.table_name(ident), store.file_io());
             let Answered { metadata, metadata_location, .. } = answered;
             return Ok(Table { name, metadata: metadata.into(), metadata_location, store, file_io, staged: None });
@@ -231,11 +231,46 @@ impl Rest {
 /// Whether the server creates tables but cannot stage them.
 fn cannot_stage(failure: &Failure) -> bool {
     let Some(refusal) = failure.cause.refusal() else { return false };
-    let says_so = refusal.text.to_ascii_lowercase().contains("stage");
     let unsupported = ["UnsupportedOperationException", "NotImplementedException"];
     match refusal.status {
         405 | 406 | 501 => true,
-        400 | 422 => says_so || refusal.is_named(&unsupported),
+        400 | 422 => refusal.is_named(&unsupported) || names_staging(&refusal.text, failure.call.table.as_ref()),
         _ => false,
+    }
+}
+
+/// Whether the message is about `stage-create`, in any spelling, and not about something of such a name.
+fn names_staging(message: &str, table: Option<&TableIdent>) -> bool {
+    let message = message.to_lowercase();
+    let names: Vec<_> = table.into_iter().flat_map(|table| table.namespace.iter().chain([&table.name])).collect();
+    let words = message.split(|letter: char| !letter.is_alphanumeric() && !"-_".contains(letter));
+    let words: Vec<_> =
+        words.filter(|word| !word.is_empty() && !names.iter().any(|name| name.to_lowercase() == **word)).collect();
+    let is_pair = |pair: &[&str]| {
+        matches!(pair, ["stage", "create" | "creation"] | ["staged" | "staging", "create" | "table" | "tables"])
+    };
+    words.iter().any(|word| ["stage-create", "stage_create", "stagecreate"].contains(word))
+        || words.windows(2).any(is_pair)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_such_a_name_is_not_what_cannot_be_staged() {
+        let table = TableIdent::from_strs(["staging", "stage_create_log"]).unwrap();
+        for message in
+            ["Stage create is not supported", "no stage-create", "`stageCreate`: false only", "staged tables?"]
+        {
+            assert!(names_staging(message, Some(&table)), "{message}");
+            assert!(names_staging(message, None), "{message}");
+        }
+        for message in ["bad table staging.stage_create_log", "bad column `stage`", "bad column `stage-created`"] {
+            assert!(!names_staging(message, Some(&table)), "{message}");
+        }
+        // A name that is a part of the words does not hide them.
+        let table = TableIdent::from_strs(["n", "t"]).unwrap();
+        assert!(names_staging("Stage create is not supported", Some(&table)));
     }
 }

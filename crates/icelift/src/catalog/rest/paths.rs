@@ -121,6 +121,11 @@ pub(super) fn shown(uri: &str) -> String {
     }
 }
 
+/// Whether what is sent to the address can be read on the way.
+pub(super) fn is_in_the_clear(uri: &str) -> bool {
+    Url::parse(uri).is_ok_and(|url| url.scheme() == "http")
+}
+
 /// Whether the address is on this machine.
 pub(in crate::catalog) fn is_loopback(uri: &str) -> bool {
     match Url::parse(uri).ok().as_ref().and_then(Url::host) {
@@ -176,6 +181,7 @@ mod tests {
         for (uri, expected) in [("http://127.0.0.1:1", true), ("http://[::1]", true), ("https://a.localhost/x", true)] {
             assert_eq!(is_loopback(uri), expected, "{uri}");
         }
+        assert!(is_in_the_clear("HTTP://x") && !is_in_the_clear("https://x") && !is_in_the_clear("x"));
         assert!(!is_loopback("http://localhost.example.com") && !is_loopback("http://10.0.0.1"));
     }
 }

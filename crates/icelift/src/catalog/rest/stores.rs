@@ -10,8 +10,9 @@ use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 
 use super::client::Client;
+use super::paths;
 use super::vended::VendedKeys;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::storage::{S3Credentials, S3Keys, S3Settings, Store};
 
 /// Tables whose stores are kept.
@@ -76,14 +77,21 @@ impl Stores {
         table: &TableIdent,
         location: &str,
         config: &HashMap<String, String>,
-    ) -> Store {
+    ) -> Result<Store> {
+        let reached = Reached::new(config);
+        if self.settings.endpoint.is_none() && reached.is_in_the_clear() && !client.is_in_the_clear() {
+            let message = "the server names an S3 endpoint that begins with `http:`, and is asked by `https:` itself";
+            return Err(Error::new(ErrorKind::Config, message)
+                .stage(Stage::Catalog)
+                .subject(format!("`{}.{table}`", client.catalog))
+                .hint("give `s3.endpoint` in ATTACH if data shall travel in the clear"));
+        }
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let now = open.values().map(|open| open.last_used).max().unwrap_or_default() + 1;
-        let reached = Reached::new(config);
         if let Some(known) = open.get_mut(table).filter(|open| open.location == location && open.reached == reached) {
             known.last_used = now;
             known.keys.iter().for_each(|keys| keys.take(config));
-            return known.store.clone();
+            return Ok(known.store.clone());
         }
         let (credentials, keys): (S3Credentials, _) = match &self.own_keys {
             Some(own) => (Arc::clone(own), None),
@@ -100,7 +108,7 @@ impl Stores {
         }
         let opened = Open { location: location.to_string(), reached, store: store.clone(), keys, last_used: now };
         open.insert(table.clone(), opened);
-        store
+        Ok(store)
     }
 
     /// Takes over the keys that came with the answer to a commit.
@@ -119,6 +127,10 @@ impl Reached {
             region: value("s3.region").or_else(|| value("client.region")),
             path_style: config.get("s3.path-style-access").is_some_and(|value| value.eq_ignore_ascii_case("true")),
         }
+    }
+
+    fn is_in_the_clear(&self) -> bool {
+        self.endpoint.as_deref().is_some_and(paths::is_in_the_clear)
     }
 
     fn over(&self, own: &S3Settings) -> S3Settings {

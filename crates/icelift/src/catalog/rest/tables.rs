@@ -14,7 +14,7 @@ use super::pages::Pages;
 use super::vended::{extend_config, store_config};
 use super::wire::{TableReply, TablesReply, given};
 use crate::catalog::table::unsupported_metadata;
-use crate::catalog::{ListedTable, Table, TableKind, TableName};
+use crate::catalog::{Dropped, ListedTable, Table, TableKind, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
 
 /// What an answer says about a table.
@@ -80,7 +80,7 @@ impl Rest {
         let call = Call::new(Operation::LoadTable, self.client.paths.table(ident)?).table(ident);
         let reply = self.client.json(&call).await.map_err(|failure| self.of_table(failure, ident))?;
         let answered = self.read(ident, reply)?;
-        Ok(self.opened(ident, answered))
+        self.opened(ident, answered)
     }
 
     /// What an answer says, with the server's settings for all tables below those for this one.
@@ -104,24 +104,24 @@ impl Rest {
         Ok(Answered { metadata, metadata_location, config })
     }
 
-    fn opened(&self, ident: &TableIdent, answered: Answered) -> Table {
+    fn opened(&self, ident: &TableIdent, answered: Answered) -> Result<Table> {
         let Answered { metadata, metadata_location, config } = answered;
-        let store = self.stores.table(&self.client, ident, metadata.location(), &config);
+        let store = self.stores.table(&self.client, ident, metadata.location(), &config)?;
         let file_io = store.file_io();
         let name = self.table_name(ident);
-        Table { name, metadata: metadata.into(), metadata_location, store, file_io, staged: None }
+        Ok(Table { name, metadata: metadata.into(), metadata_location, store, file_io, staged: None })
     }
 
     /// Takes a table out of the catalog. Its files stay: the specification's default.
-    pub async fn remove(&self, ident: &TableIdent) -> Result<()> {
+    pub async fn remove(&self, ident: &TableIdent) -> Result<Dropped> {
         let call = Call::new(Operation::DropTable, self.client.paths.table(ident)?).table(ident);
-        let Err(failure) = self.client.done(&call).await else { return Ok(()) };
+        let Err(failure) = self.client.done(&call).await else { return Ok(Dropped::ByUs) };
         if !failure.is_doubtful {
             return Err(self.of_table(failure, ident));
         }
         // The answer was lost: whether the table is there tells what it would have been.
         match self.load(ident).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Dropped::Gone),
             _ => Err(self.of_table(failure, ident)),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use iceberg::spec::{Schema, UnboundPartitionSpec};
 use iceberg::{NamespaceIdent, TableRequirement, TableUpdate};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// Properties as servers send them, who also send null.
@@ -65,7 +65,12 @@ pub(super) struct CredentialsReply {
 #[derive(Deserialize, Clone)]
 pub(super) struct StorageCredential {
     pub prefix: String,
+    #[serde(default, deserialize_with = "without_nulls")]
     pub config: HashMap<String, String>,
+}
+
+fn without_nulls<'de, D: Deserializer<'de>>(source: D) -> Result<HashMap<String, String>, D::Error> {
+    Option::<Loose>::deserialize(source).map(given)
 }
 
 #[derive(Serialize)]

@@ -103,6 +103,9 @@ async fn confirm(
 
 async fn settle(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>, lost: Error, looks: &[Duration]) -> CommitOutcome {
     let name = &sent.base.name;
+    if !sent.has_sign() {
+        return CommitOutcome::Unknown(sent.unknown(lost));
+    }
     tracing::warn!(table = %name, error = %lost, "the answer to a commit was lost, the table is read to settle it");
     let mut copies = 0;
     for (look, wait) in looks.iter().enumerate() {
@@ -133,6 +136,11 @@ async fn settle(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>, lost: Error, l
 }
 
 impl Unsettled<'_> {
+    /// Whether the table can show anything of the commit: a replacement without rows leaves nothing that is surely ours.
+    fn has_sign(&self) -> bool {
+        matches!(self.sign, Sign::Snapshot(_)) || self.request.create.is_some()
+    }
+
     fn shown(&self, now: &TableMetadata) -> Shown {
         if now.uuid() != self.base.metadata.uuid() {
             return Shown::Unclear;
@@ -172,6 +180,10 @@ impl Unsettled<'_> {
             Sign::Snapshot(id) => (
                 format!("whether snapshot {id} landed"),
                 "look for the snapshot in the table before you run the statement again; nothing was removed",
+            ),
+            Sign::Table if self.request.create.is_none() => (
+                "whether the table was replaced".to_string(),
+                "look at the table's columns and rows before you run the statement again",
             ),
             Sign::Table => (
                 "whether the table was created".to_string(),

@@ -1,7 +1,7 @@
 //! Namespaces and tables: pages, levels, names.
 
 use super::*;
-use crate::catalog::{Catalog, ListedTable, TableKind};
+use crate::catalog::{Catalog, Dropped, ListedTable, TableKind};
 use crate::error::ErrorKind;
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn a_namespace_is_dropped_and_the_second_try_may_find_it_gone() {
 async fn a_drop_without_an_answer_is_settled_by_looking() {
     let gone = || refuse(404, "NoSuchTableException", "gone");
     let (server, rest) = attached(in_turn(vec![Reply::Close, gone()])).await;
-    rest.drop_table(&ident()).await.unwrap();
+    assert_eq!(rest.drop_table(&ident()).await.unwrap(), Dropped::Gone);
     assert_eq!(calls(&server), ["DELETE /v1/namespaces/n/tables/t", "GET /v1/namespaces/n/tables/t"]);
     let there = answer(&loaded(json!({}), json!([])));
     let (server, rest) = attached(in_turn(vec![Reply::Close, there])).await;

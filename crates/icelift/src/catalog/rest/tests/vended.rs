@@ -196,6 +196,70 @@ async fn keys_that_ended_and_cannot_be_renewed_are_an_error() {
 }
 
 #[tokio::test]
+async fn keys_that_the_store_calls_ended_are_renewed_whatever_was_said_of_their_end() {
+    for lives_ms in [None, Some(3_600_000)] {
+        let renewed =
+            move || answer(&json!({"storage-credentials": [{"prefix": "s3://b/t/", "config": keys("NEW", lives_ms)}]}));
+        let server = serving(LISTED, move |asked| match path(asked) {
+            "/v1/namespaces/n/tables/t" => {
+                let mut config = keys("OLD", lives_ms);
+                config["s3.endpoint"] = json!(format!("http://{}", asked.header("host").unwrap()));
+                answer(&loaded(config, Value::Null))
+            }
+            CREDENTIALS => renewed(),
+            _ if asked.header("authorization").unwrap().contains("Credential=OLD/") => {
+                Reply::error(400, "ExpiredToken", "The provided token has expired.", "")
+            }
+            _ => Reply::with(200, &[("etag", "\"e\"")], b"x"),
+        })
+        .await;
+        let table = attach(&server, &[]).await.unwrap().load_table(&ident()).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(signer(&server, &table).await, "NEW session-of-NEW");
+        }
+        let of_objects = server.asked().iter().filter(|asked| path(asked).starts_with("/b/t/")).count();
+        assert_eq!(of_objects, 3, "one request with the old keys");
+    }
+}
+
+#[tokio::test]
+async fn keys_may_be_null() {
+    let credentials = || {
+        let mut config = keys("TABLE", None);
+        config["s3.session-token"] = Value::Null;
+        json!([{"prefix": "s3://b/t", "config": config}, {"prefix": "s3://c", "config": null}])
+    };
+    let server = vending(SILENT, move || (json!({"s3.path-style-access": null}), credentials()), none).await;
+    let table = attach(&server, &[]).await.unwrap().load_table(&ident()).await.unwrap();
+    assert_eq!(signer(&server, &table).await, "TABLE");
+}
+
+/// Opens a table of a catalog, where the user and the server name these endpoints.
+async fn opens(catalog_is_in_the_clear: bool, own: Option<&str>, vended: &str) -> Result<crate::storage::Store> {
+    let (_server, rest) = attached(|_| none()).await;
+    let mut client = std::sync::Arc::into_inner(rest.client).unwrap();
+    if !catalog_is_in_the_clear {
+        client.uri = "https://catalog".to_string();
+    }
+    let settings = crate::storage::S3Settings { endpoint: own.map(str::to_string), ..Default::default() };
+    let stores = crate::catalog::rest::stores::Stores::new(rest.stores.root, settings, None);
+    let config = HashMap::from([("s3.endpoint".to_string(), vended.to_string())]);
+    stores.table(&client.into(), &ident(), "s3://b/t", &config)
+}
+
+#[tokio::test]
+async fn data_travels_in_the_clear_only_if_the_user_says_so() {
+    let error = opens(false, None, "http://store").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.advice().unwrap().contains("s3.endpoint"), "{error:?}");
+    assert!(opens(false, None, "HTTP://store").await.is_err());
+    assert!(opens(false, None, "https://store").await.is_ok());
+    assert!(opens(false, Some("http://mine"), "http://store").await.is_ok());
+    assert!(opens(false, Some("https://mine"), "http://store").await.is_ok());
+    assert!(opens(true, None, "http://store").await.is_ok());
+}
+
+#[tokio::test]
 async fn a_commit_keeps_the_keys_and_takes_newer_ones() {
     for (given, expected) in [
         (json!({}), "OLD session-of-OLD"),

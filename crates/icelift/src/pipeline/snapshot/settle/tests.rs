@@ -12,7 +12,7 @@ use iceberg::{NamespaceIdent, TableIdent, TableUpdate};
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::catalog::{ListedTable, NewTable, TableName};
+use crate::catalog::{Dropped, ListedTable, NewTable, TableName};
 use crate::error::Result;
 use crate::storage::{Store, UploadSettings};
 
@@ -91,7 +91,7 @@ impl Catalog for Scripted {
         unreachable!()
     }
 
-    async fn drop_table(&self, _: &TableIdent) -> Result<()> {
+    async fn drop_table(&self, _: &TableIdent) -> Result<Dropped> {
         unreachable!()
     }
 
@@ -289,6 +289,16 @@ async fn a_new_table_is_known_by_its_uuid() {
     let catalog = Scripted::new(vec![shows(empty())], vec![]);
     let outcome = settled(&catalog, base, request, Sign::Table).await;
     assert!(matches!(outcome, CommitOutcome::Unknown(_)));
+}
+
+#[tokio::test]
+async fn a_replacement_without_rows_leaves_nothing_to_wait_for() {
+    let base = with_snapshot(empty(), 1);
+    let catalog = Scripted::new(vec![shows(base.clone()), shows(base.clone())], vec![]);
+    let outcome = settled(&catalog, base.clone(), append(&base), Sign::Table).await;
+    let CommitOutcome::Unknown(error) = outcome else { panic!("{outcome:?}") };
+    assert!(error.to_string().contains("whether the table was replaced"), "{error}");
+    assert_eq!(catalog.looks.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
