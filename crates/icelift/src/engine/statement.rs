@@ -132,3 +132,6 @@ fn unpurged(table: &Table) -> Error {
         .place(Stage::Catalog, &table.name)
         .hint(format!("if it was not renamed, delete what lies below `{}`", table.metadata.location()))
 }
+
+#[cfg(test)]
+mod tests;
