@@ -10,7 +10,6 @@ mod glue;
 mod listed;
 mod local;
 mod new_table;
-mod options;
 mod provider;
 mod r2;
 mod rest;
@@ -28,7 +27,6 @@ pub(crate) use attach::Catalogs;
 pub(crate) use aws::AwsSource;
 pub(crate) use listed::{ListedTable, TableKind};
 pub(crate) use new_table::NewTable;
-pub(crate) use options::Options;
 pub(crate) use provider::{IcebergTable, StatementCatalogs, not_attached};
 pub(crate) use table::{Table, TableName};
 

@@ -28,6 +28,7 @@
 //!
 //! # Layout
 //! - `engine`: attach catalogs, run statements
+//! - `options`: what ATTACH says, taken one by one
 //! - `catalog`: what ATTACH creates
 //! - `storage`: bytes, counted
 //! - `sql`: from text to a statement
@@ -38,6 +39,7 @@
 mod catalog;
 mod engine;
 mod error;
+mod options;
 mod pipeline;
 #[cfg(test)]
 mod scripted_server;

@@ -37,9 +37,15 @@ use self::errors::{check_length, is_missing, read_error, write_error};
 use self::local::Disk;
 use self::s3::Buckets;
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Options;
 
 /// Parts of all uploads of one store that are in flight at once. Each of them is held in memory.
 const PARTS_IN_FLIGHT: usize = 32;
+
+const PART_SIZE: &str = "s3.multipart.part-size-bytes";
+const PART_CONCURRENCY: &str = "s3.multipart.num-threads";
+/// S3 and R2 refuse smaller parts.
+const PART_MIN_BYTES: usize = 5 << 20;
 
 /// How a store cuts and sends uploads.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +54,17 @@ pub(crate) struct UploadSettings {
     pub part_bytes: usize,
     /// Parts of one upload that are in flight at once.
     pub part_concurrency: usize,
+}
+
+impl UploadSettings {
+    /// Takes the options of ATTACH about them.
+    pub fn take(options: &mut Options) -> Result<Self> {
+        let default = Self::default();
+        Ok(Self {
+            part_bytes: options.take_number(PART_SIZE, PART_MIN_BYTES)?.unwrap_or(default.part_bytes),
+            part_concurrency: options.take_number(PART_CONCURRENCY, 1)?.unwrap_or(default.part_concurrency),
+        })
+    }
 }
 
 impl Default for UploadSettings {

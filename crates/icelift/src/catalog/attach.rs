@@ -7,12 +7,12 @@ use tokio_util::task::TaskTracker;
 
 use super::glue::GlueCatalog;
 use super::local::LocalCatalog;
-use super::options::Options;
 use super::rest::Rest;
 use super::{AwsSource, Catalog, r2};
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::options::Options;
 use crate::sql::Attach;
-use crate::storage::Store;
+use crate::storage::{Store, UploadSettings};
 
 /// The names that DataFusion keeps for itself.
 const RESERVED: [&str; 2] = ["datafusion", "information_schema"];
@@ -99,7 +99,7 @@ async fn open(attach: Attach, aws: &AwsSource, cleanup: &TaskTracker) -> Result<
                     .hint("ATTACH '<folder>' AS name (TYPE local)")
             })?;
             let mut options = Options::new(&name, options);
-            let store = Store::local(options.take_upload_settings()?, cleanup.clone());
+            let store = Store::local(UploadSettings::take(&mut options)?, cleanup.clone());
             Ok(Arc::new(LocalCatalog::open(&warehouse, options, store).await?))
         }
         "glue" => {

@@ -28,8 +28,8 @@ use secrecy::ExposeSecret;
 pub(super) use self::identity::AwsIdentity;
 pub(super) use self::options::AwsOptions;
 use self::options::{Keys, Role};
-use super::Options;
 use crate::error::{Error, Result};
+use crate::options::Options;
 
 /// How long reading profiles and asking for the region may take. Only the instance metadata service is slow: where there
 /// is none, it gives up after a second.

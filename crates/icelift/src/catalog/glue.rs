@@ -29,8 +29,9 @@ use self::place::{check_database_name, check_table_name, database_name, table_lo
 use self::table_input::METADATA_LOCATION;
 use super::apply::table_exists;
 use super::aws::{AwsAccess, AwsOptions, AwsSource};
-use super::{Catalog, CommitOutcome, CommitRequest, Dropped, ListedTable, NewTable, Options, Table, TableName};
+use super::{Catalog, CommitOutcome, CommitRequest, Dropped, ListedTable, NewTable, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::options::Options;
 use crate::storage::{S3Settings, Store};
 
 /// Links that are followed at once when tables are listed.

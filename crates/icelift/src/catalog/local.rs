@@ -16,9 +16,9 @@ use self::database::Database;
 use super::apply::{
     added_snapshots, apply, conflict, delete_expired, is_built_on, next_location, table_exists, write_metadata,
 };
-use super::options::Options;
 use super::{Catalog, CommitOutcome, CommitRequest, Dropped, ListedTable, NewTable, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::options::Options;
 use crate::storage::Store;
 
 /// A catalog in a SQLite database.

@@ -16,11 +16,11 @@ use sha2::{Digest, Sha256};
 use tokio_util::task::TaskTracker;
 
 use self::rules::R2Rules;
-use super::options::Options;
 use super::rest::Rest;
 use super::rest::paths::is_loopback;
 use super::rest::settings::Settings;
 use crate::error::Result;
+use crate::options::Options;
 use crate::storage::{S3Credentials, static_credentials};
 
 /// What messages call it.

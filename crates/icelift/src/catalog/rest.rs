@@ -40,9 +40,9 @@ use self::client::Client;
 use self::rules::{Plain, Rules};
 use self::settings::Settings;
 use self::stores::Stores;
-use super::options::Options;
 use super::{Catalog, CommitOutcome, CommitRequest, Dropped, ListedTable, NewTable, Table};
 use crate::error::Result;
+use crate::options::Options;
 use crate::storage::Store;
 
 /// A catalog behind the REST protocol.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::catalog::Options;
 use crate::error::Result;
+use crate::options::Options;
 
 /// What the options say. `glue.*` and `s3.*` go before `client.*`.
 #[derive(Debug, Default)]

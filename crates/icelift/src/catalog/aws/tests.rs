@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::{AwsAccess, AwsIdentity, AwsOptions, AwsSource, base_config};
-use crate::catalog::Options;
 use crate::error::{Error, Result};
+use crate::options::Options;
 
 fn options(given: &[(&str, &str)]) -> Options {
     let given = given.iter().map(|(key, value)| (key.to_string(), value.to_string()));

@@ -14,8 +14,9 @@ use self::server::{Fault, Server};
 use super::GlueCatalog;
 use crate::catalog::apply::{next_location, write_metadata};
 use crate::catalog::aws::AwsSource;
-use crate::catalog::{Catalog, Dropped, ListedTable, NewTable, Options, TableKind};
+use crate::catalog::{Catalog, Dropped, ListedTable, NewTable, TableKind};
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Options;
 use crate::storage::{Store, UploadSettings};
 
 /// A catalog over a played Glue, with files in a folder in place of S3.

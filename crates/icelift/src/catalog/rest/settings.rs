@@ -10,8 +10,8 @@ use super::auth::Login;
 use super::http::Limits;
 use super::paths;
 use super::retry::Retries;
-use crate::catalog::Options;
 use crate::error::Result;
+use crate::options::Options;
 use crate::storage::{Authorities, S3Credentials, S3Settings, take_static_credentials};
 
 pub(super) const DELEGATION: &str = "x-iceberg-access-delegation";

@@ -19,8 +19,9 @@ use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 
 use super::Rest;
-use crate::catalog::{NewTable, Options};
+use crate::catalog::NewTable;
 use crate::error::{Error, Result};
+use crate::options::Options;
 use crate::scripted_server::{Asked, Reply, Server};
 
 /// The answer to getConfig of a server that says nothing.

@@ -11,8 +11,8 @@ use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::catalog::Options;
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Options;
 
 /// Where the keys for requests come from. Asked for every request, so that they can be renewed while a job runs.
 pub(crate) type S3Credentials = Arc<dyn S3Keys>;

@@ -11,8 +11,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::{Host, Url};
 
-use crate::catalog::Options;
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Options;
 use crate::storage::{Authorities, UploadSettings};
 
 /// S3 and R2 take no larger part or object in one request: a little below 5 GiB.
@@ -117,7 +117,7 @@ impl S3Settings {
             return Err(options.error("the option `s3.region` must be a region such as `us-east-1`"));
         }
         let path_style = options.take_flag("s3.path-style-access")?;
-        let uploads = options.take_upload_settings()?;
+        let uploads = UploadSettings::take(options)?;
         if uploads.part_bytes > PART_MAX_BYTES {
             let message = format!("the option `s3.multipart.part-size-bytes` must be at most {PART_MAX_BYTES}");
             return Err(options.error(message));

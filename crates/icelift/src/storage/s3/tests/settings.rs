@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::settings::Encryption;
-use crate::catalog::Options;
 use crate::error::{ErrorKind, Result};
+use crate::options::Options;
 use crate::storage::{S3Settings, take_static_credentials};
 
 fn options(pairs: &[(&str, &str)]) -> Options {

@@ -8,12 +8,6 @@ use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
 use secrecy::SecretString;
 
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::storage::UploadSettings;
-
-const PART_SIZE: &str = "s3.multipart.part-size-bytes";
-const PART_CONCURRENCY: &str = "s3.multipart.num-threads";
-/// S3 and R2 refuse smaller parts.
-const PART_MIN_BYTES: usize = 5 << 20;
 
 /// How like a name must be to be what was meant.
 const LIKE_PERCENT: u32 = 70;
@@ -86,15 +80,6 @@ impl Options {
         self.left = left;
         let taken: BTreeMap<String, String> = taken;
         taken.into_iter().map(|(key, value)| (key[prefix.len()..].to_string(), value)).collect()
-    }
-
-    /// How the catalog's store cuts uploads.
-    pub fn take_upload_settings(&mut self) -> Result<UploadSettings> {
-        let default = UploadSettings::default();
-        Ok(UploadSettings {
-            part_bytes: self.take_number(PART_SIZE, PART_MIN_BYTES)?.unwrap_or(default.part_bytes),
-            part_concurrency: self.take_number(PART_CONCURRENCY, 1)?.unwrap_or(default.part_concurrency),
-        })
     }
 
     /// Fails on options that nothing reads, naming those that are.
