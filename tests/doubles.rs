@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use crate::interop::ask;
 use crate::support;
 use crate::support::servers::{
-    AWS_BUCKET, Process, R2_BUCKET, Weed, admin_keys, aws_keys, glue, r2, start_glue, start_rest_fixture, start_weed,
-    weed,
+    AWS_BUCKET, Process, R2_BUCKET, aws_keys, glue, r2, start_glue, start_rest_fixture, start_weed, weed,
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -69,15 +68,7 @@ fn glue_is_as_strict_as_aws() -> Result<(), Failed> {
 }
 
 fn seaweedfs_has_a_catalog() -> Result<(), Failed> {
-    let (weed, keys) = (weed()?, admin_keys());
-    let catalog = json!({
-        "uri": weed.catalog_uri,
-        "warehouse": Weed::WAREHOUSE,
-        "properties": {
-            "credential": format!("{}:{}", keys.access_key, keys.secret_key),
-            "header.X-Iceberg-Access-Delegation": "vended-credentials",
-        },
-    });
+    let catalog = weed()?.catalog();
     ask(json!({"do": "pyiceberg_append", "catalog": &catalog, "table": "doubles.t", "rows": 1000}))?;
     equal(
         ask(json!({"do": "pyiceberg_count", "catalog": catalog, "table": "doubles.t"}))?,

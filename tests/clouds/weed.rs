@@ -47,15 +47,7 @@ fn oauth2_and_vended_sessions() -> Result<(), Failed> {
             expected.map(|row| row.map(String::from).to_vec()).to_vec(),
         )
     })?;
-    let (weed, keys) = (weed()?, admin_keys());
-    let catalog = json!({
-        "uri": weed.catalog_uri,
-        "warehouse": Weed::WAREHOUSE,
-        "properties": {
-            "credential": format!("{}:{}", keys.access_key, keys.secret_key),
-            "header.X-Iceberg-Access-Delegation": "vended-credentials",
-        },
-    });
+    let catalog = weed()?.catalog();
     let found = ask(json!({"do": "pyiceberg_count", "catalog": catalog, "table": "clouds_weed.t"}))?;
     equal("what PyIceberg reads", found, json!([2000, ["id", "part", "name"]]))
 }

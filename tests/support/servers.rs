@@ -15,6 +15,7 @@ use std::time::Duration;
 use icelift_testkit::r2_proxy::{Keys, R2Proxy, Settings, Upstream};
 use icelift_testkit::s3_client::S3Client;
 use libtest_mimic::Failed;
+use serde_json::{Value, json};
 
 use super::root;
 pub(crate) use process::Process;
@@ -59,6 +60,19 @@ pub(crate) struct Weed {
 impl Weed {
     /// The `warehouse` of its catalog; the client id and secret are `admin_keys`.
     pub(crate) const WAREHOUSE: &str = "s3://warehouse";
+
+    /// Its catalog as `remote.py` attaches it.
+    pub(crate) fn catalog(&self) -> Value {
+        let keys = admin_keys();
+        json!({
+            "uri": self.catalog_uri,
+            "warehouse": Self::WAREHOUSE,
+            "properties": {
+                "credential": format!("{}:{}", keys.access_key, keys.secret_key),
+                "header.X-Iceberg-Access-Delegation": "vended-credentials",
+            },
+        })
+    }
 
     /// A look into a bucket.
     pub(crate) fn client(&self) -> Result<S3Client, Failed> {

@@ -41,6 +41,7 @@ mod engine;
 mod error;
 mod options;
 mod pipeline;
+mod retry_after;
 #[cfg(test)]
 mod scripted_server;
 mod secrets;

@@ -47,6 +47,23 @@ impl NewTable {
     }
 }
 
+#[cfg(test)]
+impl NewTable {
+    /// `n.t` with one column, for tests that are about something else.
+    pub fn of_one_column() -> Self {
+        use iceberg::spec::{NestedField, PrimitiveType, Type};
+        let field = NestedField::optional(1, "a", Type::Primitive(PrimitiveType::Int));
+        Self {
+            ident: TableIdent::from_strs(["n", "t"]).unwrap(),
+            schema: Schema::builder().with_fields([field.into()]).build().unwrap(),
+            partition_spec: UnboundPartitionSpec::builder().build(),
+            properties: BTreeMap::new(),
+            location: None,
+            keep_field_ids: false,
+        }
+    }
+}
+
 fn format_version(property: Option<&str>) -> Result<FormatVersion> {
     match property {
         None | Some("2") => Ok(FormatVersion::V2),

@@ -15,8 +15,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::failure::{Cause, Refusal};
-use super::retry::retry_after;
 use crate::error::{Error, ErrorKind, Result};
+use crate::retry_after::retry_after;
 use crate::secrets::Secrets;
 use crate::storage::Authorities;
 

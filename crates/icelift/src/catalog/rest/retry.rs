@@ -13,7 +13,6 @@
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use chrono::{DateTime, Utc};
 
 use super::call::Call;
 use super::failure::{Cause, may_pass};
@@ -86,20 +85,9 @@ fn is_repeatable(call: &Call, cause: &Cause) -> bool {
     }
 }
 
-/// Reads `Retry-After`: seconds or a date.
-pub(super) fn retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = DateTime::parse_from_rfc2822(value.trim()).ok()?;
-    Some(date.signed_duration_since(now).to_std().unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use chrono::{TimeZone, Utc};
 
     use super::*;
     use crate::catalog::rest::call::Operation;
@@ -148,14 +136,5 @@ mod tests {
         let mut patience = Retries::default().start();
         assert_eq!(patience.next(&read, &refused(429, Some(60))), Some(Duration::from_secs(60)));
         assert_eq!(patience.next(&read, &refused(429, Some(3600))), None);
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).unwrap();
-        assert_eq!(retry_after("60", now), Some(Duration::from_secs(60)));
-        assert_eq!(retry_after("Sun, 22 Nov 2026 10:00:30 GMT", now), Some(Duration::from_secs(30)));
-        assert_eq!(retry_after("Sun, 22 Nov 2026 09:00:00 GMT", now), Some(Duration::ZERO));
-        assert_eq!(retry_after("soon", now), None);
     }
 }

@@ -1,9 +1,5 @@
 //! Drops whose answer is lost.
 
-use std::collections::BTreeMap;
-
-use iceberg::TableIdent;
-use iceberg::spec::{NestedField, PrimitiveType, Schema, Type, UnboundPartitionSpec};
 use serde_json::json;
 
 use crate::catalog::NewTable;
@@ -12,17 +8,8 @@ use crate::scripted_server::{Reply, Server};
 
 /// The answer to loadTable of a table at `s3://b/t`, in a store on the same server.
 fn loaded(host: &str) -> Reply {
-    let field = NestedField::optional(1, "a", Type::Primitive(PrimitiveType::Int));
-    let new = NewTable {
-        ident: TableIdent::from_strs(["n", "t"]).unwrap(),
-        schema: Schema::builder().with_fields([field.into()]).build().unwrap(),
-        partition_spec: UnboundPartitionSpec::builder().build(),
-        properties: BTreeMap::new(),
-        location: None,
-        keep_field_ids: false,
-    };
     let keys = json!({"s3.access-key-id": "k", "s3.secret-access-key": "x", "s3.endpoint": format!("http://{host}")});
-    let metadata = new.metadata("s3://b/t".to_string()).unwrap();
+    let metadata = NewTable::of_one_column().metadata("s3://b/t".to_string()).unwrap();
     let table = json!({"metadata-location": "s3://b/t/metadata/0.json", "metadata": metadata, "config": keys});
     Reply::with(200, &[("content-type", "application/json")], table.to_string().as_bytes())
 }

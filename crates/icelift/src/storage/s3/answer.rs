@@ -9,6 +9,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
+use crate::retry_after::retry_after;
 use crate::secrets::Secrets;
 
 /// A message longer than this is cut.
@@ -41,7 +42,7 @@ impl Answer {
             request_id: element(&text, "RequestId").or_else(|| header("x-amz-request-id")),
             region: header("x-amz-bucket-region").or_else(|| element(&text, "Region")),
             server_time: element(&text, "ServerTime"),
-            retry_after: header("retry-after").and_then(|value| retry_after(&value)),
+            retry_after: header("retry-after").and_then(|value| retry_after(&value, chrono::Utc::now())),
         }
     }
 
@@ -94,15 +95,6 @@ pub(super) fn element(xml: &str, name: &str) -> Option<String> {
     Some(printable.take(MESSAGE_MAX_CHARS).collect()).filter(|text: &String| !text.is_empty())
 }
 
-/// Seconds, or a date.
-fn retry_after(header: &str) -> Option<Duration> {
-    if let Ok(seconds) = header.trim().parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = chrono::DateTime::parse_from_rfc2822(header.trim()).ok()?;
-    Some(date.signed_duration_since(chrono::Utc::now()).to_std().unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,14 +109,5 @@ mod tests {
         assert_eq!(answer.request_id.as_deref(), Some("ID1"));
         assert_eq!(answer.message, "The request <signature> is wrong.");
         assert!(!format!("{answer:?} {answer}").contains("T0KEN"));
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(retry_after("soon"), None);
-        let date = (chrono::Utc::now() + chrono::TimeDelta::seconds(90)).to_rfc2822();
-        assert!((80..=90).contains(&retry_after(&date).unwrap().as_secs()));
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+
+use crate::scripted_server::{self, Reply};
 
 type Change = Box<dyn FnOnce(&mut State) + Send>;
 
@@ -32,43 +32,30 @@ pub(super) struct State {
     pub calls: Vec<(String, Value)>,
 }
 
-#[derive(Clone)]
 pub(super) struct Server {
     pub endpoint: String,
     pub state: Arc<Mutex<State>>,
+    _http: scripted_server::Server,
 }
 
 type Answer = Result<Value, (String, String)>;
 
 impl Server {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let server = Self { endpoint, state: Arc::default() };
-        let accepting = server.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(accepting.clone().serve(stream));
-            }
-        });
-        server
-    }
-
-    async fn serve(self, stream: TcpStream) {
-        let mut stream = BufReader::new(stream);
-        while let Some((action, body)) = read_call(&mut stream).await {
-            let Some(answer) = self.state.lock().unwrap().call(&action, body) else { return };
-            let (status, body) = match answer {
-                Ok(body) => ("200 OK", body),
-                Err((code, message)) => ("400 Bad Request", json!({"__type": code, "Message": message})),
+        let state = Arc::<Mutex<State>>::default();
+        let played = Arc::clone(&state);
+        let http = scripted_server::Server::start(move |asked| {
+            let action = asked.header("x-amz-target").unwrap_or_default().trim_start_matches("AWSGlue.");
+            let body = serde_json::from_slice(&asked.body).unwrap();
+            let (status, body) = match played.lock().unwrap().call(action, body) {
+                None => return Reply::Close,
+                Some(Ok(body)) => (200, body),
+                Some(Err((code, message))) => (400, json!({"__type": code, "Message": message})),
             };
-            let body = body.to_string();
-            let head = format!(
-                "HTTP/1.1 {status}\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\n\r\n",
-                body.len()
-            );
-            stream.write_all((head + &body).as_bytes()).await.unwrap();
-        }
+            Reply::with(status, &[("content-type", "application/x-amz-json-1.1")], body.to_string().as_bytes())
+        })
+        .await;
+        Self { endpoint: http.url.clone(), state, _http: http }
     }
 
     pub fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -87,28 +74,6 @@ impl Server {
     pub fn table(&self, name: &str) -> Value {
         self.with(|state| state.tables[&("db".to_string(), name.to_string())].clone())
     }
-}
-
-/// The action and the body of the next call on a connection.
-async fn read_call(stream: &mut BufReader<TcpStream>) -> Option<(String, Value)> {
-    let (mut action, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if stream.read_line(&mut line).await.ok()? == 0 {
-            return None;
-        }
-        match line.trim().split_once(": ") {
-            Some((name, value)) if name.eq_ignore_ascii_case("x-amz-target") => {
-                action = value.trim_start_matches("AWSGlue.").to_string();
-            }
-            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().ok()?,
-            None if line.trim().is_empty() => break,
-            _ => {}
-        }
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await.ok()?;
-    Some((action, serde_json::from_slice(&body).ok()?))
 }
 
 impl State {

@@ -1,13 +1,10 @@
 //! Every way in which a lost answer can turn out, with a catalog that says what a test tells it to.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use iceberg::spec::{
-    NestedField, Operation, PrimitiveType, Schema, Snapshot, SnapshotReference, SnapshotRetention, Summary, Type,
-    UnboundPartitionSpec,
-};
+use iceberg::spec::{Operation, Snapshot, SnapshotReference, SnapshotRetention, Summary};
 use iceberg::{NamespaceIdent, TableIdent, TableUpdate};
 use tokio_util::task::TaskTracker;
 
@@ -118,16 +115,7 @@ fn shows(metadata: TableMetadata) -> Told {
 }
 
 fn empty() -> TableMetadata {
-    let field = NestedField::optional(1, "a", Type::Primitive(PrimitiveType::Int));
-    let new = NewTable {
-        ident: TableIdent::from_strs(["n", "t"]).unwrap(),
-        schema: Schema::builder().with_fields([field.into()]).build().unwrap(),
-        partition_spec: UnboundPartitionSpec::builder().build(),
-        properties: BTreeMap::new(),
-        location: None,
-        keep_field_ids: false,
-    };
-    new.metadata("s3://b/t".to_string()).unwrap()
+    NewTable::of_one_column().metadata("s3://b/t".to_string()).unwrap()
 }
 
 /// The table after a snapshot on top of its current one.
