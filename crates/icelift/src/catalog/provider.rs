@@ -5,7 +5,7 @@
 //! that names it.
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{FieldRef, Schema as ArrowSchema, SchemaRef};
@@ -23,8 +23,9 @@ use tokio::sync::OnceCell;
 
 use super::{Catalog, Catalogs, Table, TableKind};
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::scan::{self, PlannedFile};
 use crate::pipeline::select::types::UUID_MARK;
-use crate::pipeline::{scan, sink};
+use crate::pipeline::sink::{self, Delivery, SinkTarget};
 
 /// DataFusion's own catalogs and the attached ones, pinned for one statement.
 #[derive(Debug)]
@@ -51,6 +52,13 @@ impl StatementCatalogs {
     pub async fn table(&self, catalog: &str, ident: &TableIdent) -> Result<Arc<IcebergTable>> {
         let pinned = self.attached.get(catalog).ok_or_else(|| not_attached(catalog))?;
         pinned.pinned_schema(&ident.namespace.to_string()).load(&ident.name).await
+    }
+
+    /// Shows this version of a table to the statement, which has not named it yet.
+    pub fn show(&self, table: IcebergTable) -> Result<()> {
+        let name = &table.table.name;
+        let pinned = self.attached.get(&name.catalog).ok_or_else(|| not_attached(&name.catalog))?;
+        pinned.pinned_schema(&name.ident.namespace.to_string()).show(table)
     }
 }
 
@@ -153,6 +161,13 @@ struct PinnedSchema {
 }
 
 impl PinnedSchema {
+    fn show(&self, table: IcebergTable) -> Result<()> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = Arc::clone(tables.entry(table.table.name.ident.name.clone()).or_default());
+        let named = |_| Error::new(ErrorKind::Internal, "the statement has seen another version of the table");
+        slot.set(Arc::new(table)).map_err(named)
+    }
+
     async fn load(&self, name: &str) -> Result<Arc<IcebergTable>> {
         let slot = {
             let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
@@ -209,11 +224,15 @@ impl SchemaProvider for PinnedSchema {
 }
 
 /// One version of an Iceberg table as DataFusion sees it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct IcebergTable {
     catalog: Arc<dyn Catalog>,
     pub table: Table,
     schema: SchemaRef,
+    /// The data files to read; all unless set.
+    only: Option<Arc<HashSet<String>>>,
+    /// Who commits what is written; the statement itself unless set.
+    delivery: Option<Arc<Delivery>>,
 }
 
 impl IcebergTable {
@@ -228,7 +247,31 @@ impl IcebergTable {
         })?;
         let fields = schema.fields().iter().map(|field| marked(field, table.metadata.current_schema()));
         let schema = ArrowSchema::new(fields.collect::<Vec<_>>());
-        Ok(Self { catalog, table, schema: Arc::new(schema) })
+        Ok(Self { catalog, table, schema: Arc::new(schema), only: None, delivery: None })
+    }
+
+    /// The same table of which only these data files are read.
+    pub fn reading_only(&self, files: HashSet<String>) -> Self {
+        Self { only: Some(Arc::new(files)), ..self.clone() }
+    }
+
+    /// The same table whose written files are handed over and not committed.
+    pub fn delivering(&self, delivery: Arc<Delivery>) -> Self {
+        Self { delivery: Some(delivery), ..self.clone() }
+    }
+
+    pub fn catalog(&self) -> &Arc<dyn Catalog> {
+        &self.catalog
+    }
+
+    /// The live data files that may hold rows for which all `filters` hold.
+    pub async fn live_files(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<Arc<PlannedFile>>> {
+        let files = scan::live_files(self.source(), state, filters).await;
+        files.map_err(|error| error.place(Stage::Scan, &self.table.name))
+    }
+
+    fn source(&self) -> scan::Source<'_> {
+        scan::Source { table: &self.table, schema: &self.schema, only: self.only.as_deref() }
     }
 }
 
@@ -271,7 +314,7 @@ impl TableProvider for IcebergTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let plan = scan::plan(&self.table, &self.schema, state, projection, filters, limit);
+        let plan = scan::plan(self.source(), state, projection, filters, limit);
         Ok(plan.await.map_err(|error| error.place(Stage::Scan, &self.table.name))?)
     }
 
@@ -284,6 +327,7 @@ impl TableProvider for IcebergTable {
         if op != InsertOp::Append {
             return Err(Error::new(ErrorKind::Unsupported, "only INSERT INTO is in this version").into());
         }
-        Ok(sink::plan(&self.catalog, &self.table, &self.schema, state, input)?)
+        let target = SinkTarget::new(&self.catalog, &self.table, &self.schema, self.delivery.clone())?;
+        Ok(sink::plan(target, state, input)?)
     }
 }

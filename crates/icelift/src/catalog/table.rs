@@ -8,7 +8,8 @@ use std::sync::Arc;
 use iceberg::TableIdent;
 use iceberg::io::FileIO;
 use iceberg::spec::{
-    Manifest, ManifestFile, ManifestList, PrimitiveType, SnapshotRef, TableMetadata, TableMetadataRef,
+    MAIN_BRANCH, Manifest, ManifestFile, ManifestList, PrimitiveType, SnapshotRef, SnapshotReference,
+    SnapshotRetention, TableMetadata, TableMetadataRef,
 };
 
 use super::CommitRequest;
@@ -58,6 +59,31 @@ impl Table {
         let (metadata, file_io) = (TableMetadataRef::from(metadata), store.file_io());
         let request = CommitRequest { create: Some(metadata.clone()), ..CommitRequest::default() };
         Self { name, metadata, metadata_location: None, store, file_io, staged: Some(Arc::new(request)) }
+    }
+
+    /// The table as it was at one of its snapshots, with the columns of one of its schemas.
+    ///
+    /// # Errors
+    /// A snapshot that the table does not have, because it expired or never was; a schema that it does not have.
+    pub fn pinned(&self, snapshot_id: i64, schema_id: i32) -> Result<Self> {
+        let (now, place) = (&self.metadata, |error: Error| error.place(Stage::Catalog, &self.name));
+        if (now.current_snapshot_id(), now.current_schema_id()) == (Some(snapshot_id), schema_id) {
+            return Ok(self.clone());
+        }
+        if now.snapshot_by_id(snapshot_id).is_none() {
+            return Err(place(
+                Error::new(ErrorKind::NotFound, format!("the snapshot {snapshot_id} is gone"))
+                    .hint("it has expired; keep snapshots for longer than a migration takes"),
+            ));
+        }
+        let branch = SnapshotReference::new(snapshot_id, SnapshotRetention::branch(None, None, None));
+        let builder = now.as_ref().clone().into_builder(None);
+        let built = builder.set_ref(MAIN_BRANCH, branch).and_then(|builder| builder.set_current_schema(schema_id));
+        let pinned = built.and_then(|builder| builder.build()).map_err(|source| {
+            let message = format!("the table cannot be read as of snapshot {snapshot_id} with schema {schema_id}");
+            place(Error::new(ErrorKind::Unsupported, message).source(source))
+        })?;
+        Ok(Self { metadata: pinned.metadata.into(), ..self.clone() })
     }
 
     /// The file of this version of the metadata.

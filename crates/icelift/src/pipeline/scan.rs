@@ -15,6 +15,7 @@ mod rows;
 mod splits;
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -32,31 +33,60 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use futures::StreamExt;
 
 use self::bounds::Filter;
+pub(crate) use self::files::PlannedFile;
 use self::files::PlannedFiles;
 use self::reader::ScanContext;
 use self::splits::Split;
 use crate::catalog::Table;
 use crate::error::Result;
 
+/// What is scanned: the current snapshot of a table, or some of its data files.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub table: &'a Table,
+    /// The columns of the table's current schema.
+    pub schema: &'a SchemaRef,
+    /// The locations of the data files to read; `None` for all.
+    pub only: Option<&'a HashSet<String>>,
+}
+
+impl Source<'_> {
+    fn filter(&self, state: &dyn Session, filters: &[Expr]) -> Result<Option<Filter>> {
+        let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(None) };
+        let df_schema = DFSchema::try_from(Arc::clone(self.schema))?;
+        let predicate = state.create_physical_expr(filter, &df_schema)?;
+        Ok(Filter::new(predicate, self.schema, self.table.metadata.current_schema()))
+    }
+}
+
+/// The live data files that may hold rows for which all `filters` hold, in the order of the manifests. Reads manifests, no
+/// data.
+///
+/// # Errors
+/// Unreadable manifests, file formats and delete files that are not supported.
+pub(crate) async fn live_files(
+    source: Source<'_>,
+    state: &dyn Session,
+    filters: &[Expr],
+) -> Result<Vec<Arc<PlannedFile>>> {
+    let filter = source.filter(state, filters)?;
+    Ok(files::plan(source.table, filter.as_ref(), source.only).await?.files)
+}
+
 /// Plans the scan of the table's current snapshot. Reads manifests, no data.
 ///
 /// # Errors
 /// Unreadable manifests, file formats and delete files that are not supported.
 pub(crate) async fn plan(
-    table: &Table,
-    schema: &SchemaRef,
+    source: Source<'_>,
     state: &dyn Session,
     projection: Option<&Vec<usize>>,
     filters: &[Expr],
     limit: Option<usize>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let df_schema = DFSchema::try_from(Arc::clone(schema))?;
-    let predicate = match conjunction(filters.iter().cloned()) {
-        Some(filter) => Some(state.create_physical_expr(filter, &df_schema)?),
-        None => None,
-    };
-    let filter = predicate.and_then(|predicate| Filter::new(predicate, schema, table.metadata.current_schema()));
-    let files = files::plan(table, filter.as_ref()).await?;
+    let Source { table, schema, only } = source;
+    let filter = source.filter(state, filters)?;
+    let files = files::plan(table, filter.as_ref(), only).await?;
     let statistics = files.statistics(table, schema, filter.is_none());
     let splits = splits::pack(&files, state.config().target_partitions());
     let columns: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());

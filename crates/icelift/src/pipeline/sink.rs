@@ -7,6 +7,7 @@
 //! The unit of work is the row group. Each lane encodes row groups on its own core; finished ones go to the open file of
 //! their partition, whichever lane they come from. So files come out near their target size, not one per core.
 
+mod delivery;
 mod encode;
 mod files;
 mod metrics;
@@ -31,38 +32,55 @@ use datafusion::physical_plan::{
 };
 use futures::stream;
 
+pub(crate) use self::delivery::{Delivery, Written};
 use self::settings::SinkSettings;
 use crate::catalog::{Catalog, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::snapshot;
 
-/// Plans writing `input`, whose columns are those of `schema`, into the table.
+/// Plans writing `input`, whose columns are those of the target, into the table.
 pub(crate) fn plan(
-    catalog: &Arc<dyn Catalog>,
-    table: &Table,
-    schema: &SchemaRef,
+    mut target: SinkTarget,
     state: &dyn Session,
     input: Arc<dyn ExecutionPlan>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let place = |error: Error| error.place(Stage::Sink, &table.name);
-    if input.schema().fields().len() != schema.fields().len() {
-        let message = format!("{} columns for a table of {}", input.schema().fields().len(), schema.fields().len());
-        return Err(place(Error::new(ErrorKind::Internal, message)));
+    let (given, expected) = (input.schema().fields().len(), target.schema.fields().len());
+    if given != expected {
+        let error = Error::new(ErrorKind::Internal, format!("{given} columns for a table of {expected}"));
+        return Err(error.place(Stage::Sink, &target.table.name));
     }
-    let settings = SinkSettings::new(&table.metadata).map_err(place)?;
-    snapshot::check(&table.metadata).map_err(place)?;
-    let lanes = state.config().target_partitions();
-    Ok(Arc::new(IcebergSink::new(Arc::clone(catalog), table.clone(), Arc::clone(schema), settings, lanes, input)))
+    target.lanes = state.config().target_partitions();
+    Ok(Arc::new(IcebergSink::over(Arc::new(target), input)))
 }
 
-/// What the tasks of a sink share.
+/// Where rows go. The tasks of a sink share it.
 #[derive(Debug)]
-struct SinkTarget {
-    pub catalog: Arc<dyn Catalog>,
-    pub table: Table,
-    pub schema: SchemaRef,
-    pub settings: SinkSettings,
-    pub lanes: usize,
+pub(crate) struct SinkTarget {
+    catalog: Arc<dyn Catalog>,
+    table: Table,
+    schema: SchemaRef,
+    settings: SinkSettings,
+    lanes: usize,
+    delivery: Option<Arc<Delivery>>,
+}
+
+impl SinkTarget {
+    /// A table whose columns are those of `schema`. With a `delivery` its files are handed over, otherwise the sink commits.
+    ///
+    /// # Errors
+    /// Properties of the table that do not say how to write or commit.
+    pub fn new(
+        catalog: &Arc<dyn Catalog>,
+        table: &Table,
+        schema: &SchemaRef,
+        delivery: Option<Arc<Delivery>>,
+    ) -> Result<Self> {
+        let place = |error: Error| error.place(Stage::Sink, &table.name);
+        let settings = SinkSettings::new(&table.metadata).map_err(place)?;
+        snapshot::check(&table.metadata).map_err(place)?;
+        let (catalog, table, schema) = (Arc::clone(catalog), table.clone(), Arc::clone(schema));
+        Ok(Self { catalog, table, schema, settings, lanes: 1, delivery })
+    }
 }
 
 /// The plan node of a sink.
@@ -74,17 +92,6 @@ pub(crate) struct IcebergSink {
 }
 
 impl IcebergSink {
-    fn new(
-        catalog: Arc<dyn Catalog>,
-        table: Table,
-        schema: SchemaRef,
-        settings: SinkSettings,
-        lanes: usize,
-        input: Arc<dyn ExecutionPlan>,
-    ) -> Self {
-        Self::over(Arc::new(SinkTarget { catalog, table, schema, settings, lanes }), input)
-    }
-
     fn over(target: Arc<SinkTarget>, input: Arc<dyn ExecutionPlan>) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(count_schema()),

@@ -5,6 +5,7 @@
 //! while it is not known.
 
 mod append;
+mod companion;
 mod settle;
 mod summary;
 
@@ -16,6 +17,8 @@ use iceberg::spec::{DataFile, TableMetadata};
 use uuid::Uuid;
 
 use self::append::Append;
+use self::companion::Alone;
+pub(crate) use self::companion::{Cargo, Companion};
 use self::settle::{Sign, Unsettled};
 use crate::catalog::{Catalog, CommitOutcome, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -59,6 +62,26 @@ pub(crate) fn check(metadata: &TableMetadata) -> Result<()> {
 /// `planned` is the table as the rows were written for it: its schema, default partition spec and format version must still
 /// be those of the table when the commit is made.
 pub(crate) async fn append(catalog: &Arc<dyn Catalog>, planned: &Table, files: Vec<DataFile>) -> CommitOutcome {
+    commit(catalog, planned, planned.clone(), Change { files, companion: Arc::new(Alone) }).await
+}
+
+/// What one snapshot changes.
+#[derive(Debug)]
+pub(crate) struct Change {
+    /// Data files to add; with none the snapshot only moves the branch.
+    pub files: Vec<DataFile>,
+    pub companion: Arc<dyn Companion>,
+}
+
+/// Makes the change to the table's main branch in one snapshot, first built on `base`.
+///
+/// For `planned` the same holds as for [`append`]. An error of the companion ends the commit as not landed.
+pub(crate) async fn commit(
+    catalog: &Arc<dyn Catalog>,
+    planned: &Table,
+    mut base: Table,
+    change: Change,
+) -> CommitOutcome {
     let retries = match Retries::new(&planned.metadata) {
         Ok(retries) => retries,
         Err(error) => return CommitOutcome::NotLanded(error.place(Stage::Snapshot, &planned.name)),
@@ -70,8 +93,7 @@ pub(crate) async fn append(catalog: &Arc<dyn Catalog>, planned: &Table, files: V
         .with_total_delay(Some(retries.total))
         .with_jitter()
         .build();
-    let mut append = Append::new(Uuid::new_v4(), files);
-    let mut base = planned.clone();
+    let mut append = Append::new(Uuid::new_v4(), change);
     loop {
         let conflict = match attempt(catalog, planned, &base, &mut append).await {
             CommitOutcome::NotLanded(error) if error.kind() == ErrorKind::CommitConflict => error,

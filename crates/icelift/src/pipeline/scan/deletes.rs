@@ -51,6 +51,12 @@ impl DeleteFile {
         Self { file, spec, sequence, positions: OnceCell::new(), keys: OnceCell::new() }
     }
 
+    /// The location, and the place within it: one file may hold several deletion vectors.
+    pub fn identity(&self) -> String {
+        let path = self.file.file_path();
+        self.file.content_offset().map_or_else(|| path.to_string(), |offset| format!("{path}#{offset}"))
+    }
+
     /// Whether the file may delete rows of a data file of this spec and data sequence number.
     pub fn applies_to(&self, data: &DataFile, spec_id: i32, sequence: i64) -> bool {
         let same_spec = self.spec.spec_id() == spec_id;

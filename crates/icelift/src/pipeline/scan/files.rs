@@ -1,5 +1,6 @@
 //! The files of a snapshot: manifests read, pruned by partition and by file metrics, deletes matched.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -22,10 +23,25 @@ const MANIFEST_CONCURRENCY: usize = 16;
 
 /// A data file to read, with everything that bears on its rows.
 #[derive(Debug)]
-pub(super) struct PlannedFile {
+pub(crate) struct PlannedFile {
     pub file: DataFile,
     pub spec: PartitionSpecRef,
-    pub deletes: Vec<Arc<DeleteFile>>,
+    pub(super) deletes: Vec<Arc<DeleteFile>>,
+}
+
+impl PlannedFile {
+    /// Whether rows of the file may be deleted.
+    pub fn has_deletes(&self) -> bool {
+        !self.deletes.is_empty()
+    }
+
+    /// What decides which rows of the file are live: its location and its deletes, in an order of their own.
+    pub fn identity(&self) -> Vec<String> {
+        let mut deletes: Vec<_> = self.deletes.iter().map(|delete| delete.identity()).collect();
+        deletes.sort_unstable();
+        deletes.insert(0, self.file.file_path().to_string());
+        deletes
+    }
 }
 
 /// The files of a scan, in the order of the manifests.
@@ -42,8 +58,13 @@ struct Entry {
     spec: PartitionSpecRef,
 }
 
-/// Reads the manifests of the current snapshot and keeps the files that may hold matching rows.
-pub(super) async fn plan(table: &Table, filter: Option<&Filter>) -> Result<PlannedFiles> {
+/// Reads the manifests of the current snapshot and keeps the files that may hold matching rows; of these only those that
+/// are asked for, if any are.
+pub(super) async fn plan(
+    table: &Table,
+    filter: Option<&Filter>,
+    only: Option<&HashSet<String>>,
+) -> Result<PlannedFiles> {
     let mut planned = PlannedFiles::default();
     let Some(snapshot) = table.metadata.current_snapshot() else { return Ok(planned) };
     let list = table.manifest_list(snapshot).await?;
@@ -68,6 +89,7 @@ pub(super) async fn plan(table: &Table, filter: Option<&Filter>) -> Result<Plann
             let entry = Entry { entry, spec: Arc::clone(&spec) };
             if manifest.content == ManifestContentType::Deletes {
                 deletes.push(delete_file(&manifest, entry)?);
+            } else if only.is_some_and(|only| !only.contains(entry.entry.file_path())) {
             } else if filter.is_none_or(|filter| filter.file_may_match(entry.entry.data_file(), &entry.spec)) {
                 data.push(entry);
             } else {

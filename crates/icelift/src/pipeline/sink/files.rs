@@ -9,7 +9,6 @@ use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat};
 use parquet::file::writer::SerializedFileWriter;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 use super::encode::{EncodedRowGroup, Encoder, parquet_failed};
 use super::metrics::ColumnMetrics;
@@ -25,7 +24,7 @@ const MAX_OPEN_FILES: usize = 256;
 pub(super) struct Files {
     target: Arc<SinkTarget>,
     encoder: Arc<Encoder>,
-    attempt: Uuid,
+    file_prefix: String,
     pool: Arc<dyn MemoryPool>,
     partitions: Mutex<HashMap<Arc<[u8]>, SharedPartition>>,
     written: Mutex<Progress>,
@@ -64,9 +63,9 @@ struct OpenFile {
 }
 
 impl Files {
-    pub fn new(target: Arc<SinkTarget>, encoder: Arc<Encoder>, attempt: Uuid, pool: Arc<dyn MemoryPool>) -> Self {
+    pub fn new(target: Arc<SinkTarget>, encoder: Arc<Encoder>, file_prefix: String, pool: Arc<dyn MemoryPool>) -> Self {
         let (partitions, written) = (Mutex::default(), Mutex::default());
-        Self { target, encoder, attempt, pool, partitions, written, completing: TaskTracker::new() }
+        Self { target, encoder, file_prefix, pool, partitions, written, completing: TaskTracker::new() }
     }
 
     fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {
@@ -119,7 +118,7 @@ impl Files {
         progress.next_number += 1;
         progress.open += 1;
         let number = progress.next_number;
-        let name = paths::file_name(self.attempt, number);
+        let name = paths::file_name(&self.file_prefix, number);
         let location = format!("{}/{partition}{name}", paths::data_folder(metadata));
         progress.locations.push(location.clone());
         drop(progress);

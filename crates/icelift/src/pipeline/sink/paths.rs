@@ -36,7 +36,12 @@ fn escape(text: &str) -> String {
     utf8_percent_encode(text, ESCAPED).to_string().replace("%20", "+")
 }
 
-/// A file name no other attempt has: the attempt's id, then the number of the file within it.
-pub(super) fn file_name(attempt: Uuid, number: usize) -> String {
-    format!("icelift-{attempt}-{number:05}.parquet")
+/// What the file names of one attempt, and of no other, begin with.
+pub(super) fn file_prefix(attempt: Uuid) -> String {
+    format!("icelift-{attempt}")
+}
+
+/// The name of one of the files of an attempt.
+pub(super) fn file_name(file_prefix: &str, number: usize) -> String {
+    format!("{file_prefix}-{number:05}.parquet")
 }

@@ -14,8 +14,10 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::SinkTarget;
+use super::delivery::Written;
 use super::encode::{Encoder, OpenRowGroup};
 use super::files::{self, Files, Leftovers};
+use super::paths;
 use crate::catalog::CommitOutcome;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::shuffle::{Lanes, PartitionKey, Partitioner};
@@ -38,10 +40,19 @@ pub(super) async fn run(
 ) -> Result<u64> {
     let encoder = Arc::new(Encoder::new(&target)?);
     let pool = Arc::clone(context.memory_pool());
-    let files = Arc::new(Files::new(Arc::clone(&target), Arc::clone(&encoder), Uuid::now_v7(), pool));
+    let file_prefix = match &target.delivery {
+        Some(delivery) => delivery.file_prefix.clone(),
+        None => paths::file_prefix(Uuid::now_v7()),
+    };
+    let files = Arc::new(Files::new(Arc::clone(&target), Arc::clone(&encoder), file_prefix, pool));
     let leftovers = Leftovers::new(&files);
     match write(&target, &encoder, &files, inputs, expected_bytes, context).await {
         Ok((rows, written)) => {
+            if let Some(delivery) = &target.delivery {
+                leftovers.keep();
+                delivery.put(Written { files: written, rows });
+                return Ok(rows);
+            }
             if written.is_empty() && target.table.staged.is_none() {
                 return Ok(rows);
             }

@@ -11,7 +11,7 @@ use iceberg::spec::{
 use iceberg::{TableRequirement, TableUpdate};
 use uuid::Uuid;
 
-use super::summary;
+use super::{Change, summary};
 use crate::catalog::{CommitOutcome, CommitRequest, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::values::{avro_name, is_avro_name};
@@ -20,7 +20,7 @@ use crate::storage::{Store, own_error};
 /// An append that may be built several times, each time on another base.
 pub(super) struct Append {
     id: Uuid,
-    files: Vec<DataFile>,
+    change: Change,
     /// Written for a snapshot id and schema that do not depend on the base, so it serves every attempt.
     manifest: Option<ManifestFile>,
     snapshot_id: i64,
@@ -28,11 +28,11 @@ pub(super) struct Append {
 }
 
 impl Append {
-    pub fn new(id: Uuid, files: Vec<DataFile>) -> Self {
+    pub fn new(id: Uuid, change: Change) -> Self {
         // As in Java: 63 bits of a random UUID.
         let (high, low) = id.as_u64_pair();
         let snapshot_id = ((high ^ low) & (i64::MAX as u64)) as i64;
-        Self { id, files, manifest: None, snapshot_id, lists: Vec::new() }
+        Self { id, change, manifest: None, snapshot_id, lists: Vec::new() }
     }
 
     /// Whether its snapshot is in the table.
@@ -43,15 +43,12 @@ impl Append {
     /// The request that appends to `base`, and the id of its snapshot.
     pub async fn request(&mut self, base: &Table) -> Result<(CommitRequest, i64)> {
         let metadata = &base.metadata;
-        let added = match &self.manifest {
-            Some(manifest) => manifest.clone(),
-            None => {
-                let written = self.write_manifest(base).await?;
-                self.manifest.insert(written).clone()
-            }
-        };
+        let cargo = self.change.companion.on(metadata, self.snapshot_id)?;
+        if self.manifest.is_none() && !self.change.files.is_empty() {
+            self.manifest = Some(self.write_manifest(base).await?);
+        }
         let parent = metadata.current_snapshot();
-        let mut manifests = vec![added];
+        let mut manifests: Vec<_> = self.manifest.iter().cloned().collect();
         if let Some(parent) = parent {
             let kept = base.manifest_list(parent).await?.consume_entries();
             manifests.extend(kept.into_iter().filter(|it| it.has_added_files() || it.has_existing_files()));
@@ -71,16 +68,16 @@ impl Append {
             .with_sequence_number(metadata.next_sequence_number())
             .with_timestamp_ms(chrono::Utc::now().timestamp_millis())
             .with_manifest_list(location)
-            .with_summary(self.summary(base))
+            .with_summary(self.summary(base, cargo.summary))
             .with_schema_id(metadata.current_schema_id());
         let snapshot = match row_range {
             Some((first_row_id, rows)) => builder.with_row_range(first_row_id, rows).build(),
             None => builder.build(),
         };
-        Ok((self.commit_request(base, snapshot), self.snapshot_id))
+        Ok((self.commit_request(base, snapshot, cargo.properties), self.snapshot_id))
     }
 
-    fn commit_request(&self, base: &Table, snapshot: Snapshot) -> CommitRequest {
+    fn commit_request(&self, base: &Table, snapshot: Snapshot, properties: HashMap<String, String>) -> CommitRequest {
         let metadata = &base.metadata;
         let reference = SnapshotReference::new(self.snapshot_id, SnapshotRetention::branch(None, None, None));
         let mut request = base.staged.as_deref().cloned().unwrap_or_else(|| CommitRequest {
@@ -96,6 +93,9 @@ impl Append {
         });
         request.updates.push(TableUpdate::AddSnapshot { snapshot });
         request.updates.push(TableUpdate::SetSnapshotRef { ref_name: MAIN_BRANCH.to_string(), reference });
+        if !properties.is_empty() {
+            request.updates.push(TableUpdate::SetProperties { updates: properties });
+        }
         request
     }
 
@@ -112,7 +112,7 @@ impl Append {
             FormatVersion::V2 => builder.build_v2_data(),
             FormatVersion::V3 => builder.build_v3_data(),
         };
-        for file in &self.files {
+        for file in &self.change.files {
             // A negative sequence number is left open: the commit gives it.
             writer.add_file(file.clone(), -1).map_err(failed)?;
         }
@@ -144,9 +144,10 @@ impl Append {
         Ok(assigned.filter(|_| metadata.format_version() == FormatVersion::V3))
     }
 
-    fn summary(&self, base: &Table) -> Summary {
+    fn summary(&self, base: &Table, more: HashMap<String, String>) -> Summary {
         let previous = base.metadata.current_snapshot().map(|snapshot| snapshot.summary());
-        let additional_properties: HashMap<String, String> = summary::append(&self.files, previous);
+        let mut additional_properties = summary::append(&self.change.files, previous);
+        additional_properties.extend(more);
         Summary { operation: Operation::Append, additional_properties }
     }
 
