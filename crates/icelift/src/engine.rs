@@ -2,9 +2,9 @@
 
 mod builder;
 mod create;
-mod names;
+pub(crate) mod names;
 mod rows;
-mod schema;
+pub(crate) mod schema;
 mod statement;
 mod view;
 
@@ -16,8 +16,10 @@ use tokio_util::task::TaskTracker;
 
 pub use self::builder::EngineBuilder;
 pub use self::rows::RowStream;
+pub(crate) use self::view::{View, write_plan};
 use crate::catalog::{AttachedCatalog, AwsSource, Catalogs};
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::migrate::{self, Events, Failpoints, Migration, MigrationEvent, MigrationReport};
 use crate::sql::{self, Attach, variables};
 use crate::storage::MeterReading;
 
@@ -25,10 +27,12 @@ use crate::storage::MeterReading;
 #[derive(Clone)]
 pub struct Engine {
     session: SessionContext,
-    catalogs: Catalogs,
+    pub(crate) catalogs: Catalogs,
     variables: Arc<BTreeMap<String, String>>,
     aws: AwsSource,
-    cleanup: TaskTracker,
+    pub(crate) cleanup: TaskTracker,
+    pub(crate) events: Events,
+    pub(crate) failpoints: Failpoints,
 }
 
 impl std::fmt::Debug for Engine {
@@ -58,6 +62,23 @@ impl Engine {
             Err(error) => return Err(error),
         };
         statement::run(self, sql, statement).await
+    }
+
+    /// Moves a table in batches, each of which arrives exactly once. Run again, it continues.
+    ///
+    /// # Errors
+    /// What cannot be done, and [`ErrorKind::Stopped`] where the same migration, run again, goes on.
+    pub async fn migrate(&self, migration: Migration) -> Result<MigrationReport> {
+        match sql::parse(&migration.to_sql())? {
+            sql::Statement::Migrate(statement) => migrate::report(self, &statement).await,
+            _ => Err(Error::new(ErrorKind::Sql, "the parts of the migration make another statement")),
+        }
+    }
+
+    /// What migrations tell from now on, of this engine and its clones. A listener that falls behind by a thousand events
+    /// loses the oldest.
+    pub fn events(&self) -> tokio::sync::broadcast::Receiver<MigrationEvent> {
+        self.events.listen()
     }
 
     /// Attaches a catalog. `${NAME}` in the warehouse and the options is replaced from the engine's variables.

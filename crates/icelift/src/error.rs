@@ -40,6 +40,14 @@ pub enum ErrorKind {
     CommitConflict,
     /// It is not known whether a commit landed. Nothing was removed.
     CommitUnknown,
+    /// Another process has taken a migration over. Nothing is lost, and this process must not go on.
+    Fenced,
+    /// A table is not what a migration left or began with: set back, replaced, or its register changed.
+    Drift,
+    /// A verification found rows that differ.
+    Difference,
+    /// A migration stopped half way. What it has committed stays, and the same statement continues.
+    Stopped,
     /// A limit on memory, disk or open files was reached.
     Resources,
     /// A running query failed.
@@ -63,6 +71,8 @@ pub enum Stage {
     Sink,
     /// Committing.
     Snapshot,
+    /// Comparing the target with its source.
+    Verify,
 }
 
 impl fmt::Display for Stage {
@@ -74,6 +84,7 @@ impl fmt::Display for Stage {
             Stage::Shuffle => "shuffle",
             Stage::Sink => "sink",
             Stage::Snapshot => "snapshot",
+            Stage::Verify => "verify",
         })
     }
 }

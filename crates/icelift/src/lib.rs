@@ -36,9 +36,11 @@
 //!
 //! The library prints nothing and reads neither the environment nor the home folder. It logs through `tracing`.
 
+mod byte_count;
 mod catalog;
 mod engine;
 mod error;
+mod migrate;
 mod options;
 mod pipeline;
 mod retry_after;
@@ -48,8 +50,12 @@ mod secrets;
 mod sql;
 mod storage;
 
+pub use byte_count::byte_count;
 pub use catalog::AttachedCatalog;
 pub use engine::{Engine, EngineBuilder, RowStream};
 pub use error::{Error, ErrorKind, Result, Stage};
+pub use migrate::{BatchReport, BatchState, Migration, MigrationEvent, MigrationReport, Verdict};
+#[doc(hidden)]
+pub use migrate::{FAILPOINTS, FailAction, Failpoints};
 pub use sql::{Attach, script, variables};
 pub use storage::MeterReading;

@@ -7,3 +7,4 @@ pub(crate) mod shuffle;
 pub(crate) mod sink;
 pub(crate) mod snapshot;
 pub(crate) mod values;
+pub(crate) mod verify;

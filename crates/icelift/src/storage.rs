@@ -249,6 +249,19 @@ impl Store {
         }
     }
 
+    /// The locations of all objects below the folder `location` whose names (behind the last `/`) hold `part`.
+    pub async fn list(&self, location: &str, part: &str) -> Result<Vec<String>> {
+        let (objects, folder) = self.resolve_folder(location)?;
+        let base = location.trim_end_matches('/');
+        let found = objects.list(Some(&folder)).try_filter_map(|object| {
+            let named = object.location.filename().is_some_and(|name| name.contains(part));
+            let below = object.location.as_ref().strip_prefix(folder.as_ref());
+            let below = below.map(|below| format!("{base}/{}", below.trim_start_matches('/')));
+            std::future::ready(Ok(below.filter(|_| named)))
+        });
+        found.try_collect().await.map_err(|source| read_error(location, source))
+    }
+
     /// Deletes all objects below the folder `location`; those whose names only begin like it stay.
     pub async fn delete_prefix(&self, location: &str) -> Result<()> {
         let (objects, path) = self.resolve_folder(location)?;

@@ -23,6 +23,13 @@ pub(crate) struct TableName {
     pub ident: TableIdent,
 }
 
+impl TableName {
+    /// The name without quotes.
+    pub fn plain(&self) -> String {
+        format!("{}.{}.{}", self.catalog, self.ident.namespace, self.ident.name)
+    }
+}
+
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}.{}.{}`", self.catalog, self.ident.namespace, self.ident.name)

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::Engine;
 use crate::catalog::{AwsSource, Catalogs};
 use crate::error::Result;
+use crate::migrate::{Events, Failpoints};
 use crate::pipeline::select::{quarter, transforms};
 use crate::sql::Attach;
 
@@ -30,6 +31,7 @@ pub struct EngineBuilder {
     spill_folder: Option<PathBuf>,
     aws: AwsSource,
     attached: Vec<Attach>,
+    failpoints: Failpoints,
 }
 
 /// Variables are an environment, so only their number is shown.
@@ -87,6 +89,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Stops migrations at steps of their protocol, for tests of what is left then.
+    #[doc(hidden)]
+    pub fn failpoints(mut self, failpoints: Failpoints) -> Self {
+        self.failpoints = failpoints;
+        self
+    }
+
     /// Attaches a catalog at [`build`](Self::build).
     pub fn attach(mut self, attach: Attach) -> Self {
         self.attached.push(attach);
@@ -126,6 +135,8 @@ impl EngineBuilder {
             variables: Arc::new(self.variables),
             aws: self.aws,
             cleanup: TaskTracker::new(),
+            events: Events::default(),
+            failpoints: self.failpoints,
         };
         for attach in self.attached {
             engine.attach(attach).await?;

@@ -8,26 +8,26 @@ use crate::error::{Error, ErrorKind, Result};
 
 impl Engine {
     /// Whether the name's first part is an attached catalog.
-    pub(super) fn is_attached(&self, name: &[String]) -> bool {
+    pub(crate) fn is_attached(&self, name: &[String]) -> bool {
         name.len() > 1 && name.first().is_some_and(|catalog| self.catalogs.get(catalog).is_some())
     }
 
     /// Whether the name can only mean one of DataFusion's own tables or schemas.
-    pub(super) fn is_datafusions(&self, name: &[String], parts: usize) -> bool {
+    pub(crate) fn is_datafusions(&self, name: &[String], parts: usize) -> bool {
         let own = name.first().is_some_and(|catalog| self.session.catalog_names().contains(catalog));
         name.len() < parts || own
     }
 }
 
 /// `catalog.namespace.table`; the namespace may have several levels, one a part or joined by dots in quotes.
-pub(super) fn table_name(name: &[String]) -> Result<TableName> {
+pub(crate) fn table_name(name: &[String]) -> Result<TableName> {
     let [catalog, namespace @ .., table] = name else { return Err(incomplete(name, "catalog.namespace.table")) };
     let namespace = namespace_ident(namespace).ok_or_else(|| incomplete(name, "catalog.namespace.table"))?;
     Ok(TableName { catalog: catalog.clone(), ident: TableIdent::new(namespace, table.clone()) })
 }
 
 /// `catalog.namespace`.
-pub(super) fn namespace_name(name: &[String]) -> Result<(String, NamespaceIdent)> {
+pub(crate) fn namespace_name(name: &[String]) -> Result<(String, NamespaceIdent)> {
     let [catalog, namespace @ ..] = name else { return Err(incomplete(name, "catalog.namespace")) };
     let namespace = namespace_ident(namespace).ok_or_else(|| incomplete(name, "catalog.namespace"))?;
     Ok((catalog.clone(), namespace))
@@ -45,6 +45,6 @@ fn incomplete(name: &[String], expected: &str) -> Error {
 }
 
 /// What to say of a name whose first part is neither attached nor DataFusion's.
-pub(super) fn unknown_catalog(name: &[String]) -> Error {
+pub(crate) fn unknown_catalog(name: &[String]) -> Error {
     not_attached(name.first().map_or("", String::as_str))
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use tokio_util::task::TaskTracker;
 
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 /// The rows of an answer, as they are computed. Dropping the stream cancels the statement.
 pub struct RowStream {
     schema: SchemaRef,
-    rows: Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>,
+    rows: BoxStream<'static, Result<RecordBatch>>,
 }
 
 impl std::fmt::Debug for RowStream {
@@ -32,8 +33,12 @@ impl RowStream {
 
     /// The rows of a plan. An error is passed on after the clean-up that it causes.
     pub(super) fn new(rows: SendableRecordBatchStream, cleanup: TaskTracker) -> Self {
-        let schema = rows.schema();
-        let rows = rows.map_err(Error::from).then(move |row| {
+        Self::of(rows.schema(), rows.map_err(Error::from).boxed(), cleanup)
+    }
+
+    /// Rows that are no plan's. An error is passed on after the clean-up that it causes.
+    pub(crate) fn of(schema: SchemaRef, rows: BoxStream<'static, Result<RecordBatch>>, cleanup: TaskTracker) -> Self {
+        let rows = rows.then(move |row| {
             let cleanup = cleanup.clone();
             async move {
                 if row.is_err() {

@@ -76,7 +76,7 @@ fn field_type(column: &ColumnType, next: &mut i32) -> Type {
 ///
 /// # Errors
 /// A column that does not exist, a transform that does not fit its type.
-pub(super) fn partition_spec(fields: &[PartitionField], schema: &Schema) -> Result<UnboundPartitionSpec> {
+pub(crate) fn partition_spec(fields: &[PartitionField], schema: &Schema) -> Result<UnboundPartitionSpec> {
     let mut builder = UnboundPartitionSpec::builder();
     for field in fields {
         let column = schema.field_by_name(&field.column).ok_or_else(|| {

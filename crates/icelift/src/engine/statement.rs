@@ -10,6 +10,7 @@ use super::view::View;
 use super::{Engine, RowStream, create};
 use crate::catalog::{Dropped, ListedTable, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::migrate;
 use crate::sql::{self, Statement};
 
 /// Runs `statement`, which was read from `text`.
@@ -40,6 +41,12 @@ pub(super) async fn run(engine: &Engine, text: &str, statement: Statement) -> Re
             let plan = view.insert(&insert).await?;
             view.execute(plan).await
         }
+        Statement::Migrate(migrate) => migrate::answer(engine, &migrate).await,
+        Statement::ExplainMigrate(_) => Err(sql::unbuilt("EXPLAIN MIGRATE")),
+        Statement::Verify(_) => Err(sql::unbuilt("VERIFY")),
+        Statement::ShowMigrations { .. } => Err(sql::unbuilt("SHOW MIGRATIONS")),
+        Statement::ShowMigration { .. } => Err(sql::unbuilt("SHOW MIGRATION")),
+        Statement::Call(_) => Err(sql::unbuilt("CALL")),
         Statement::Explain { analyze, verbose, statement } => {
             let (view, plan) = match *statement {
                 Statement::CreateTable(table) => create::plan(engine, &table).await?,

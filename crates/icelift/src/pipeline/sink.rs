@@ -33,6 +33,7 @@ use datafusion::physical_plan::{
 use futures::stream;
 
 pub(crate) use self::delivery::{Delivery, Written};
+pub(crate) use self::paths::{data_folder, partition_folder};
 use self::settings::SinkSettings;
 use crate::catalog::{Catalog, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};

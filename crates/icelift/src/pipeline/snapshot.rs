@@ -4,11 +4,13 @@
 //! built again on what won it, a commit whose answer was lost is settled by reading the table, and nothing is removed
 //! while it is not known.
 
-mod append;
+mod change;
 mod companion;
+mod removal;
 mod settle;
 mod summary;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use iceberg::spec::{DataFile, TableMetadata};
 use uuid::Uuid;
 
-use self::append::Append;
+use self::change::ChangeBuilder;
 use self::companion::Alone;
 pub(crate) use self::companion::{Cargo, Companion};
 use self::settle::{Sign, Unsettled};
@@ -62,15 +64,20 @@ pub(crate) fn check(metadata: &TableMetadata) -> Result<()> {
 /// `planned` is the table as the rows were written for it: its schema, default partition spec and format version must still
 /// be those of the table when the commit is made.
 pub(crate) async fn append(catalog: &Arc<dyn Catalog>, planned: &Table, files: Vec<DataFile>) -> CommitOutcome {
-    commit(catalog, planned, planned.clone(), Change { files, companion: Arc::new(Alone) }).await
+    let change = Change { files, remove: HashSet::new(), companion: Arc::new(Alone), file_prefix: String::new() };
+    commit(catalog, planned, planned.clone(), change).await
 }
 
 /// What one snapshot changes.
 #[derive(Debug)]
 pub(crate) struct Change {
-    /// Data files to add; with none the snapshot only moves the branch.
+    /// Data files to add. With none, and none to remove, the snapshot only moves the branch.
     pub files: Vec<DataFile>,
+    /// Locations of data files to take out. All of them must be in the table.
+    pub remove: HashSet<String>,
     pub companion: Arc<dyn Companion>,
+    /// What the names of the manifests say before the commit's own id, so that one can tell whose they are.
+    pub file_prefix: String,
 }
 
 /// Makes the change to the table's main branch in one snapshot, first built on `base`.
@@ -93,37 +100,42 @@ pub(crate) async fn commit(
         .with_total_delay(Some(retries.total))
         .with_jitter()
         .build();
-    let mut append = Append::new(Uuid::new_v4(), change);
+    let mut change = ChangeBuilder::new(Uuid::new_v4(), change);
     loop {
-        let conflict = match attempt(catalog, planned, &base, &mut append).await {
+        let conflict = match attempt(catalog, planned, &base, &mut change).await {
             CommitOutcome::NotLanded(error) if error.kind() == ErrorKind::CommitConflict => error,
-            CommitOutcome::NotLanded(error) => return append.cleaned_up(&base.store, error).await,
-            CommitOutcome::Landed => return append.landed(&base.store).await,
+            CommitOutcome::NotLanded(error) => return change.cleaned_up(&base.store, error).await,
+            CommitOutcome::Landed => return change.landed(&base.store).await,
             unknown => return unknown,
         };
         // Staged changes were made to what is no longer there.
         let Some(wait) = waits.next().filter(|_| planned.staged.is_none()) else {
-            return append.cleaned_up(&base.store, conflict).await;
+            return change.cleaned_up(&base.store, conflict).await;
         };
         tracing::info!(table = %planned.name, ?wait, "the commit lost a race and is built again");
         tokio::time::sleep(wait).await;
         base = match catalog.load_table(&planned.name.ident).await {
             Ok(table) => table,
-            Err(error) => return append.cleaned_up(&base.store, error).await,
+            Err(error) => return change.cleaned_up(&base.store, error).await,
         };
         // Built again on itself it would be refused for good, and its files removed.
-        if append.is_in(&base.metadata) {
-            return append.landed(&base.store).await;
+        if change.is_in(&base.metadata) {
+            return change.landed(&base.store).await;
         }
     }
 }
 
 /// Builds the commit on `base` and sends it; settles an unknown outcome by reading the table.
-async fn attempt(catalog: &Arc<dyn Catalog>, planned: &Table, base: &Table, append: &mut Append) -> CommitOutcome {
+async fn attempt(
+    catalog: &Arc<dyn Catalog>,
+    planned: &Table,
+    base: &Table,
+    change: &mut ChangeBuilder,
+) -> CommitOutcome {
     if let Err(error) = check_unchanged(planned, base) {
         return CommitOutcome::NotLanded(error);
     }
-    let (request, snapshot_id) = match append.request(base).await {
+    let (request, snapshot_id) = match change.request(base).await {
         Ok(built) => built,
         Err(error) => return CommitOutcome::NotLanded(error.place(Stage::Snapshot, &base.name)),
     };

@@ -1,14 +1,20 @@
 //! Files that are handed over instead of committed: a migration commits them itself, once they are verified.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use iceberg::spec::DataFile;
+
+use crate::pipeline::verify::Fingerprint;
 
 /// What a sink has written.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     pub files: Vec<DataFile>,
     pub rows: u64,
+    /// The rows as they came in, by the folder of their partition.
+    pub prints: BTreeMap<String, Fingerprint>,
 }
 
 /// Takes the files of one sink.
@@ -16,12 +22,22 @@ pub(crate) struct Written {
 pub(crate) struct Delivery {
     /// What the names of the files begin with.
     pub file_prefix: String,
+    rows: AtomicU64,
     written: Mutex<Option<Written>>,
 }
 
 impl Delivery {
     pub fn new(file_prefix: String) -> Self {
-        Self { file_prefix, written: Mutex::default() }
+        Self { file_prefix, rows: AtomicU64::new(0), written: Mutex::default() }
+    }
+
+    /// Rows that have come in so far.
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Relaxed)
+    }
+
+    pub(super) fn count(&self, rows: usize) {
+        self.rows.fetch_add(rows as u64, Relaxed);
     }
 
     /// Hands over. From here on the files are not the sink's to remove.

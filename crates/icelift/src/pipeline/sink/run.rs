@@ -1,8 +1,8 @@
 //! The tasks of a running sink: inputs split and route, lanes encode, one commit at the end.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -22,6 +22,7 @@ use crate::catalog::CommitOutcome;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::shuffle::{Lanes, PartitionKey, Partitioner};
 use crate::pipeline::snapshot;
+use crate::pipeline::verify::{ContentHasher, Fingerprint};
 
 /// Batches that wait in front of a lane.
 const LANE_QUEUE_BATCHES: usize = 2;
@@ -47,10 +48,10 @@ pub(super) async fn run(
     let files = Arc::new(Files::new(Arc::clone(&target), Arc::clone(&encoder), file_prefix, pool));
     let leftovers = Leftovers::new(&files);
     match write(&target, &encoder, &files, inputs, expected_bytes, context).await {
-        Ok((rows, written)) => {
+        Ok(Written { files: written, rows, prints }) => {
             if let Some(delivery) = &target.delivery {
                 leftovers.keep();
-                delivery.put(Written { files: written, rows });
+                delivery.put(Written { files: written, rows, prints });
                 return Ok(rows);
             }
             if written.is_empty() && target.table.staged.is_none() {
@@ -74,12 +75,13 @@ async fn write(
     inputs: Vec<SendableRecordBatchStream>,
     expected_bytes: usize,
     context: &TaskContext,
-) -> Result<(u64, Vec<DataFile>)> {
+) -> Result<Written> {
     let spec = target.table.metadata.default_partition_spec();
     // Only without partitions is it known before the first row what a key will bring.
     let expected = if spec.is_unpartitioned() { expected_bytes } else { 0 };
     let lanes = Arc::new(Lanes::new(target.lanes, expected));
     let rows_in = Arc::new(AtomicU64::new(0));
+    let prints: SharedPrints = Arc::default();
     let mut tasks: JoinSet<Result<()>> = JoinSet::new();
     let mut senders = Vec::new();
     for lane in 0..target.lanes.max(1) {
@@ -92,7 +94,9 @@ async fn write(
     for (input, rows) in inputs.into_iter().enumerate() {
         let partitioner = Partitioner::new(spec, target.table.metadata.current_schema(), &target.schema);
         let partitioner = partitioner.map_err(|error| error.stage(Stage::Shuffle))?;
-        let route = Route { input, partitioner, lanes: Arc::clone(&lanes), senders: senders.clone() };
+        let prints = target.delivery.as_ref().map(|_| Prints::new(target, &prints)).transpose()?;
+        let (lanes, senders) = (Arc::clone(&lanes), senders.clone());
+        let route = Route { input, partitioner, lanes, senders, prints, target: Arc::clone(target) };
         tasks.spawn(route.run(rows, Arc::clone(&rows_in)));
     }
     drop(senders);
@@ -109,7 +113,8 @@ async fn write(
     if rows_in != rows_out {
         return Err(Error::new(ErrorKind::Internal, format!("{rows_in} rows came in, {rows_out} were written")));
     }
-    Ok((rows_in, written))
+    let prints = std::mem::take(&mut *prints.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(Written { files: written, rows: rows_in, prints })
 }
 
 /// Commits in a task of its own: a statement that is cancelled now must still learn whether to remove its files.
@@ -136,6 +141,40 @@ struct Route {
     partitioner: Partitioner,
     lanes: Arc<Lanes>,
     senders: Vec<mpsc::Sender<Part>>,
+    prints: Option<Prints>,
+    target: Arc<SinkTarget>,
+}
+
+/// The fingerprints of the rows that came in, by the folder of their partition.
+type SharedPrints = Arc<Mutex<BTreeMap<String, Fingerprint>>>;
+
+/// Takes the fingerprints of one input.
+struct Prints {
+    hasher: ContentHasher,
+    by_key: HashMap<Arc<[u8]>, (PartitionKey, Fingerprint)>,
+    all: SharedPrints,
+}
+
+impl Prints {
+    fn new(target: &SinkTarget, all: &SharedPrints) -> Result<Self> {
+        Ok(Self { hasher: ContentHasher::new(&target.schema)?, by_key: HashMap::new(), all: Arc::clone(all) })
+    }
+
+    fn add(&mut self, key: &PartitionKey, rows: &RecordBatch) -> Result<()> {
+        let print = self.hasher.hash(rows)?;
+        let new = || (key.clone(), Fingerprint::default());
+        self.by_key.entry(Arc::clone(&key.bytes)).or_insert_with(new).1.merge(print);
+        Ok(())
+    }
+
+    fn finish(self, target: &SinkTarget) {
+        let metadata = &target.table.metadata;
+        let (spec, schema) = (metadata.default_partition_spec(), metadata.current_schema());
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, print) in self.by_key.into_values() {
+            all.entry(paths::partition_folder(spec, schema, &key.values)).or_default().merge(print);
+        }
+    }
 }
 
 impl Route {
@@ -146,15 +185,24 @@ impl Route {
                 continue;
             }
             rows_in.fetch_add(batch.num_rows() as u64, Relaxed);
+            if let Some(delivery) = &self.target.delivery {
+                delivery.count(batch.num_rows());
+            }
             let row_bytes = batch.get_array_memory_size() / batch.num_rows();
             let parts = self.partitioner.split(batch).map_err(|error| error.stage(Stage::Shuffle))?;
             for (key, rows) in parts {
+                if let Some(prints) = &mut self.prints {
+                    prints.add(&key, &rows).map_err(|error| error.stage(Stage::Verify))?;
+                }
                 let lane = self.lanes.assign(&key.bytes, self.input, rows.num_rows() * row_bytes);
                 if self.senders[lane].send(Part { key, rows }).await.is_err() {
                     // The lane has failed; its own error is the one to report.
                     return Ok(());
                 }
             }
+        }
+        if let Some(prints) = self.prints {
+            prints.finish(&self.target);
         }
         Ok(())
     }

@@ -1,38 +1,40 @@
-//! Builds the request of an append: manifest, manifest list, snapshot, requirements.
+//! Builds the request of a change: manifests, manifest list, snapshot, requirements.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use iceberg::spec::{
-    DataFile, FormatVersion, MAIN_BRANCH, ManifestFile, ManifestListWriter, ManifestWriterBuilder, Operation,
+    FormatVersion, MAIN_BRANCH, ManifestFile, ManifestListWriter, ManifestWriter, ManifestWriterBuilder, Operation,
     PartitionSpec, Schema, SchemaRef, Snapshot, SnapshotReference, SnapshotRetention, Summary, TableMetadata,
     UnboundPartitionField,
 };
 use iceberg::{TableRequirement, TableUpdate};
 use uuid::Uuid;
 
+use super::removal::{self, Removal};
 use super::{Change, summary};
 use crate::catalog::{CommitOutcome, CommitRequest, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::values::{avro_name, is_avro_name};
 use crate::storage::{Store, own_error};
 
-/// An append that may be built several times, each time on another base.
-pub(super) struct Append {
+/// A change that may be built several times, each time on another base.
+pub(super) struct ChangeBuilder {
     id: Uuid,
     change: Change,
     /// Written for a snapshot id and schema that do not depend on the base, so it serves every attempt.
     manifest: Option<ManifestFile>,
     snapshot_id: i64,
     lists: Vec<String>,
+    removal: Removal,
 }
 
-impl Append {
+impl ChangeBuilder {
     pub fn new(id: Uuid, change: Change) -> Self {
         // As in Java: 63 bits of a random UUID.
         let (high, low) = id.as_u64_pair();
         let snapshot_id = ((high ^ low) & (i64::MAX as u64)) as i64;
-        Self { id, change, manifest: None, snapshot_id, lists: Vec::new() }
+        Self { id, change, manifest: None, snapshot_id, lists: Vec::new(), removal: Removal::default() }
     }
 
     /// Whether its snapshot is in the table.
@@ -51,13 +53,17 @@ impl Append {
         let mut manifests: Vec<_> = self.manifest.iter().cloned().collect();
         if let Some(parent) = parent {
             let kept = base.manifest_list(parent).await?.consume_entries();
-            manifests.extend(kept.into_iter().filter(|it| it.has_added_files() || it.has_existing_files()));
+            let kept = kept.into_iter().filter(|it| it.has_added_files() || it.has_existing_files()).collect();
+            manifests.extend(self.without_removed(base, kept).await?);
+        } else if !self.change.remove.is_empty() {
+            return Err(removal::gone());
         }
         let location = format!(
-            "{}/metadata/snap-{}-{}-{}.avro",
+            "{}/metadata/snap-{}-{}-{}{}.avro",
             metadata.location(),
             self.snapshot_id,
             self.lists.len() + 1,
+            self.change.file_prefix,
             self.id
         );
         self.lists.push(location.clone());
@@ -99,19 +105,49 @@ impl Append {
         request
     }
 
-    async fn write_manifest(&self, base: &Table) -> Result<ManifestFile> {
+    /// The parent's manifests without the files that the change removes.
+    async fn without_removed(&mut self, base: &Table, kept: Vec<ManifestFile>) -> Result<Vec<ManifestFile>> {
+        if self.change.remove.is_empty() {
+            return Ok(kept);
+        }
+        let mut removal = std::mem::take(&mut self.removal);
+        let without = removal.without(base, kept, self).await;
+        self.removal = removal;
+        without
+    }
+
+    /// Where the change's nth manifest goes.
+    pub(super) fn manifest_location(&self, metadata: &TableMetadata, number: usize) -> String {
+        format!("{}/metadata/{}{}-m{number}.avro", metadata.location(), self.change.file_prefix, self.id)
+    }
+
+    /// A writer of a manifest with entries of one partition spec.
+    pub(super) fn manifest_writer(&self, base: &Table, spec: &PartitionSpec, location: &str) -> Result<ManifestWriter> {
         let metadata = &base.metadata;
-        let location = format!("{}/metadata/{}-m0.avro", metadata.location(), self.id);
-        let failed = |source: iceberg::Error| write_failed("the manifest", &location, source);
-        let output = base.file_io.new_output(&location).map_err(failed)?;
+        let failed = |source: iceberg::Error| write_failed("the manifest", location, source);
+        let output = base.file_io.new_output(location).map_err(failed)?;
         let schema = metadata.current_schema().clone();
-        let spec = avro_spec(metadata.default_partition_spec(), &schema).map_err(failed)?;
+        let spec = avro_spec(spec, &schema).map_err(failed)?;
         let builder = ManifestWriterBuilder::new(output, Some(self.snapshot_id), schema, spec);
-        let mut writer = match metadata.format_version() {
+        Ok(match metadata.format_version() {
             FormatVersion::V1 => builder.build_v1(),
             FormatVersion::V2 => builder.build_v2_data(),
             FormatVersion::V3 => builder.build_v3_data(),
-        };
+        })
+    }
+
+    pub(super) fn removes(&self, location: &str) -> bool {
+        self.change.remove.contains(location)
+    }
+
+    pub(super) fn removed_count(&self) -> usize {
+        self.change.remove.len()
+    }
+
+    async fn write_manifest(&self, base: &Table) -> Result<ManifestFile> {
+        let location = self.manifest_location(&base.metadata, 0);
+        let failed = |source: iceberg::Error| write_failed("the manifest", &location, source);
+        let mut writer = self.manifest_writer(base, base.metadata.default_partition_spec(), &location)?;
         for file in &self.change.files {
             // A negative sequence number is left open: the commit gives it.
             writer.add_file(file.clone(), -1).map_err(failed)?;
@@ -146,22 +182,29 @@ impl Append {
 
     fn summary(&self, base: &Table, more: HashMap<String, String>) -> Summary {
         let previous = base.metadata.current_snapshot().map(|snapshot| snapshot.summary());
-        let mut additional_properties = summary::append(&self.change.files, previous);
+        let mut additional_properties = summary::summary(&self.change.files, &self.removal.removed, previous);
         additional_properties.extend(more);
-        Summary { operation: Operation::Append, additional_properties }
+        let operation = match (self.change.remove.is_empty(), self.change.files.is_empty()) {
+            (true, _) => Operation::Append,
+            (false, true) => Operation::Delete,
+            (false, false) => Operation::Overwrite,
+        };
+        Summary { operation, additional_properties }
     }
 
     /// The commit will not land: removes the metadata files that were written for it.
     pub async fn cleaned_up(&self, store: &Store, error: Error) -> CommitOutcome {
         let manifest = self.manifest.iter().map(|manifest| manifest.manifest_path.as_str());
-        remove(store, manifest.chain(self.lists.iter().map(String::as_str))).await;
+        let rewritten = self.removal.written.iter().map(String::as_str);
+        remove(store, manifest.chain(rewritten).chain(self.lists.iter().map(String::as_str))).await;
         CommitOutcome::NotLanded(error)
     }
 
     /// The commit has landed: removes the manifest lists of the attempts that lost their race.
     pub async fn landed(&self, store: &Store) -> CommitOutcome {
         let lost = self.lists.len().saturating_sub(1);
-        remove(store, self.lists[..lost].iter().map(String::as_str)).await;
+        let rewritten = self.removal.superseded.iter().map(String::as_str);
+        remove(store, rewritten.chain(self.lists[..lost].iter().map(String::as_str))).await;
         CommitOutcome::Landed
     }
 }
@@ -196,7 +239,7 @@ fn avro_spec(spec: &PartitionSpec, schema: &SchemaRef) -> iceberg::Result<Partit
     builder.build()
 }
 
-fn write_failed(what: &str, location: &str, source: iceberg::Error) -> Error {
+pub(super) fn write_failed(what: &str, location: &str, source: iceberg::Error) -> Error {
     let own = own_error(&source);
     let kind = own.map_or(ErrorKind::Write, Error::kind);
     let hint =

@@ -1,0 +1,41 @@
+//! Moves a table in batches that arrive exactly once.
+//!
+//! A batch is one predicate over one pinned snapshot of the source; it is one commit, and the commit also says in the target's
+//! properties that the batch is there. So a migration can be stopped anywhere and continued by the same statement, on any
+//! machine: the truth is in the target. In the order of a run:
+//! - `prepare`: what is to be done, from metadata alone: `query` (what a SELECT may be), `batches`, `job` (which migration a
+//!   statement is), `register` (what the target knows of it), `rounds`
+//!   (what has changed since), `target`;
+//! - `claim`: an empty snapshot makes this driver the only one;
+//! - `recover`: what an earlier driver left is adopted or removed;
+//! - `driver`: for each batch `copy` through the pipeline, list (`attempt`), `check`, `commit`;
+//! - `run`: the batches as a stream of rows (`report`), and errors as the user sees them; `event` is what a terminal draws;
+//! - `explain`, `lint` and `price`: the plan and what it costs.
+//!
+//! `model` is the protocol in small, explored exhaustively by a test; `failpoint` marks its steps in the code.
+
+mod attempt;
+mod batches;
+mod check;
+mod claim;
+mod commit;
+mod copy;
+mod driver;
+mod event;
+mod failpoint;
+mod job;
+mod prepare;
+mod query;
+mod recover;
+mod register;
+mod report;
+mod rounds;
+mod run;
+mod target;
+
+pub(crate) use self::event::Events;
+pub use self::event::MigrationEvent;
+pub use self::failpoint::{FAILPOINTS, FailAction, Failpoints};
+pub use self::report::{BatchReport, BatchState, MigrationReport, Verdict};
+pub use self::run::Migration;
+pub(crate) use self::run::{answer, report};

@@ -1,0 +1,54 @@
+//! Verifies the files of a slice before they are committed: read again from the target's store, they must hold the rows that
+//! came from the source, partition by partition.
+
+use std::collections::BTreeMap;
+
+use datafusion::catalog::TableProvider;
+
+use super::attempt::Listing;
+use super::driver::Job;
+use super::event::MigrationEvent;
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::sink::partition_folder;
+use crate::pipeline::verify::{Fingerprint, Level, read_back};
+
+/// Reads the files again and compares.
+///
+/// # Errors
+/// [`ErrorKind::Difference`] with the partition, and those of reading.
+pub(super) async fn check(job: &Job, batch: &str, listing: &Listing) -> Result<()> {
+    let table = &job.target.table;
+    let parallelism = job.engine.session().state().config().target_partitions();
+    let columns = job.target.schema();
+    let read = read_back(table, &columns, listing.files.clone(), parallelism, Level::Content).await?;
+    let (spec, schema) = (table.metadata.default_partition_spec(), table.metadata.current_schema());
+    let mut found: BTreeMap<String, Fingerprint> = BTreeMap::new();
+    for (file, read) in listing.files.iter().zip(&read) {
+        found.entry(partition_folder(spec, schema, file.partition())).or_default().merge(read.print);
+    }
+    let partitions = found.keys().chain(listing.prints.keys());
+    for partition in partitions {
+        let (there, came) = (found.get(partition).copied(), listing.prints.get(partition).copied());
+        let (there, came) = (there.unwrap_or_default(), came.unwrap_or_default());
+        if there != came {
+            return Err(differs(partition, there, came).place(Stage::Verify, &table.name));
+        }
+    }
+    job.engine.events.send(MigrationEvent::Verified {
+        target: table.name.plain(),
+        batch: batch.to_string(),
+        rows: found.values().map(|print| print.rows).sum(),
+        files: listing.files.len(),
+    });
+    Ok(())
+}
+
+fn differs(partition: &str, there: Fingerprint, came: Fingerprint) -> Error {
+    let place = if partition.is_empty() { String::new() } else { format!(" of `{partition}`") };
+    let message = match there.rows == came.rows {
+        true => format!("the rows{place} are not those that came from the source"),
+        false => format!("{} rows{place} came from the source, {} are in the files", came.rows, there.rows),
+    };
+    Error::new(ErrorKind::Difference, message)
+        .hint("nothing was committed; run the same statement again, and check the target's storage if it fails again")
+}

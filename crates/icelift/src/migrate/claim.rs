@@ -1,0 +1,98 @@
+//! Claims and fences: empty snapshots that make a driver the only one.
+//!
+//! A claim moves the main branch, so that every commit that is still on its way to the server fails there: it requires the
+//! branch to be where it was. A change of properties alone would not do that. Commits that come later find another epoch in
+//! the register, and are not sent.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use iceberg::spec::TableMetadata;
+
+use super::attempt::commit_prefix;
+use super::job::JobId;
+use super::register::Register;
+use crate::catalog::{Catalog, CommitOutcome, Table};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::snapshot::{self, Cargo, Change, Companion};
+
+/// An empty snapshot that brings a register.
+#[derive(Debug)]
+struct Claim {
+    job: JobId,
+    /// What the register must say before, of epoch and owner; `None` if there must be none.
+    expected: Option<Register>,
+    next: Register,
+    /// What the register said in the base that the claim was last built on.
+    found: Mutex<Option<Register>>,
+}
+
+impl Companion for Claim {
+    fn on(&self, base: &TableMetadata, snapshot_id: i64) -> Result<Cargo> {
+        let found = Register::of(base, self.job)?;
+        let who = |register: &Register| (register.epoch, register.owner);
+        if found.as_ref().map(who) != self.expected.as_ref().map(who) {
+            return Err(taken_over());
+        }
+        if let Some(found) = &found {
+            found.check_lineage(base)?;
+        }
+        let mut next = self.next.clone();
+        // What was committed since it was read must not be lost: a fence changes nothing but the epoch.
+        match &found {
+            Some(found) if found.pin == next.pin => next.done = found.done.clone(),
+            // The batches of another pin were counted from what was read.
+            Some(_) if found != self.expected => return Err(taken_over()),
+            _ => {}
+        }
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        let properties = next.marked(base, snapshot_id).properties(self.job)?;
+        let summary = [("icelift.job", self.job.to_string()), ("icelift.epoch", self.next.epoch.to_string())];
+        let summary = summary.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
+        Ok(Cargo { properties, summary })
+    }
+}
+
+/// Puts `next` into the table in the place of `expected`. Returns the register of the base that it was built on: what had
+/// landed before and cannot change any more.
+///
+/// # Errors
+/// [`ErrorKind::Fenced`] if another driver has claimed the migration, and those of a commit.
+pub(super) async fn claim(
+    catalog: &Arc<dyn Catalog>,
+    table: Table,
+    job: JobId,
+    expected: Option<Register>,
+    next: Register,
+) -> Result<Option<Register>> {
+    let (owner, epoch, name) = (next.owner, next.epoch, table.name.clone());
+    let claim = Arc::new(Claim { job, expected, next, found: Mutex::default() });
+    let change = Change {
+        files: Vec::new(),
+        remove: HashSet::new(),
+        companion: Arc::clone(&claim) as _,
+        file_prefix: commit_prefix(job, epoch),
+    };
+    let outcome = snapshot::commit(catalog, &table.clone(), table, change).await;
+    let found = || claim.found.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match outcome {
+        CommitOutcome::Landed => Ok(found()),
+        CommitOutcome::NotLanded(error) => Err(error),
+        CommitOutcome::Unknown(error) => match catalog.load_table(&name.ident).await {
+            Ok(table) if is_owned(&table.metadata, job, owner, epoch) => Ok(found()),
+            _ => Err(error),
+        },
+    }
+}
+
+fn is_owned(metadata: &TableMetadata, job: JobId, owner: uuid::Uuid, epoch: u64) -> bool {
+    let register = Register::of(metadata, job).ok().flatten();
+    register.is_some_and(|register| (register.owner, register.epoch) == (owner, epoch))
+}
+
+/// The error of a driver that is not the last one.
+pub(super) fn taken_over() -> Error {
+    Error::new(ErrorKind::Fenced, "another icelift process has taken the migration over")
+        .stage(Stage::Snapshot)
+        .hint("let the other process finish; what it has committed is safe")
+}

@@ -1,0 +1,177 @@
+//! Commits batches: the rows and the word that they are there, in one snapshot.
+//!
+//! What must hold: a batch that the register calls done is never committed again; an outcome that is not known is settled by
+//! a fence, behind which the register cannot change by anybody's old request; files are not deleted here.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use iceberg::spec::{DataFile, TableMetadata};
+use uuid::Uuid;
+
+use super::attempt::commit_prefix;
+use super::claim::{claim, taken_over};
+use super::driver::Job;
+use super::job::JobId;
+use super::register::{Detail, Older, Register};
+use crate::catalog::{CommitOutcome, Table};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::snapshot::{self, Cargo, Change, Companion};
+
+/// Fences behind which a batch is committed again before the driver gives up.
+const FENCES: usize = 3;
+
+/// The word that a batch is done.
+#[derive(Debug)]
+struct BatchDone {
+    job: JobId,
+    epoch: u64,
+    owner: Uuid,
+    number: u32,
+    detail: Detail,
+    older: Option<Older>,
+}
+
+impl Companion for BatchDone {
+    fn on(&self, base: &TableMetadata, snapshot_id: i64) -> Result<Cargo> {
+        let mut register = Register::of(base, self.job)?.ok_or_else(register_gone)?;
+        if (register.epoch, register.owner) != (self.epoch, self.owner) {
+            return Err(taken_over());
+        }
+        register.check_lineage(base)?;
+        if register.done.contains(self.number) {
+            let message = format!("the batch `{}` is done already", self.detail.key);
+            return Err(Error::new(ErrorKind::Internal, message).stage(Stage::Snapshot));
+        }
+        register.done.add(self.number, Detail { snapshot: snapshot_id, ..self.detail.clone() });
+        if let Some(older) = &self.older {
+            older.apply(&mut register.done);
+        }
+        let properties = register.marked(base, snapshot_id).properties(self.job)?;
+        let summary = [
+            ("icelift.job", self.job.to_string()),
+            ("icelift.epoch", self.epoch.to_string()),
+            ("icelift.batch", self.detail.key.clone()),
+            ("icelift.attempt", self.detail.attempt.to_string()),
+            ("icelift.fingerprint", self.detail.print.to_string()),
+        ];
+        let summary = summary.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
+        Ok(Cargo { properties, summary })
+    }
+}
+
+fn register_gone() -> Error {
+    Error::new(ErrorKind::Drift, "the register of the migration is gone from the table's properties")
+        .stage(Stage::Snapshot)
+        .hint("somebody removed it or replaced the table; drop the table and migrate anew")
+}
+
+/// A batch whose files are written.
+#[derive(Debug, Clone)]
+pub(super) struct Ready {
+    pub number: u32,
+    pub detail: Detail,
+    pub files: Vec<DataFile>,
+    /// Locations of the target's files that these ones replace.
+    pub remove: HashSet<String>,
+}
+
+/// Commits the batch. When this returns well, its rows are in the table once.
+///
+/// # Errors
+/// [`ErrorKind::Fenced`], [`ErrorKind::Drift`], [`ErrorKind::CommitUnknown`], and what the catalog refuses.
+pub(super) async fn commit(job: &Job, ready: Ready) -> Result<()> {
+    // One at a time: batches that run beside each other would only lose races against each other.
+    let _turn = job.commits.lock().await;
+    for _ in 0..FENCES {
+        match send(job, &ready).await? {
+            Sent::Landed => return job.reach("commit.after").await,
+            Sent::Unknown(lost) => {
+                job.reach("commit.unknown").await?;
+                let behind = fence(job).await.map_err(|error| unsettled(error, &ready, lost))?;
+                if behind.done.contains(ready.number) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Err(Error::new(ErrorKind::CommitUnknown, "the answers to all commits were lost")
+        .place(Stage::Snapshot, &job.target.table.name)
+        .hint("run the same statement again: it looks at the table first"))
+}
+
+enum Sent {
+    Landed,
+    Unknown(Error),
+}
+
+async fn send(job: &Job, ready: &Ready) -> Result<Sent> {
+    let base = job.load_target().await?;
+    let register = Register::of(&base.metadata, job.id)?.ok_or_else(register_gone)?;
+    let older = Older::due(&register.done, &base.metadata, job.id)?;
+    if let Some(older) = &older {
+        older.write(&base).await?;
+        job.reach("commit.details_written").await?;
+    }
+    let epoch = job.epoch.load(SeqCst);
+    let done = BatchDone {
+        job: job.id,
+        epoch,
+        owner: job.owner,
+        number: ready.number,
+        detail: ready.detail.clone(),
+        older: older.clone(),
+    };
+    let change = Change {
+        files: ready.files.clone(),
+        remove: ready.remove.clone(),
+        companion: Arc::new(done),
+        file_prefix: commit_prefix(job.id, epoch),
+    };
+    job.reach("commit.before").await?;
+    match snapshot::commit(job.target.catalog(), &job.target.table, base.clone(), change).await {
+        CommitOutcome::Landed => Ok(Sent::Landed),
+        CommitOutcome::NotLanded(error) => {
+            discard(&base, older.as_ref()).await;
+            Err(error)
+        }
+        CommitOutcome::Unknown(lost) => Ok(Sent::Unknown(lost)),
+    }
+}
+
+/// A file of details belongs to the commit that did not land; the next commit writes the same one again.
+async fn discard(base: &Table, older: Option<&Older>) {
+    if let Some(older) = older
+        && let Err(error) = base.store.delete(&older.location).await
+    {
+        tracing::warn!(location = older.location, %error, "a file of a lost commit could not be removed");
+    }
+}
+
+/// Begins a new epoch of this driver. Returns what the register says behind the fence.
+async fn fence(job: &Job) -> Result<Register> {
+    let table = job.load_target().await?;
+    let register = Register::of(&table.metadata, job.id)?.ok_or_else(register_gone)?;
+    if (register.epoch, register.owner) != (job.epoch.load(SeqCst), job.owner) {
+        return Err(taken_over());
+    }
+    let next = Register { epoch: register.epoch + 1, ..register.clone() };
+    let epoch = next.epoch;
+    job.reach("fence.before_commit").await?;
+    let behind = claim(job.target.catalog(), table, job.id, Some(register), next).await?;
+    job.epoch.store(epoch, SeqCst);
+    job.reach("fence.after_commit").await?;
+    behind.ok_or_else(register_gone)
+}
+
+fn unsettled(error: Error, ready: &Ready, lost: Error) -> Error {
+    if matches!(error.kind(), ErrorKind::Fenced | ErrorKind::Drift) {
+        return error;
+    }
+    let message = format!("it is not known whether the batch `{}` was committed", ready.detail.key);
+    Error::new(ErrorKind::CommitUnknown, message)
+        .stage(Stage::Snapshot)
+        .hint("run the same statement again: it reads the table first; nothing was removed")
+        .source(lost)
+}

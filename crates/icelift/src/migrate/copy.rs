@@ -1,0 +1,75 @@
+//! Copies one slice of a batch: through the pipeline, into files that no snapshot has yet.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use futures::TryStreamExt;
+
+use super::attempt::Attempt;
+use super::batches::Batch;
+use super::driver::Job;
+use super::event::MigrationEvent;
+use crate::engine::{View, write_plan};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::scan::PlannedFile;
+use crate::pipeline::select::Assignment;
+use crate::pipeline::sink::{Delivery, Written};
+
+/// Between two words about the progress of a batch.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Reads those rows of the source's `files` that belong to the batch and writes them as the query says.
+///
+/// # Errors
+/// Those of the pipeline. The files that were written are removed then.
+pub(super) async fn copy(job: &Job, batch: &Batch, files: &[Arc<PlannedFile>], attempt: &Attempt) -> Result<Written> {
+    let locations: HashSet<String> = files.iter().map(|file| file.file.file_path().to_string()).collect();
+    let view = View::new(&job.engine, false).await;
+    view.show(job.source.reading_only(locations))?;
+    let query = view.plan(&job.statement.query).await?;
+    let query = match &batch.predicate {
+        Some(predicate) => restricted(query, predicate)?,
+        None => query,
+    };
+    let delivery = Arc::new(Delivery::new(attempt.to_string()));
+    let target = Arc::new(job.target.delivering(Arc::clone(&delivery)));
+    let plan = write_plan(query, Assignment::Name, target)?;
+    let rows = view.execute(plan).await?;
+    let written = rows.try_for_each(|_| async { Ok(()) });
+    tokio::select! {
+        done = written => done?,
+        () = tell_progress(job, &batch.key, &delivery) => {}
+    }
+    delivery.take().ok_or_else(|| {
+        Error::new(ErrorKind::Internal, "the sink handed nothing over").place(Stage::Sink, &job.target.table.name)
+    })
+}
+
+/// Tells how many rows and bytes have come, until it is dropped.
+async fn tell_progress(job: &Job, batch: &str, delivery: &Delivery) {
+    let before = job.source_bytes();
+    let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
+    loop {
+        ticks.tick().await;
+        job.engine.events.send(MigrationEvent::Progress {
+            target: job.target.table.name.plain(),
+            batch: batch.to_string(),
+            rows: delivery.rows(),
+            bytes: job.source_bytes().saturating_sub(before),
+        });
+    }
+}
+
+/// The query over those rows of its table only for which the predicate holds.
+fn restricted(query: LogicalPlan, predicate: &Expr) -> Result<LogicalPlan> {
+    let restricted = query.transform_up(|node| match node {
+        LogicalPlan::TableScan(_) => {
+            Ok(Transformed::yes(LogicalPlanBuilder::from(node).filter(predicate.clone())?.build()?))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(restricted.data)
+}

@@ -1,0 +1,87 @@
+//! What a migration tells while it runs.
+
+use std::time::Duration;
+
+use super::report::BatchReport;
+
+/// One step of a migration.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum MigrationEvent {
+    /// The batches are known.
+    Planned {
+        /// The target's full name.
+        target: String,
+        /// All batches.
+        batches: usize,
+        /// Those that are left to do.
+        pending: usize,
+        /// Rows and bytes of the source in those.
+        rows: u64,
+        bytes: u64,
+    },
+    /// Something a person should know, which is no error.
+    Noticed {
+        target: String,
+        message: String,
+    },
+    BatchStarted {
+        target: String,
+        batch: String,
+        rows: u64,
+        bytes: u64,
+    },
+    /// Rows and bytes of a batch that have been read so far.
+    Progress {
+        target: String,
+        batch: String,
+        rows: u64,
+        bytes: u64,
+    },
+    /// The files of a batch have been read again.
+    Verified {
+        target: String,
+        batch: String,
+        rows: u64,
+        files: usize,
+    },
+    Committed {
+        target: String,
+        report: BatchReport,
+    },
+    BatchFailed {
+        target: String,
+        batch: String,
+        message: String,
+    },
+    /// The statement ends; `finished` tells whether every batch is done.
+    Ended {
+        target: String,
+        finished: bool,
+        time: Duration,
+    },
+}
+
+/// Sends events to whoever listens.
+#[derive(Debug, Clone)]
+pub(crate) struct Events(tokio::sync::broadcast::Sender<MigrationEvent>);
+
+/// Events that a slow listener may fall behind; older ones are lost to it.
+const KEPT_EVENTS: usize = 1_024;
+
+impl Default for Events {
+    fn default() -> Self {
+        Self(tokio::sync::broadcast::channel(KEPT_EVENTS).0)
+    }
+}
+
+impl Events {
+    pub fn send(&self, event: MigrationEvent) {
+        // Nobody listening is no error.
+        let _ = self.0.send(event);
+    }
+
+    pub fn listen(&self) -> tokio::sync::broadcast::Receiver<MigrationEvent> {
+        self.0.subscribe()
+    }
+}

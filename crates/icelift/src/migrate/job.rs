@@ -1,0 +1,67 @@
+//! Which migration a statement is: the same words about the same source are the same migration, on any machine.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::register::Words;
+
+/// The name of a migration, in its register and its files: 64 bits of a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct JobId(u64);
+
+impl JobId {
+    /// The migration of the table `source` by these words.
+    pub fn new(source: Uuid, words: &Words) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(source.as_bytes());
+        for part in [&words.select, &words.filter, &words.batch_by] {
+            let text = part.as_deref().unwrap_or_default();
+            // The length keeps words of one part from counting as those of the next.
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        }
+        Self(first_64_bits(hash))
+    }
+}
+
+/// The name of a batch in the names of its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct BatchId(u64);
+
+impl BatchId {
+    pub fn new(key: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(key);
+        Self(first_64_bits(hash))
+    }
+}
+
+fn first_64_bits(hash: Sha256) -> u64 {
+    let digest = hash.finalize();
+    digest.iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte))
+}
+
+macro_rules! hexadecimal {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:016x}", self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ();
+
+            fn from_str(text: &str) -> Result<Self, ()> {
+                let digits = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+                if digits { u64::from_str_radix(text, 16).map(Self).map_err(|_| ()) } else { Err(()) }
+            }
+        }
+    };
+}
+
+hexadecimal!(JobId);
+hexadecimal!(BatchId);

@@ -1,0 +1,286 @@
+//! What a MIGRATE is about to do, from metadata alone: nothing is changed yet.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::logical_expr::Expr;
+use uuid::Uuid;
+
+use super::batches::{self, Batch, BatchBy};
+use super::job::JobId;
+use super::register::{Pin, Register, Words};
+use super::rounds::{Comparison, Earlier, Mode, Planner};
+use super::{query, rounds, target};
+use crate::catalog::{Catalog, IcebergTable, NewTable, Table, TableName};
+use crate::engine::names::{table_name, unknown_catalog};
+use crate::engine::{Engine, View};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::sql::Migrate;
+
+/// A migration, looked at from all sides.
+pub(crate) struct Prepared {
+    pub statement: Migrate,
+    pub job: JobId,
+    /// The source at its pin.
+    pub source: IcebergTable,
+    /// The source as it is now.
+    pub current: Table,
+    pub target_catalog: Arc<dyn Catalog>,
+    pub target_name: TableName,
+    pub target: Target,
+    /// What the target knows of the migration.
+    pub register: Option<Register>,
+    /// What it will know at the beginning, but for epoch and owner.
+    pub next: Register,
+    pub plan: Vec<Batch>,
+    /// How the batches of this run come into the target, by number.
+    pub modes: BTreeMap<u32, Mode>,
+    /// The numbers of the batches to do in this run.
+    pub pending: Vec<u32>,
+    /// Whether the statement's WHERE only picks batches, and which they are.
+    pub picked: Option<Vec<u32>>,
+}
+
+/// Where the rows go.
+pub(crate) enum Target {
+    Exists(Table),
+    New(Box<NewTable>),
+}
+
+impl Prepared {
+    /// Reads the metadata of both tables and plans.
+    ///
+    /// # Errors
+    /// Names that are not there, a query that is not row by row, a target that does not fit, a register that says otherwise.
+    pub async fn new(engine: &Engine, statement: &Migrate) -> Result<Self> {
+        let (source_name, target_name) = (table_name(&statement.source)?, table_name(&statement.target)?);
+        if source_name == target_name {
+            return Err(Error::new(ErrorKind::Sql, "the source of a migration is its target")
+                .place(Stage::Catalog, &target_name));
+        }
+        let catalog = |name: &TableName, words: &[String]| {
+            engine.catalogs.get(&name.catalog).ok_or_else(|| unknown_catalog(words))
+        };
+        let source_catalog = catalog(&source_name, &statement.source)?;
+        let target_catalog = catalog(&target_name, &statement.target)?;
+        let current = source_catalog.load_table(&source_name.ident).await?;
+        let found = match target_catalog.load_table(&target_name.ident).await {
+            Ok(table) => Some(table),
+            Err(error) if error.kind() == ErrorKind::NotFound && error.at().is_none() => None,
+            Err(error) => return Err(error),
+        };
+        let draft = Draft::new(engine, statement, &source_catalog, &current).await?;
+        let job = JobId::new(current.metadata.uuid(), &draft.words);
+        let register = found.as_ref().map(|table| Register::of(&table.metadata, job)).transpose()?.flatten();
+        let pin = pin(register.as_ref(), &current);
+        let details = match (&register, &found) {
+            (Some(register), Some(table)) => register.details(table).await?,
+            _ => BTreeMap::new(),
+        };
+        let mut planned = draft.pinned(engine, &source_catalog, &current, pin).await?;
+        planned.plan = rounds::with_vanished(planned.plan, &details);
+        let now = IcebergTable::new(Arc::clone(&source_catalog), current.clone())?;
+        let view = View::new(engine, false).await;
+        let comparison = Comparison { current: &now, details: &details };
+        let next = draft.register(&current, register.as_ref(), pin, &planned.plan, &comparison)?;
+        if let Some(table) = &found {
+            others(table, job, &next, &planned.plan).await?;
+            target::check_partitioned(statement, table)?;
+        }
+        let target = match found {
+            Some(table) => Target::Exists(table),
+            None => Target::New(Box::new(target::new_table(
+                statement,
+                &target_name,
+                &planned.source.table,
+                &planned.columns,
+            )?)),
+        };
+        let picked = draft.picked(&planned.plan)?;
+        let pending = next.pending().filter(|number| picked.as_ref().is_none_or(|picked| picked.contains(number)));
+        let pending: Vec<u32> = pending.collect();
+        let planner = DraftPlanner { draft: &draft, view: &view };
+        let mut earlier = Earlier { plan: &planner, known: BTreeMap::new() };
+        let mut modes = BTreeMap::new();
+        for number in &pending {
+            if let Some(batch) = planned.plan.get(*number as usize) {
+                modes.insert(*number, comparison.mode(batch, &mut earlier).await?);
+            }
+        }
+        Ok(Self {
+            statement: statement.clone(),
+            job,
+            source: planned.source,
+            current,
+            target_catalog,
+            target_name,
+            target,
+            register,
+            next,
+            plan: planned.plan,
+            modes,
+            pending,
+            picked,
+        })
+    }
+}
+
+/// What the statement says about the source as it is now.
+struct Draft<'a> {
+    statement: &'a Migrate,
+    by: BatchBy,
+    /// The conditions of its WHERE.
+    filters: Vec<Expr>,
+    /// Whether they only pick batches.
+    picks: bool,
+    words: Words,
+}
+
+impl<'a> Draft<'a> {
+    async fn new(engine: &Engine, statement: &'a Migrate, catalog: &Arc<dyn Catalog>, current: &Table) -> Result<Self> {
+        let by = BatchBy::new(statement.batch_by.as_ref(), &current.metadata)
+            .map_err(|error| error.place(Stage::Scan, &current.name))?;
+        let view = View::new(engine, false).await;
+        view.show(IcebergTable::new(Arc::clone(catalog), current.clone())?)?;
+        let plan = view.plan(&statement.query).await?;
+        query::check_row_by_row(&plan)?;
+        let filters = query::filters(&plan)?;
+        let picks = !filters.is_empty() && batches::selects_batches(&filters, &by);
+        let words = Words {
+            select: statement.select_text.clone().filter(|text| text != "*"),
+            filter: statement.where_text.clone().filter(|_| !picks),
+            batch_by: (by != BatchBy::Whole).then(|| by.to_string()),
+        };
+        Ok(Self { statement, by, filters, picks, words })
+    }
+
+    /// The source at a pin, and its batches there.
+    async fn pinned(&self, engine: &Engine, catalog: &Arc<dyn Catalog>, current: &Table, pin: Pin) -> Result<Planned> {
+        let table = match pin.snapshot {
+            Some(snapshot) => current.pinned(snapshot, pin.schema)?,
+            None => current.clone(),
+        };
+        let source = IcebergTable::new(Arc::clone(catalog), table)?;
+        let view = View::new(engine, false).await;
+        view.show(source.clone())?;
+        let query = view.plan(&self.statement.query).await?;
+        let columns = query.schema().as_arrow().fields().clone();
+        let plan = self.batches(&view, &source).await?;
+        Ok(Planned { source, columns, plan })
+    }
+
+    /// The batches of a version of the source. A WHERE that picks batches does not change them, only which are done now.
+    async fn batches(&self, view: &View<'_>, source: &IcebergTable) -> Result<Vec<Batch>> {
+        let filters: &[Expr] = if self.picks { &[] } else { &self.filters };
+        let state = view.state();
+        match batches::batches(source, &state, filters, &self.by).await {
+            Err(error) if self.statement.options.scan_batches && error.kind() == ErrorKind::Unsupported => {
+                let values = view.distinct_values(source, filters, self.by.column()).await?;
+                batches::batches_from_values(source, &state, filters, &self.by, values).await
+            }
+            planned => planned,
+        }
+    }
+
+    /// What the target will know at the beginning.
+    fn register(
+        &self,
+        current: &Table,
+        register: Option<&Register>,
+        pin: Pin,
+        plan: &[Batch],
+        comparison: &Comparison<'_>,
+    ) -> Result<Register> {
+        let place = |error: Error| error.place(Stage::Scan, &current.name);
+        let hash = batches::plan_hash(plan);
+        let count = u32::try_from(plan.len()).map_err(|_| {
+            place(Error::new(ErrorKind::Unsupported, format!("{} batches are too many", plan.len())))
+                .hint("choose a coarser field: BATCH BY month(ts)")
+        })?;
+        let mut next = match register {
+            Some(register) if register.pin == pin => {
+                if (&register.plan, register.batches) == (&hash, count) {
+                    return Ok(register.clone());
+                }
+                let message = "the batches are not those that the migration began with";
+                return Err(place(Error::new(ErrorKind::Drift, message))
+                    .hint("continue with the version of icelift that began the migration"));
+            }
+            Some(register) => Register { pin, ..register.clone() },
+            None => {
+                let (name, uuid) = (current.name.plain(), current.metadata.uuid());
+                Register::new(name, uuid, self.words.clone(), pin, Uuid::nil())
+            }
+        };
+        (next.plan, next.batches) = (hash, count);
+        comparison.carry_over(&mut next.done, plan, pin.snapshot);
+        Ok(next)
+    }
+
+    fn picked(&self, plan: &[Batch]) -> Result<Option<Vec<u32>>> {
+        if !self.picks {
+            return Ok(None);
+        }
+        let mut picked = Vec::new();
+        for (number, batch) in (0..).zip(plan) {
+            if batches::is_selected(batch, &self.filters, &self.by)? {
+                picked.push(number);
+            }
+        }
+        Ok(Some(picked))
+    }
+}
+
+struct Planned {
+    source: IcebergTable,
+    columns: datafusion::arrow::datatypes::Fields,
+    plan: Vec<Batch>,
+}
+
+/// The version of the source that is copied: that of a migration that is not finished while it is there, else the newest.
+fn pin(register: Option<&Register>, current: &Table) -> Pin {
+    let metadata = &current.metadata;
+    let newest = (metadata.current_snapshot_id(), metadata.current_schema_id());
+    let Some(register) = register else { return Pin { round: 1, snapshot: newest.0, schema: newest.1 } };
+    let is_there = register.pin.snapshot.is_none_or(|snapshot| metadata.snapshot_by_id(snapshot).is_some());
+    let is_newest = register.pin.snapshot == newest.0;
+    if (!register.is_finished() && is_there) || is_newest {
+        return register.pin;
+    }
+    Pin { round: register.pin.round + 1, snapshot: newest.0, schema: newest.1 }
+}
+
+struct DraftPlanner<'a> {
+    draft: &'a Draft<'a>,
+    view: &'a View<'a>,
+}
+
+#[async_trait::async_trait]
+impl Planner for DraftPlanner<'_> {
+    async fn plan(&self, source: &IcebergTable) -> Result<Vec<Batch>> {
+        self.draft.batches(self.view, source).await
+    }
+}
+
+/// Fails where the table has batches of another migration of the same source: their rows would come twice.
+async fn others(table: &Table, job: JobId, next: &Register, plan: &[Batch]) -> Result<()> {
+    for (other, register) in Register::all(&table.metadata)? {
+        if other == job || register.source_uuid != next.source_uuid {
+            continue;
+        }
+        let refused = |what: String| {
+            let words = |register: &Register| register.statement.to_string();
+            Error::new(ErrorKind::Drift, format!("{what} by the migration {}", words(&register)))
+                .place(Stage::Catalog, &table.name)
+                .hint(format!("use the words of that migration, or another target; found {}", words(next)))
+        };
+        if register.statement.batch_by != next.statement.batch_by {
+            return Err(refused("rows of the same source came in other batches".to_string()));
+        }
+        let details = register.details(table).await?;
+        if let Some(batch) = plan.iter().find(|batch| details.contains_key(&batch.key)) {
+            return Err(refused(format!("the batch `{}` was copied", batch.key)));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,296 @@
+//! Runs a migration: the answer of the statement, and the same for a program.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::driver::Job;
+use super::event::MigrationEvent;
+use super::prepare::{Prepared, Target};
+use super::report::{BatchReport, BatchState, COLUMNS, MigrationReport, Verdict};
+use crate::engine::{Engine, RowStream};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sql::{Migrate, OnError};
+
+/// A migration as a program describes it; the parts are those of the statement `MIGRATE TABLE`, in the same words.
+#[derive(Debug, Clone, Default)]
+pub struct Migration {
+    source: String,
+    target: String,
+    select: Option<String>,
+    filter: Option<String>,
+    partitioned_by: Option<String>,
+    batch_by: Option<String>,
+    properties: BTreeMap<String, String>,
+    options: BTreeMap<String, String>,
+}
+
+impl Migration {
+    /// All columns and rows of `source` into `target`, which is created if it is missing. Names as in SQL.
+    pub fn new(source: impl Into<String>, target: impl Into<String>) -> Self {
+        Self { source: source.into(), target: target.into(), ..Self::default() }
+    }
+
+    /// The columns, as in `*, quarter(date) AS quarter`.
+    pub fn select(mut self, columns: impl Into<String>) -> Self {
+        self.select = Some(columns.into());
+        self
+    }
+
+    /// Which rows, as in `year >= 2019`.
+    pub fn filter(mut self, condition: impl Into<String>) -> Self {
+        self.filter = Some(condition.into());
+        self
+    }
+
+    /// The partition fields of a target that is created, as in `year, quarter`; those of the source unless set.
+    pub fn partitioned_by(mut self, fields: impl Into<String>) -> Self {
+        self.partitioned_by = Some(fields.into());
+        self
+    }
+
+    /// The field whose values are the batches, as in `year` or `month(ts)`.
+    pub fn batch_by(mut self, field: impl Into<String>) -> Self {
+        self.batch_by = Some(field.into());
+        self
+    }
+
+    /// A property of a target that is created.
+    pub fn property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.properties.insert(key.into(), value.into());
+        self
+    }
+
+    /// One of the options after WITH.
+    pub fn option(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.insert(key.into(), value.into());
+        self
+    }
+
+    /// The statement.
+    pub fn to_sql(&self) -> String {
+        let mut sql = format!("MIGRATE TABLE {} TO {}", self.source, self.target);
+        let clauses = [
+            ("SELECT ", &self.select, ""),
+            ("WHERE ", &self.filter, ""),
+            ("PARTITIONED BY (", &self.partitioned_by, ")"),
+            ("BATCH BY ", &self.batch_by, ""),
+        ];
+        for (before, text, after) in clauses {
+            if let Some(text) = text {
+                let _ = write!(sql, " {before}{text}{after}");
+            }
+        }
+        for (before, pairs) in [("TBLPROPERTIES", &self.properties), ("WITH", &self.options)] {
+            let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+            let pairs: Vec<_> =
+                pairs.iter().map(|(key, value)| format!("{} = {}", quoted(key), quoted(value))).collect();
+            if !pairs.is_empty() {
+                let _ = write!(sql, " {before} ({})", pairs.join(", "));
+            }
+        }
+        sql
+    }
+}
+
+/// A migration under way.
+struct Run {
+    job: Option<Arc<Job>>,
+    /// Batches that earlier runs have committed, of those that the statement is about.
+    done: Vec<BatchReport>,
+    pending: Vec<u32>,
+    parallel: usize,
+    on_error: OnError,
+    place: Place,
+}
+
+/// What messages need to know of a run.
+#[derive(Clone)]
+struct Place {
+    engine: Engine,
+    target: String,
+    batches: u64,
+    start: Instant,
+}
+
+impl Run {
+    async fn begin(engine: &Engine, statement: &Migrate) -> Result<Self> {
+        let start = Instant::now();
+        let prepared = Prepared::new(engine, statement).await?;
+        let place = Place {
+            engine: engine.clone(),
+            target: prepared.target_name.plain(),
+            batches: u64::from(prepared.next.batches),
+            start,
+        };
+        let of = |number: &u32| prepared.plan.get(*number as usize);
+        engine.events.send(MigrationEvent::Planned {
+            target: place.target.clone(),
+            batches: prepared.plan.len(),
+            pending: prepared.pending.len(),
+            rows: prepared.pending.iter().filter_map(of).map(|batch| batch.rows.count).sum(),
+            bytes: prepared.pending.iter().filter_map(of).map(|batch| batch.bytes).sum(),
+        });
+        let (done, pending) = (done(&prepared).await?, prepared.pending.clone());
+        let (parallel, on_error) = (statement.options.parallel_batches, statement.options.on_error);
+        // A target that does not exist is created even if there is nothing to put into it.
+        let idle = pending.is_empty() && prepared.register.as_ref() == Some(&prepared.next);
+        let job = if idle { None } else { Some(Job::claim(engine, prepared).await.map_err(|it| place.told(it))?) };
+        Ok(Self { job, done, pending, parallel, on_error, place })
+    }
+
+    /// What becomes of the batches, one by one.
+    fn reports(self) -> BoxStream<'static, Result<BatchReport>> {
+        let Self { job, done, pending, parallel, on_error, place } = self;
+        let runs = job.into_iter().flat_map(move |job| {
+            let number = move |number| (Arc::clone(&job), number);
+            pending.clone().into_iter().map(number)
+        });
+        let told = place.clone();
+        let runs = stream::iter(runs).map(move |(job, number)| {
+            let place = told.clone();
+            async move {
+                let key = job.plan.get(number as usize).map(|batch| batch.key.clone()).unwrap_or_default();
+                job.run(number).await.map_err(|error| place.failed(key, error, on_error))
+            }
+        });
+        let reports = runs.buffer_unordered(parallel).map(Some).chain(stream::once(async { None }));
+        let ending = Ending { place, on_error, failed: None, over: false };
+        let reports = reports.scan(ending, |ending, next| std::future::ready(ending.next(next)));
+        stream::iter(done.into_iter().map(Ok)).chain(reports.filter_map(std::future::ready)).boxed()
+    }
+}
+
+/// A batch that did not arrive.
+struct Failed {
+    report: BatchReport,
+    error: Error,
+}
+
+/// Passes reports on, and ends with the first error.
+struct Ending {
+    place: Place,
+    on_error: OnError,
+    failed: Option<Error>,
+    over: bool,
+}
+
+impl Ending {
+    /// Outside, None ends the stream; inside, it says nothing.
+    fn next(&mut self, next: Option<Result<BatchReport, Failed>>) -> Option<Option<Result<BatchReport>>> {
+        match next {
+            _ if self.over => None,
+            Some(Ok(report)) => Some(Some(Ok(report))),
+            Some(Err(Failed { error, .. })) if self.on_error == OnError::Stop => {
+                self.over = true;
+                self.place.end(false);
+                Some(Some(Err(error)))
+            }
+            Some(Err(Failed { report, error })) => {
+                self.failed.get_or_insert(error);
+                Some(Some(Ok(report)))
+            }
+            None => {
+                self.over = true;
+                self.place.end(self.failed.is_none());
+                Some(self.failed.take().map(Err))
+            }
+        }
+    }
+}
+
+impl Place {
+    fn end(&self, well: bool) {
+        let (target, time) = (self.target.clone(), self.start.elapsed());
+        self.engine.events.send(MigrationEvent::Ended { target, finished: well, time });
+    }
+
+    fn failed(&self, batch: String, error: Error, on_error: OnError) -> Failed {
+        let message = error.to_string();
+        self.engine.events.send(MigrationEvent::BatchFailed {
+            target: self.target.clone(),
+            batch: batch.clone(),
+            message,
+        });
+        let what = match on_error {
+            OnError::Stop => format!("the batch `{batch}` did not arrive"),
+            OnError::Continue => format!("the batch `{batch}` and perhaps others did not arrive"),
+        };
+        let report = BatchReport {
+            batch,
+            state: BatchState::Failed,
+            rows: 0,
+            read_bytes: 0,
+            written_bytes: 0,
+            files: 0,
+            time: Duration::ZERO,
+            verdict: Verdict::Failed,
+        };
+        Failed { report, error: wrapped(error, what) }
+    }
+
+    fn told(&self, error: Error) -> Error {
+        wrapped(error, format!("the migration into `{}` of {} batches did not begin", self.target, self.batches))
+    }
+}
+
+/// The error as the user sees it: what is not there, why, and what to type.
+fn wrapped(error: Error, message: String) -> Error {
+    let kind = match error.kind() {
+        ErrorKind::Unavailable
+        | ErrorKind::Denied
+        | ErrorKind::CommitUnknown
+        | ErrorKind::CommitConflict
+        | ErrorKind::Resources
+        | ErrorKind::Write
+        | ErrorKind::Fenced => ErrorKind::Stopped,
+        kind => kind,
+    };
+    let advice = error.advice().map(str::to_string);
+    let resume = "what was committed stays; the same statement continues where this run stopped";
+    let hint = match advice {
+        Some(advice) => format!("{advice}; {resume}"),
+        None => resume.to_string(),
+    };
+    Error::new(kind, message).hint(hint).source(error)
+}
+
+/// The batches that were committed before, of those that the statement is about.
+async fn done(prepared: &Prepared) -> Result<Vec<BatchReport>> {
+    let (Some(register), Target::Exists(table)) = (&prepared.register, &prepared.target) else { return Ok(Vec::new()) };
+    let details = register.details(table).await?;
+    let is_picked = |number: u32| prepared.picked.as_ref().is_none_or(|picked| picked.contains(&number));
+    let done =
+        (0..).zip(&prepared.plan).filter(|(number, _)| is_picked(*number) && prepared.next.done.contains(*number));
+    let reports = done.filter_map(|(_, batch)| details.get(&batch.key)).map(|detail| BatchReport {
+        batch: detail.key.clone(),
+        state: BatchState::Done,
+        rows: detail.print.rows,
+        read_bytes: 0,
+        written_bytes: detail.bytes,
+        files: detail.files,
+        time: Duration::ZERO,
+        verdict: Verdict::NotChecked,
+    });
+    Ok(reports.collect())
+}
+
+/// Runs the statement: one row for each batch, as it is done.
+pub(crate) async fn answer(engine: &Engine, statement: &Migrate) -> Result<RowStream> {
+    let reports = Run::begin(engine, statement).await?.reports();
+    let rows = reports.and_then(|report| std::future::ready(report.row()));
+    Ok(RowStream::of(Arc::clone(&COLUMNS), rows.boxed(), engine.cleanup.clone()))
+}
+
+/// Runs the statement to its end.
+pub(crate) async fn report(engine: &Engine, statement: &Migrate) -> Result<MigrationReport> {
+    let run = Run::begin(engine, statement).await?;
+    let batches = run.place.batches;
+    let reports: Vec<_> = run.reports().try_collect().await?;
+    let arrived = reports.iter().filter(|report| report.state != BatchState::Failed).count() as u64;
+    Ok(MigrationReport { finished: arrived == batches, batches: reports })
+}
