@@ -36,6 +36,7 @@
 //!
 //! The library prints nothing and reads neither the environment nor the home folder. It logs through `tracing`.
 
+mod byte_count;
 mod catalog;
 mod engine;
 mod error;
@@ -48,6 +49,7 @@ mod secrets;
 mod sql;
 mod storage;
 
+pub use byte_count::byte_count;
 pub use catalog::AttachedCatalog;
 pub use engine::{Engine, EngineBuilder, RowStream};
 pub use error::{Error, ErrorKind, Result, Stage};
