@@ -40,6 +40,12 @@ pub(super) async fn run(engine: &Engine, text: &str, statement: Statement) -> Re
             let plan = view.insert(&insert).await?;
             view.execute(plan).await
         }
+        Statement::Migrate(_) => Err(sql::unbuilt("MIGRATE")),
+        Statement::ExplainMigrate(_) => Err(sql::unbuilt("EXPLAIN MIGRATE")),
+        Statement::Verify(_) => Err(sql::unbuilt("VERIFY")),
+        Statement::ShowMigrations { .. } => Err(sql::unbuilt("SHOW MIGRATIONS")),
+        Statement::ShowMigration { .. } => Err(sql::unbuilt("SHOW MIGRATION")),
+        Statement::Call(_) => Err(sql::unbuilt("CALL")),
         Statement::Explain { analyze, verbose, statement } => {
             let (view, plan) = match *statement {
                 Statement::CreateTable(table) => create::plan(engine, &table).await?,
