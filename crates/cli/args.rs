@@ -156,26 +156,10 @@ fn variable(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// Reads a number of bytes: `KB`, `MB`, … are powers of 1000; `KiB`, `MiB`, … and a bare `K`, `M`, … powers of 1024.
+/// Reads a number of bytes.
 pub fn bytes(text: &str) -> Result<usize, String> {
-    const EXPECTED: &str = "expected a number of bytes such as 4GB, 512MiB or 1073741824";
-    let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: f64 = number.parse().map_err(|_| EXPECTED)?;
-    let unit = unit.trim().to_ascii_lowercase();
-    let (letter, base) = match unit.as_bytes() {
-        [] | [b'b'] => (b' ', 1.0),
-        [letter, b'b'] => (*letter, 1000.0),
-        [letter] | [letter, b'i', b'b'] => (*letter, 1024.0),
-        _ => return Err(EXPECTED.to_owned()),
-    };
-    let power = " kmgt".bytes().position(|known| known == letter).ok_or(EXPECTED)?;
-    let bytes = (number * f64::powi(base, power as i32)).floor();
-    match bytes >= 1.0 && bytes < usize::MAX as f64 {
-        true => Ok(bytes as usize),
-        false => Err(EXPECTED.to_owned()),
-    }
+    let count = icelift::byte_count(text).and_then(|count| usize::try_from(count).ok());
+    count.ok_or_else(|| "expected a number of bytes such as 4GB, 512MiB or 1073741824".to_owned())
 }
 
 /// Reads a number of threads.

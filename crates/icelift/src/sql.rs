@@ -9,15 +9,17 @@
 use std::collections::BTreeMap;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as DataFusionStatement};
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
 use crate::error::{Error, ErrorKind, Result};
 
 mod attach;
+mod call;
 mod columns;
 mod create_table;
 mod cursor;
 mod insert;
+mod migrate;
 mod names;
 mod options;
 mod partition;
@@ -25,13 +27,18 @@ mod query;
 pub mod script;
 mod tokens;
 pub mod variables;
+mod verify;
+mod wording;
 
 pub use attach::Attach;
+pub(crate) use call::Call;
 pub(crate) use columns::{Column, ColumnType};
 pub(crate) use create_table::{CreateTable, TableSource};
 pub(crate) use insert::Insert;
+pub(crate) use migrate::{Migrate, MigrateOptions, OnError, VerifyLevel};
 pub(crate) use partition::PartitionField;
 pub(crate) use query::with_distinct_names;
+pub(crate) use verify::Verify;
 
 use cursor::Cursor;
 use tokens::{from_datafusion, sql_error, unsupported};
@@ -61,6 +68,17 @@ pub(crate) enum Statement {
         purge: bool,
     },
     Insert(Insert),
+    Migrate(Migrate),
+    ExplainMigrate(Migrate),
+    Verify(Verify),
+    ShowMigrations {
+        /// The catalog, and perhaps the schema.
+        from: Option<Vec<String>>,
+    },
+    ShowMigration {
+        target: Vec<String>,
+    },
+    Call(Call),
     /// Of an `INSERT` or a `CREATE TABLE … AS`.
     Explain {
         analyze: bool,
@@ -86,7 +104,8 @@ pub(crate) fn parse_for_datafusion(text: &str) -> Result<DataFusionStatement> {
 }
 
 /// The table or schema that a `CREATE`, `DROP` or `INSERT` concerns, also inside `EXPLAIN`, also if [`parse`] rejects
-/// the rest: DataFusion's own tables can have types and clauses that Iceberg's have not.
+/// the rest: DataFusion's own tables can have types and clauses that Iceberg's have not. Statements that DataFusion does
+/// not know have none.
 pub(crate) fn target(text: &str) -> Option<Vec<String>> {
     let tokens = tokens::statement(text).ok()?;
     let cursor = &mut Cursor::new(&tokens);
@@ -100,6 +119,7 @@ pub(crate) fn target(text: &str) -> Option<Vec<String>> {
         Kind::DropTable => names::drop_head(cursor, "TABLE").ok().map(|(_, name)| name),
         Kind::Insert => insert::head(cursor).ok().map(|(_, name)| name),
         Kind::Attach | Kind::Detach | Kind::Explain | Kind::Unbuilt(_) | Kind::Other => None,
+        Kind::Migrate | Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call => None,
     }
 }
 
@@ -113,6 +133,11 @@ enum Kind {
     CreateTable,
     DropTable,
     Insert,
+    Migrate,
+    Verify,
+    ShowMigrations,
+    ShowMigration,
+    Call,
     Explain,
     /// A statement of ours that a later version has.
     Unbuilt(&'static str),
@@ -131,9 +156,11 @@ impl Kind {
             (&["DROP", "TABLE"], Kind::DropTable),
             (&["INSERT"], Kind::Insert),
             (&["EXPLAIN"], Kind::Explain),
-            (&["MIGRATE"], Kind::Unbuilt("MIGRATE")),
-            (&["VERIFY"], Kind::Unbuilt("VERIFY")),
-            (&["CALL"], Kind::Unbuilt("CALL")),
+            (&["MIGRATE"], Kind::Migrate),
+            (&["VERIFY"], Kind::Verify),
+            (&["SHOW", "MIGRATIONS"], Kind::ShowMigrations),
+            (&["SHOW", "MIGRATION"], Kind::ShowMigration),
+            (&["CALL"], Kind::Call),
             (&["ROLLBACK", "MIGRATION"], Kind::Unbuilt("ROLLBACK MIGRATION")),
         ];
         let found = kinds.into_iter().find(|(words, _)| cursor.sees(words));
@@ -151,6 +178,11 @@ fn own(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         Kind::CreateTable => Statement::CreateTable(create_table::create_table(cursor)?),
         Kind::DropTable => names::drop_table(cursor)?,
         Kind::Insert => Statement::Insert(insert::insert(cursor)?),
+        Kind::Migrate => Statement::Migrate(migrate::migrate(cursor)?),
+        Kind::Verify => Statement::Verify(verify::verify(cursor)?),
+        Kind::ShowMigrations => names::show_migrations(cursor)?,
+        Kind::ShowMigration => names::show_migration(cursor)?,
+        Kind::Call => Statement::Call(call::call(cursor)?),
         Kind::Explain => return explain(cursor),
         Kind::Unbuilt(name) => return Err(unbuilt(name)),
         Kind::Other => return Ok(None),
@@ -159,7 +191,7 @@ fn own(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
 
 /// Reads `EXPLAIN …` of a statement of ours; `None` is for DataFusion.
 fn explain(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
-    let Explained { analyze, verbose, format } = explain_head(cursor);
+    let Explained { analyze, verbose, format, options } = explain_head(cursor);
     let place = cursor.place();
     let statement = match Kind::of(cursor) {
         Kind::Insert => Statement::Insert(insert::insert(cursor)?),
@@ -167,14 +199,15 @@ fn explain(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
             create @ CreateTable { source: TableSource::Query(_), .. } => Statement::CreateTable(create),
             _ => return Ok(None),
         },
+        Kind::Migrate if analyze || verbose || format => {
+            return Err(unsupported("EXPLAIN MIGRATE takes no ANALYZE, VERBOSE or FORMAT; one is given", options)
+                .hint("EXPLAIN MIGRATE shows the plan and its price, and runs nothing"));
+        }
+        Kind::Migrate => return Ok(Some(Statement::ExplainMigrate(migrate::migrate(cursor)?))),
         Kind::Unbuilt(name) => return Err(unbuilt(name)),
         // DataFusion's parser would show what an ATTACH says, and recurse without limit at EXPLAIN EXPLAIN.
-        Kind::Attach | Kind::Detach | Kind::Explain => {
-            return Err(sql_error(
-                "EXPLAIN takes a query, INSERT or CREATE TABLE … AS; another statement begins",
-                place,
-            ));
-        }
+        Kind::Attach | Kind::Detach | Kind::Explain => return Err(unexplained(place)),
+        Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call => return Err(unexplained(place)),
         Kind::CreateSchema | Kind::DropSchema | Kind::DropTable | Kind::Other => return Ok(None),
     };
     if format {
@@ -183,26 +216,34 @@ fn explain(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
     Ok(Some(Statement::Explain { analyze, verbose, statement: Box::new(statement) }))
 }
 
+fn unexplained(place: Location) -> Error {
+    sql_error("EXPLAIN takes a query, INSERT, CREATE TABLE … AS or MIGRATE TABLE; another statement begins", place)
+}
+
 /// What stands between EXPLAIN and the statement.
 struct Explained {
     analyze: bool,
     verbose: bool,
     format: bool,
+    /// Where the first of them stands, if there is one.
+    options: Location,
 }
 
 /// Reads `EXPLAIN [ANALYZE] [VERBOSE] [FORMAT name]`, in DataFusion's order.
 fn explain_head(cursor: &mut Cursor<'_>) -> Explained {
     cursor.words(&["EXPLAIN"]);
+    let options = cursor.place();
     let analyze = cursor.words(&["ANALYZE"]);
     let verbose = cursor.words(&["VERBOSE"]);
     let format = cursor.words(&["FORMAT"]);
     if format {
         cursor.step();
     }
-    Explained { analyze, verbose, format }
+    Explained { analyze, verbose, format, options }
 }
 
-fn unbuilt(name: &str) -> Error {
+/// What is said of a statement that a later version has.
+pub(crate) fn unbuilt(name: &str) -> Error {
     Error::new(ErrorKind::Unsupported, format!("{name} is not supported in this version"))
 }
 

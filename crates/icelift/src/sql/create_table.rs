@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use datafusion::sql::sqlparser::ast;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::columns::{self, Column};
-use super::cursor::{Cursor, string_value};
+use super::cursor::{Cursor, set_once, string_value};
 use super::options::{self, Keys};
 use super::partition::{self, PartitionField};
 use super::query;
@@ -116,21 +116,21 @@ impl Clauses {
     fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
         let place = cursor.place();
         if cursor.words(&["PARTITIONED", "BY"]) {
-            set(&mut self.partition_by, partition::fields(cursor)?, "PARTITIONED BY", place)
+            set_once(&mut self.partition_by, partition::fields(cursor)?, "PARTITIONED BY", place)
         } else if cursor.words(&["TBLPROPERTIES"]) {
-            set(&mut self.properties, options::parse(cursor, Keys::Kept)?, "TBLPROPERTIES", place)
+            set_once(&mut self.properties, options::parse(cursor, Keys::Kept)?, "TBLPROPERTIES", place)
         } else if cursor.words(&["COMMENT"]) {
-            set(&mut self.comment, cursor.string("a comment between single quotes")?, "COMMENT", place)
+            set_once(&mut self.comment, cursor.string("a comment between single quotes")?, "COMMENT", place)
         } else if cursor.words(&["LOCATION"]) {
-            set(&mut self.location, cursor.string("a location between single quotes")?, "LOCATION", place)
+            set_once(&mut self.location, cursor.string("a location between single quotes")?, "LOCATION", place)
         } else if cursor.words(&["LIKE"]) {
             if self.columns.is_some() {
                 return Err(sql_error("LIKE excludes a list of columns", place));
             }
-            set(&mut self.source, TableSource::Like(cursor.name("the name of a table")?), "LIKE or AS", place)
+            set_once(&mut self.source, TableSource::Like(cursor.name("the name of a table")?), "LIKE or AS", place)
         } else if cursor.words(&["AS"]) {
             let query = query::parse(cursor.take_until(begins_clause))?;
-            set(&mut self.source, TableSource::Query(query), "LIKE or AS", place)
+            set_once(&mut self.source, TableSource::Query(query), "LIKE or AS", place)
         } else {
             Err(cursor.expected("PARTITIONED BY, TBLPROPERTIES, COMMENT, LOCATION, LIKE or AS"))
         }
@@ -144,14 +144,6 @@ fn begins_clause(cursor: &Cursor<'_>) -> bool {
         || (cursor.sees(&["TBLPROPERTIES"]) && cursor.peek_nth(1).token == Token::LParen)
         || (cursor.sees(&["COMMENT"]) && says(cursor))
         || (cursor.sees(&["LOCATION"]) && says(cursor))
-}
-
-/// Keeps what a clause says, once.
-fn set<T>(slot: &mut Option<T>, value: T, clause: &str, place: Location) -> Result<()> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(sql_error(format!("{clause} is given twice, again"), place)),
-    }
 }
 
 #[cfg(test)]

@@ -148,6 +148,30 @@ impl<'t> Cursor<'t> {
         Ok(number)
     }
 
+    /// Reads a number with its sign, as it is written, if one comes next.
+    pub fn signed_number(&mut self) -> Option<String> {
+        let negative = self.peek().token == Token::Minus;
+        let Token::Number(digits, _) = &self.peek_nth(usize::from(negative)).token else { return None };
+        let number = if negative { format!("-{digits}") } else { digits.clone() };
+        if negative {
+            self.step();
+        }
+        self.step();
+        Some(number)
+    }
+
+    /// Reads a word without quotes or a string.
+    pub fn word_or_string(&mut self, what: &str) -> Result<String> {
+        match &self.peek().token {
+            Token::Word(word) if word.quote_style.is_none() => {
+                let value = word.value.clone();
+                self.step();
+                Ok(value)
+            }
+            _ => self.string(what),
+        }
+    }
+
     /// Fails unless everything is read.
     pub fn end(&self) -> Result<()> {
         if self.peek().token == Token::EOF { Ok(()) } else { Err(self.expected("the end of the statement")) }
@@ -175,20 +199,32 @@ impl<'t> Cursor<'t> {
 
     /// Tells whether the token at `index` can end an operand, so that a clause may follow.
     fn ends_operand(&self, index: Option<usize>) -> bool {
-        match index.and_then(|index| self.tokens.get(index)).map(|token| &token.token) {
-            Some(Token::Word(word)) if word.quote_style.is_none() => {
-                !BEFORE_OPERANDS.iter().any(|before| word.value.eq_ignore_ascii_case(before))
-            }
-            Some(Token::RParen | Token::RBracket | Token::RBrace | Token::Mul) => true,
-            Some(token) => !symbol_only(token),
-            None => false,
-        }
+        index.and_then(|index| self.tokens.get(index)).is_some_and(|token| ends_operand(&token.token))
     }
 
     /// An error that says what should be here instead of the next token.
     pub fn expected(&self, what: &str) -> Error {
         let token = self.peek();
         sql_error(format!("expected {what}, found {}", shown(&token.token)), token.span.start)
+    }
+}
+
+/// Tells whether an operand can end with this token.
+pub(super) fn ends_operand(token: &Token) -> bool {
+    match token {
+        Token::Word(word) if word.quote_style.is_none() => {
+            !BEFORE_OPERANDS.iter().any(|before| word.value.eq_ignore_ascii_case(before))
+        }
+        Token::RParen | Token::RBracket | Token::RBrace | Token::Mul => true,
+        token => !symbol_only(token),
+    }
+}
+
+/// Keeps what a clause says, once.
+pub(super) fn set_once<T>(slot: &mut Option<T>, value: T, clause: &str, place: Location) -> Result<()> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(sql_error(format!("{clause} is given twice, again"), place)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Statements that need little more than a name: `CREATE SCHEMA`, `DROP SCHEMA`, `DROP TABLE`.
+//! Statements that need little more than a name: `CREATE SCHEMA`, `DROP SCHEMA`, `DROP TABLE`, `SHOW MIGRATIONS`.
 
 use std::collections::BTreeMap;
 
@@ -80,6 +80,25 @@ pub(super) fn drop_head(cursor: &mut Cursor<'_>, object: &str) -> Result<(bool, 
     Ok((if_exists, name))
 }
 
+/// Reads `SHOW MIGRATIONS [FROM catalog[.schema]]`.
+pub(super) fn show_migrations(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    cursor.expect_words(&["SHOW", "MIGRATIONS"], "first")?;
+    let from = if cursor.words(&["FROM"]) { Some(cursor.name("the name of a catalog or schema")?) } else { None };
+    match (&from, &cursor.peek().token) {
+        (_, Token::EOF) => Ok(Statement::ShowMigrations { from }),
+        (None, _) => Err(cursor.expected("FROM or the end of the statement")),
+        (Some(_), _) => Err(cursor.expected("the end of the statement")),
+    }
+}
+
+/// Reads `SHOW MIGRATION target`.
+pub(super) fn show_migration(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    cursor.expect_words(&["SHOW", "MIGRATION"], "first")?;
+    let target = cursor.name("the name of the target")?;
+    cursor.end()?;
+    Ok(Statement::ShowMigration { target })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,8 +130,27 @@ mod tests {
     }
 
     #[test]
+    fn migrations() {
+        assert_eq!(parse("show migrations;").unwrap(), Statement::ShowMigrations { from: None });
+        for (text, parts) in [("R2", &["r2"][..]), ("r2.\"Ns\"", &["r2", "Ns"]), ("r2.a.b", &["r2", "a", "b"])] {
+            let shown = parse(&format!("SHOW MIGRATIONS FROM {text}")).unwrap();
+            assert_eq!(shown, Statement::ShowMigrations { from: Some(name(parts)) });
+        }
+        let shown = parse("SHOW MIGRATION r2.ns.T").unwrap();
+        assert_eq!(shown, Statement::ShowMigration { target: name(&["r2", "ns", "t"]) });
+    }
+
+    #[test]
     fn mistakes() {
         for (text, message) in [
+            ("SHOW MIGRATIONS r2", "expected FROM or the end of the statement, found `r2` at line 1, column 17"),
+            (
+                "SHOW MIGRATIONS FROM",
+                "expected the name of a catalog or schema, found the end of the statement at line 1, column 21",
+            ),
+            ("SHOW MIGRATIONS FROM r2 x", "expected the end of the statement, found `x` at line 1, column 25"),
+            ("SHOW MIGRATION", "expected the name of the target, found the end of the statement at line 1, column 15"),
+            ("SHOW MIGRATION t BATCH 1", "expected the end of the statement, found `BATCH` at line 1, column 18"),
             ("CREATE SCHEMA", "expected the name of a schema, found the end of the statement at line 1, column 14"),
             (
                 "CREATE SCHEMA s AUTHORIZATION x",

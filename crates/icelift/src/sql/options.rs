@@ -3,9 +3,9 @@
 //! What an option says may be a secret, also when it stands in the wrong place or without its quotes: errors here name
 //! places and keys, never anything else of the text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::sql::sqlparser::tokenizer::{Token, Word};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, Word};
 
 use super::cursor::{Cursor, string_value};
 use super::tokens::sql_error;
@@ -20,9 +20,22 @@ pub(super) enum Keys {
     Kept,
 }
 
+/// One option and where it stands.
+pub(super) struct Given {
+    pub key: String,
+    pub value: String,
+    pub place: Location,
+}
+
 /// Reads `(key value, key = value, …)`.
 pub(super) fn parse(cursor: &mut Cursor<'_>, keys: Keys) -> Result<BTreeMap<String, String>> {
-    let mut options = BTreeMap::new();
+    Ok(list(cursor, keys)?.into_iter().map(|given| (given.key, given.value)).collect())
+}
+
+/// Reads `(key value, key = value, …)` in the order of the text.
+pub(super) fn list(cursor: &mut Cursor<'_>, keys: Keys) -> Result<Vec<Given>> {
+    let mut options = Vec::new();
+    let mut seen = BTreeSet::new();
     if !cursor.symbol(&Token::LParen) {
         return Err(misplaced(cursor, "`(` before the options"));
     }
@@ -33,12 +46,12 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, keys: Keys) -> Result<BTreeMap<Stri
         let place = cursor.place();
         let key = key(cursor)?;
         let key = if keys == Keys::Lowered { key.to_lowercase() } else { key };
-        if options.contains_key(&key) {
+        if !seen.insert(key.clone()) {
             return Err(sql_error(format!("option `{key}` is given twice, again"), place));
         }
         cursor.symbol(&Token::Eq);
         let value = value(cursor)?;
-        options.insert(key, value);
+        options.push(Given { key, value, place });
         if cursor.symbol(&Token::RParen) {
             return Ok(options);
         }
@@ -65,13 +78,10 @@ fn key(cursor: &mut Cursor<'_>) -> Result<String> {
 }
 
 fn value(cursor: &mut Cursor<'_>) -> Result<String> {
-    let negative = cursor.peek().token == Token::Minus && matches!(cursor.peek_nth(1).token, Token::Number(..));
-    if negative {
-        cursor.step();
+    if let Some(number) = cursor.signed_number() {
+        return Ok(number);
     }
     let value = match &cursor.peek().token {
-        Token::Number(digits, _) if negative => format!("-{digits}"),
-        Token::Number(digits, _) => digits.clone(),
         Token::Word(Word { quote_style: Some(_), value, .. }) => value.clone(),
         Token::Word(_) => return compound(cursor),
         token => match string_value(token) {

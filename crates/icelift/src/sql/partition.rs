@@ -36,12 +36,18 @@ pub(super) fn fields(cursor: &mut Cursor<'_>) -> Result<Vec<PartitionField>> {
 }
 
 fn field(cursor: &mut Cursor<'_>) -> Result<PartitionField> {
+    let field = unnamed(cursor)?;
+    let name = if cursor.words(&["AS"]) { Some(cursor.identifier("a name for the partition field")?) } else { None };
+    Ok(PartitionField { name, ..field })
+}
+
+/// Reads `column` or `transform(column)`.
+pub(super) fn unnamed(cursor: &mut Cursor<'_>) -> Result<PartitionField> {
     let (transform, column) = match &cursor.peek().token {
         Token::Word(Word { quote_style: None, .. }) if cursor.peek_nth(1).token == Token::LParen => call(cursor)?,
         _ => (Transform::Identity, column(cursor)?),
     };
-    let name = if cursor.words(&["AS"]) { Some(cursor.identifier("a name for the partition field")?) } else { None };
-    Ok(PartitionField { transform, column, name })
+    Ok(PartitionField { transform, column, name: None })
 }
 
 fn column(cursor: &mut Cursor<'_>) -> Result<String> {

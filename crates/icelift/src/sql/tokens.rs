@@ -161,14 +161,18 @@ pub(super) fn is_significant(token: &TokenWithSpan) -> bool {
 
 /// An error at a place of the statement.
 pub(super) fn sql_error(message: impl Into<String>, at: Location) -> Error {
-    let message = message.into();
-    Error::new(ErrorKind::Sql, format!("{message} at line {}, column {}", at.line, at.column))
+    Error::new(ErrorKind::Sql, placed(message, at))
 }
 
 /// An error at a part of the statement that is understood but cannot be done.
 pub(super) fn unsupported(message: impl Into<String>, at: Location) -> Error {
+    Error::new(ErrorKind::Unsupported, placed(message, at))
+}
+
+/// A message and the place that it is about.
+pub(super) fn placed(message: impl Into<String>, at: Location) -> String {
     let message = message.into();
-    Error::new(ErrorKind::Unsupported, format!("{message} at line {}, column {}", at.line, at.column))
+    format!("{message} at line {}, column {}", at.line, at.column)
 }
 
 /// Puts an error of sqlparser into our words.

@@ -1,0 +1,160 @@
+//! `WITH (…)` of `MIGRATE`: options by name, from a statement or from a program.
+
+use datafusion::sql::sqlparser::tokenizer::Location;
+
+use crate::byte_count::byte_count;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sql::cursor::Cursor;
+use crate::sql::options::{self, Keys};
+use crate::sql::tokens::placed;
+
+/// What an error offers.
+const OPTIONS: &str = "verify, merge_schema, on_error, parallel_batches, scan_batches, final, slice_bytes";
+
+/// What a later version has.
+const LATER: &[&str] =
+    &["report", "splice", "memory_limit", "max_bytes_per_second", "max_requests_per_second", "max_dollars"];
+
+const PARALLEL_BATCHES_MAX: usize = 64;
+const SLICE_BYTES_MIN: u64 = 1 << 10;
+
+/// How a migration runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MigrateOptions {
+    pub verify: VerifyLevel,
+    pub merge_schema: bool,
+    pub on_error: OnError,
+    pub parallel_batches: usize,
+    pub scan_batches: bool,
+    /// The key is `final`.
+    pub final_run: bool,
+    pub slice_bytes: Option<u64>,
+}
+
+/// How closely source and target are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum VerifyLevel {
+    Metadata,
+    Content,
+    Portable,
+}
+
+/// What follows when a batch fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnError {
+    Stop,
+    Continue,
+}
+
+impl Default for MigrateOptions {
+    fn default() -> Self {
+        Self {
+            verify: VerifyLevel::Content,
+            merge_schema: true,
+            on_error: OnError::Stop,
+            parallel_batches: 1,
+            scan_batches: false,
+            final_run: false,
+            slice_bytes: None,
+        }
+    }
+}
+
+impl MigrateOptions {
+    /// Reads `(key value, key = value, …)`.
+    pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Self> {
+        let mut options = Self::default();
+        for given in options::list(cursor, Keys::Lowered)? {
+            options.take(&given.key, &given.value).map_err(|refusal| refusal.error(given.place))?;
+        }
+        Ok(options)
+    }
+
+    fn take(&mut self, key: &str, value: &str) -> Result<(), Refusal> {
+        let expected = |what: &str| Refusal::wrong(key, value, what);
+        match key {
+            "verify" => self.verify = VerifyLevel::named(value).ok_or_else(|| expected(VerifyLevel::NAMES))?,
+            "merge_schema" => self.merge_schema = flag(value).ok_or_else(|| expected("true or false"))?,
+            "on_error" => self.on_error = OnError::named(value).ok_or_else(|| expected("stop or continue"))?,
+            "parallel_batches" => {
+                let number = value.parse().ok().filter(|number| (1..=PARALLEL_BATCHES_MAX).contains(number));
+                let what = format!("a number from 1 to {PARALLEL_BATCHES_MAX}");
+                self.parallel_batches = number.ok_or_else(|| expected(&what))?;
+            }
+            "scan_batches" => self.scan_batches = flag(value).ok_or_else(|| expected("true or false"))?,
+            "final" => self.final_run = flag(value).ok_or_else(|| expected("true or false"))?,
+            "slice_bytes" => {
+                let count = byte_count(value).filter(|count| *count >= SLICE_BYTES_MIN);
+                let what = "1 KiB or more, such as '2GiB', '512MB' or 2147483648";
+                self.slice_bytes = Some(count.ok_or_else(|| expected(what))?);
+            }
+            later if LATER.contains(&later) => return Err(Refusal::later(later)),
+            unknown => return Err(Refusal::unknown(unknown)),
+        }
+        Ok(())
+    }
+}
+
+impl VerifyLevel {
+    /// What an error offers.
+    pub const NAMES: &str = "metadata, content or portable";
+
+    pub fn named(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "metadata" => Some(Self::Metadata),
+            "content" => Some(Self::Content),
+            "portable" => Some(Self::Portable),
+            _ => None,
+        }
+    }
+}
+
+impl OnError {
+    fn named(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "stop" => Some(Self::Stop),
+            "continue" => Some(Self::Continue),
+            _ => None,
+        }
+    }
+}
+
+fn flag(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// Why an option is not taken; a statement adds where it stands.
+struct Refusal {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Refusal {
+    fn wrong(key: &str, value: &str, expected: &str) -> Self {
+        let message = format!("option `{key}` is `{value}`, expected {expected}");
+        Self { kind: ErrorKind::Config, message, hint: None }
+    }
+
+    fn later(key: &str) -> Self {
+        let message = format!("option `{key}` is not supported in this version");
+        Self { kind: ErrorKind::Unsupported, message, hint: None }
+    }
+
+    fn unknown(key: &str) -> Self {
+        let hint = Some(format!("the options are {OPTIONS}"));
+        Self { kind: ErrorKind::Config, message: format!("unknown option `{key}`"), hint }
+    }
+
+    fn error(self, place: Location) -> Error {
+        let error = Error::new(self.kind, placed(self.message, place));
+        match self.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
