@@ -4,9 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use iceberg::spec::{
-    DataFile, FormatVersion, MAIN_BRANCH, ManifestFile, ManifestListWriter, ManifestWriterBuilder, Operation,
-    PartitionSpec, Schema, SchemaRef, Snapshot, SnapshotReference, SnapshotRetention, Summary, TableMetadata,
-    UnboundPartitionField,
+    FormatVersion, MAIN_BRANCH, ManifestFile, ManifestListWriter, ManifestWriterBuilder, Operation, PartitionSpec,
+    Schema, SchemaRef, Snapshot, SnapshotReference, SnapshotRetention, Summary, TableMetadata, UnboundPartitionField,
 };
 use iceberg::{TableRequirement, TableUpdate};
 use uuid::Uuid;
