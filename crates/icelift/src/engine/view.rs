@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{Column, ScalarValue, TableReference};
+use datafusion::common::TableReference;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::dml::InsertOp;
-use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{DdlStatement, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast;
@@ -34,6 +34,10 @@ impl<'a> View<'a> {
         Self { engine, context: SessionContext::new_with_state(state), catalogs }
     }
 
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
     pub fn state(&self) -> SessionState {
         self.context.state()
     }
@@ -55,29 +59,6 @@ impl<'a> View<'a> {
     /// Shows this version of a table, to be called before the statement names it.
     pub fn show(&self, table: IcebergTable) -> Result<()> {
         self.catalogs.show(table)
-    }
-
-    /// The different values that a column has where all conditions hold, NULL among them.
-    pub async fn distinct_values(
-        &self,
-        table: &IcebergTable,
-        filters: &[Expr],
-        column: &str,
-    ) -> Result<Vec<ScalarValue>> {
-        let source = provider_as_source(Arc::new(table.clone()) as _);
-        let mut plan = LogicalPlanBuilder::scan("source", source, None)?;
-        for filter in filters {
-            plan = plan.filter(filter.clone())?;
-        }
-        let plan = plan.project([Expr::Column(Column::from_name(column))])?.distinct()?.build()?;
-        let mut values = Vec::new();
-        for batch in self.execute(plan).await?.collect().await? {
-            let Some(found) = batch.columns().first() else { continue };
-            for row in 0..found.len() {
-                values.push(ScalarValue::try_from_array(found, row)?);
-            }
-        }
-        Ok(values)
     }
 
     /// The logical plan of a query.

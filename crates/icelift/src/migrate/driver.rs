@@ -160,7 +160,7 @@ impl Job {
         let slice_bytes = self.options.slice_bytes.unwrap_or(SLICE_BYTES);
         let mut written = Written::default();
         for (slice, files) in (0..).zip(batches::slices(mode.files(batch), slice_bytes)) {
-            let source = batches::files_hash(&files);
+            let source = batches::files_digest(&files);
             let done = match self.adopt(batch, slice, &source).await? {
                 Some(adopted) => {
                     written.adopted = true;

@@ -96,7 +96,7 @@ impl Prepared {
                 &planned.columns,
             )?)),
         };
-        let picked = draft.picked(&planned.plan)?;
+        let picked = draft.picked(&planned.plan, &view)?;
         let pending = next.pending().filter(|number| picked.as_ref().is_none_or(|picked| picked.contains(number)));
         let pending: Vec<u32> = pending.collect();
         let planner = DraftPlanner { draft: &draft, view: &view };
@@ -138,8 +138,11 @@ struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     async fn new(engine: &Engine, statement: &'a Migrate, catalog: &Arc<dyn Catalog>, current: &Table) -> Result<Self> {
-        let by = BatchBy::new(statement.batch_by.as_ref(), &current.metadata)
-            .map_err(|error| error.place(Stage::Scan, &current.name))?;
+        let by = match &statement.batch_by {
+            None => BatchBy::of_source(&current.metadata),
+            Some(field) => BatchBy::parse(current.metadata.current_schema(), &field.column, field.transform)
+                .map_err(|error| error.place(Stage::Scan, &current.name))?,
+        };
         let view = View::new(engine, false).await;
         view.show(IcebergTable::new(Arc::clone(catalog), current.clone())?)?;
         let plan = view.plan(&statement.query).await?;
@@ -175,7 +178,7 @@ impl<'a> Draft<'a> {
         let state = view.state();
         match batches::batches(source, &state, filters, &self.by).await {
             Err(error) if self.statement.options.scan_batches && error.kind() == ErrorKind::Unsupported => {
-                let values = view.distinct_values(source, filters, self.by.column()).await?;
+                let values = batches::scanned_values(view.context(), source, filters, &self.by).await?;
                 batches::batches_from_values(source, &state, filters, &self.by, values).await
             }
             planned => planned,
@@ -217,13 +220,13 @@ impl<'a> Draft<'a> {
         Ok(next)
     }
 
-    fn picked(&self, plan: &[Batch]) -> Result<Option<Vec<u32>>> {
+    fn picked(&self, plan: &[Batch], view: &View<'_>) -> Result<Option<Vec<u32>>> {
         if !self.picks {
             return Ok(None);
         }
         let mut picked = Vec::new();
         for (number, batch) in (0..).zip(plan) {
-            if batches::is_selected(batch, &self.filters, &self.by)? {
+            if batches::selected(batch, &self.filters, &self.by, &view.state())? {
                 picked.push(number);
             }
         }

@@ -47,7 +47,7 @@ pub(super) fn with_vanished(mut plan: Vec<Batch>, details: &BTreeMap<String, Det
         files: Vec::new(),
         rows: Rows { count: 0, exact: true },
         bytes: 0,
-        source: batches::files_hash(&[]),
+        source: batches::files_digest(&[]),
     });
     plan.extend(vanished);
     plan

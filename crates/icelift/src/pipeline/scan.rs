@@ -35,6 +35,7 @@ use futures::StreamExt;
 use self::bounds::Filter;
 pub(crate) use self::files::PlannedFile;
 use self::files::PlannedFiles;
+pub(crate) use self::ranges::source_range;
 use self::reader::ScanContext;
 use self::splits::Split;
 use crate::catalog::Table;

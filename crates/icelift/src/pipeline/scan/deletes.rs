@@ -51,6 +51,10 @@ impl DeleteFile {
         Self { file, spec, sequence, positions: OnceCell::new(), keys: OnceCell::new() }
     }
 
+    pub fn location(&self) -> &str {
+        self.file.file_path()
+    }
+
     /// The location, and the place within it: one file may hold several deletion vectors.
     pub fn identity(&self) -> String {
         let path = self.file.file_path();

@@ -35,12 +35,30 @@ impl PlannedFile {
         !self.deletes.is_empty()
     }
 
+    /// Whether rows of the file may be deleted by what they hold.
+    pub fn has_equality_deletes(&self) -> bool {
+        self.deletes.iter().any(|delete| delete.compares_keys())
+    }
+
+    /// The locations of the deletes that bear on the file.
+    pub fn delete_files(&self) -> impl Iterator<Item = &str> {
+        self.deletes.iter().map(|delete| delete.location())
+    }
+
     /// What decides which rows of the file are live: its location and its deletes, in an order of their own.
     pub fn identity(&self) -> Vec<String> {
         let mut deletes: Vec<_> = self.deletes.iter().map(|delete| delete.identity()).collect();
         deletes.sort_unstable();
         deletes.insert(0, self.file.file_path().to_string());
         deletes
+    }
+}
+
+#[cfg(test)]
+impl PlannedFile {
+    /// A file that no delete bears on, for tests that plan without a table.
+    pub fn without_deletes(file: DataFile, spec: PartitionSpecRef) -> Self {
+        Self { file, spec, deletes: Vec::new() }
     }
 }
 

@@ -11,7 +11,7 @@ const DAY_SECONDS: i128 = 24 * HOUR_SECONDS;
 
 /// The smallest and largest source values whose transform lies in `lower ..= upper`. An end is `None` where it has no
 /// bound, the whole is `None` where the transform says nothing of the order (bucket, void).
-pub(super) fn source_range(
+pub(crate) fn source_range(
     transform: &Transform,
     lower: &PrimitiveLiteral,
     upper: &PrimitiveLiteral,

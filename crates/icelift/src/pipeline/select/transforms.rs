@@ -3,7 +3,7 @@
 //! Both take any column that has an Iceberg type, in whatever Arrow encoding, and give the type that the partition field
 //! has. Bucket and truncate are iceberg-rust's wherever it handles the type as the specification says.
 
-pub(in crate::pipeline::select) mod calendar;
+pub(crate) mod calendar;
 mod temporal;
 mod udf;
 

@@ -15,7 +15,7 @@ const EPOCH_MONTH: i64 = 1_970 * 12 - 2;
 const SECONDS_PER_DAY: i64 = 86_400;
 
 /// Months since January 1970 of a day since 1970-01-01.
-pub(in crate::pipeline::select) fn month_of_day(day: i64) -> i64 {
+pub(crate) fn month_of_day(day: i64) -> i64 {
     // Whole cycles are taken off before the epoch is added: nothing can overflow.
     let shifted = day.rem_euclid(DAYS_PER_CYCLE) + EPOCH_DAY;
     let cycle = day.div_euclid(DAYS_PER_CYCLE) + shifted / DAYS_PER_CYCLE;
@@ -28,7 +28,7 @@ pub(in crate::pipeline::select) fn month_of_day(day: i64) -> i64 {
 }
 
 /// The first day, since 1970-01-01, of a month since January 1970: for all months that a timestamp can lie in.
-pub(in crate::pipeline::select) fn first_day_of_month(month: i64) -> i64 {
+pub(crate) fn first_day_of_month(month: i64) -> i64 {
     let shifted = month + EPOCH_MONTH;
     let (year, month) = (shifted.rem_euclid(MONTHS_PER_CYCLE) / 12, shifted.rem_euclid(12));
     let day = 365 * year + year / 4 - year / 100 + (153 * month + 2) / 5;
