@@ -22,6 +22,7 @@ mod commit;
 mod copy;
 mod driver;
 mod event;
+mod evolve;
 mod failpoint;
 mod job;
 mod prepare;

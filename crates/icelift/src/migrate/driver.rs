@@ -320,8 +320,12 @@ async fn claimed(engine: &Engine, prepared: &Prepared, next: Register) -> Result
     let (catalog, ident) = (&prepared.target_catalog, &prepared.target_name.ident);
     engine.failpoints.reach("claim.before_commit").await?;
     match &prepared.target {
-        Target::Exists(table) => {
-            claim(catalog, table.clone(), prepared.job, prepared.register.clone(), next).await?;
+        Target::Exists { table, evolution } => {
+            let table = match evolution {
+                Some(evolution) => evolution.commit(catalog, table).await?,
+                None => table.as_ref().clone(),
+            };
+            claim(catalog, table, prepared.job, prepared.register.clone(), next).await?;
         }
         Target::New(new) => {
             let mut new = new.as_ref().clone();

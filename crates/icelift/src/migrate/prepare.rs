@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::datatypes::Fields;
 use datafusion::logical_expr::Expr;
 use uuid::Uuid;
 
 use super::batches::{self, Batch, BatchBy};
+use super::evolve::Evolution;
 use super::job::JobId;
 use super::register::{Pin, Register, Words};
 use super::rounds::{Comparison, Earlier, Mode, Planner};
@@ -23,8 +25,6 @@ pub(crate) struct Prepared {
     pub job: JobId,
     /// The source at its pin.
     pub source: IcebergTable,
-    /// The source as it is now.
-    pub current: Table,
     pub target_catalog: Arc<dyn Catalog>,
     pub target_name: TableName,
     pub target: Target,
@@ -43,7 +43,11 @@ pub(crate) struct Prepared {
 
 /// Where the rows go.
 pub(crate) enum Target {
-    Exists(Table),
+    Exists {
+        table: Box<Table>,
+        /// What must change before rows can be written.
+        evolution: Option<Box<Evolution>>,
+    },
     New(Box<NewTable>),
 }
 
@@ -88,13 +92,11 @@ impl Prepared {
             target::check_partitioned(statement, table)?;
         }
         let target = match found {
-            Some(table) => Target::Exists(table),
-            None => Target::New(Box::new(target::new_table(
-                statement,
-                &target_name,
-                &planned.source.table,
-                &planned.columns,
-            )?)),
+            Some(table) => existing(statement, &target_catalog, table, &planned.columns)?,
+            None => {
+                let new = target::new_table(statement, &target_name, &planned.source.table, &planned.columns)?;
+                Target::New(Box::new(new))
+            }
         };
         let picked = draft.picked(&planned.plan, &view)?;
         let pending = next.pending().filter(|number| picked.as_ref().is_none_or(|picked| picked.contains(number)));
@@ -111,7 +113,6 @@ impl Prepared {
             statement: statement.clone(),
             job,
             source: planned.source,
-            current,
             target_catalog,
             target_name,
             target,
@@ -123,6 +124,15 @@ impl Prepared {
             picked,
         })
     }
+}
+
+fn existing(statement: &Migrate, catalog: &Arc<dyn Catalog>, table: Table, columns: &Fields) -> Result<Target> {
+    let target = IcebergTable::new(Arc::clone(catalog), table.clone())?;
+    let evolution = Evolution::new(columns, &target)?;
+    if let Some(evolution) = &evolution {
+        evolution.check(&target, statement.options.merge_schema)?;
+    }
+    Ok(Target::Exists { table: Box::new(table), evolution: evolution.map(Box::new) })
 }
 
 /// What the statement says about the source as it is now.
@@ -236,7 +246,7 @@ impl<'a> Draft<'a> {
 
 struct Planned {
     source: IcebergTable,
-    columns: datafusion::arrow::datatypes::Fields,
+    columns: Fields,
     plan: Vec<Batch>,
 }
 

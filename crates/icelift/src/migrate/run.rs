@@ -12,8 +12,9 @@ use super::driver::Job;
 use super::event::MigrationEvent;
 use super::prepare::{Prepared, Target};
 use super::report::{BatchReport, BatchState, COLUMNS, MigrationReport, Verdict};
+use crate::catalog::{Catalog, TableName};
 use crate::engine::{Engine, RowStream};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::sql::{Migrate, OnError};
 
 /// A migration as a program describes it; the parts are those of the statement `MIGRATE TABLE`, in the same words.
@@ -105,7 +106,17 @@ struct Run {
     pending: Vec<u32>,
     parallel: usize,
     on_error: OnError,
+    source: Pinned,
     place: Place,
+}
+
+/// The source, and what of it was copied.
+struct Pinned {
+    catalog: Arc<dyn Catalog>,
+    name: TableName,
+    snapshot: Option<i64>,
+    /// Whether it is an error that the source has gone on.
+    is_final: bool,
 }
 
 /// What messages need to know of a run.
@@ -137,15 +148,21 @@ impl Run {
         });
         let (done, pending) = (done(&prepared).await?, prepared.pending.clone());
         let (parallel, on_error) = (statement.options.parallel_batches, statement.options.on_error);
+        let source = Pinned {
+            catalog: Arc::clone(prepared.source.catalog()),
+            name: prepared.source.table.name.clone(),
+            snapshot: prepared.next.pin.snapshot,
+            is_final: statement.options.final_run,
+        };
         // A target that does not exist is created even if there is nothing to put into it.
         let idle = pending.is_empty() && prepared.register.as_ref() == Some(&prepared.next);
         let job = if idle { None } else { Some(Job::claim(engine, prepared).await.map_err(|it| place.told(it))?) };
-        Ok(Self { job, done, pending, parallel, on_error, place })
+        Ok(Self { job, done, pending, parallel, on_error, source, place })
     }
 
     /// What becomes of the batches, one by one.
     fn reports(self) -> BoxStream<'static, Result<BatchReport>> {
-        let Self { job, done, pending, parallel, on_error, place } = self;
+        let Self { job, done, pending, parallel, on_error, source, place } = self;
         let runs = job.into_iter().flat_map(move |job| {
             let number = move |number| (Arc::clone(&job), number);
             pending.clone().into_iter().map(number)
@@ -158,11 +175,20 @@ impl Run {
                 job.run(number).await.map_err(|error| place.failed(key, error, on_error))
             }
         });
-        let reports = runs.buffer_unordered(parallel).map(Some).chain(stream::once(async { None }));
+        let closing = place.clone();
+        let close = stream::once(async move { Next::End(closing.close(&source).await) });
+        let reports = runs.buffer_unordered(parallel).map(Next::Batch).chain(close);
         let ending = Ending { place, on_error, failed: None, over: false };
         let reports = reports.scan(ending, |ending, next| std::future::ready(ending.next(next)));
         stream::iter(done.into_iter().map(Ok)).chain(reports.filter_map(std::future::ready)).boxed()
     }
+}
+
+/// What comes out of a run.
+enum Next {
+    Batch(Result<BatchReport, Failed>),
+    /// All batches were tried.
+    End(Result<()>),
 }
 
 /// A batch that did not arrive.
@@ -181,23 +207,24 @@ struct Ending {
 
 impl Ending {
     /// Outside, None ends the stream; inside, it says nothing.
-    fn next(&mut self, next: Option<Result<BatchReport, Failed>>) -> Option<Option<Result<BatchReport>>> {
+    fn next(&mut self, next: Next) -> Option<Option<Result<BatchReport>>> {
         match next {
             _ if self.over => None,
-            Some(Ok(report)) => Some(Some(Ok(report))),
-            Some(Err(Failed { error, .. })) if self.on_error == OnError::Stop => {
+            Next::Batch(Ok(report)) => Some(Some(Ok(report))),
+            Next::Batch(Err(Failed { error, .. })) if self.on_error == OnError::Stop => {
                 self.over = true;
                 self.place.end(false);
                 Some(Some(Err(error)))
             }
-            Some(Err(Failed { report, error })) => {
+            Next::Batch(Err(Failed { report, error })) => {
                 self.failed.get_or_insert(error);
                 Some(Some(Ok(report)))
             }
-            None => {
+            Next::End(closed) => {
                 self.over = true;
-                self.place.end(self.failed.is_none());
-                Some(self.failed.take().map(Err))
+                let failed = self.failed.take().or(closed.err());
+                self.place.end(failed.is_none());
+                Some(failed.map(Err))
             }
         }
     }
@@ -207,6 +234,27 @@ impl Place {
     fn end(&self, well: bool) {
         let (target, time) = (self.target.clone(), self.start.elapsed());
         self.engine.events.send(MigrationEvent::Ended { target, finished: well, time });
+    }
+
+    /// Looks whether the source has gone on meanwhile.
+    async fn close(&self, source: &Pinned) -> Result<()> {
+        self.engine.failpoints.reach("finish.before_report").await?;
+        let now = match source.catalog.load_table(&source.name.ident).await {
+            Ok(table) => table.metadata.current_snapshot_id(),
+            Err(error) if source.is_final => return Err(error.place(Stage::Catalog, &source.name)),
+            Err(_) => return Ok(()),
+        };
+        if now == source.snapshot {
+            return Ok(());
+        }
+        let message = format!("the source {} has newer snapshots than the one that was copied", source.name);
+        if source.is_final {
+            return Err(Error::new(ErrorKind::Stopped, message)
+                .hint("stop what writes to the source, and run the same statement again to copy what is new"));
+        }
+        let message = format!("{message}; the same statement, run again, copies what is new");
+        self.engine.events.send(MigrationEvent::Noticed { target: self.target.clone(), message });
+        Ok(())
     }
 
     fn failed(&self, batch: String, error: Error, on_error: OnError) -> Failed {
@@ -261,7 +309,9 @@ fn wrapped(error: Error, message: String) -> Error {
 
 /// The batches that were committed before, of those that the statement is about.
 async fn done(prepared: &Prepared) -> Result<Vec<BatchReport>> {
-    let (Some(register), Target::Exists(table)) = (&prepared.register, &prepared.target) else { return Ok(Vec::new()) };
+    let (Some(register), Target::Exists { table, .. }) = (&prepared.register, &prepared.target) else {
+        return Ok(Vec::new());
+    };
     let details = register.details(table).await?;
     let is_picked = |number: u32| prepared.picked.as_ref().is_none_or(|picked| picked.contains(&number));
     let done =

@@ -15,7 +15,8 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use iceberg::spec::Schema;
 
-use self::assign::{assignable, constant_fits, same_shape};
+pub(crate) use self::assign::assignable;
+use self::assign::{constant_fits, same_shape};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::values::default_scalar;
 

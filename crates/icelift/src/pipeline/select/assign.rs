@@ -32,7 +32,7 @@ fn same_fields(from: &Fields, to: &Fields) -> bool {
 }
 
 /// Whether every value of `from` is a value of `to`.
-pub(super) fn assignable(from: &DataType, to: &DataType) -> bool {
+pub(crate) fn assignable(from: &DataType, to: &DataType) -> bool {
     use DataType::*;
     if same_shape(from, to) {
         return true;
