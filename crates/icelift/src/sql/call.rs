@@ -67,7 +67,7 @@ fn arguments(cursor: &mut Cursor<'_>) -> Result<Arguments> {
     let mut seen = BTreeSet::new();
     list(cursor, "after the procedure", "an argument", |cursor| {
         let place = cursor.place();
-        let name = argument_name(cursor);
+        let name = argument_name(cursor)?;
         let mixed = if name.is_some() { !positional.is_empty() } else { !named.is_empty() };
         if mixed {
             return Err(sql_error("arguments have all a name or none has; one of the other sort begins", place));
@@ -86,15 +86,20 @@ fn arguments(cursor: &mut Cursor<'_>) -> Result<Arguments> {
 }
 
 /// Reads `name =>`, if it comes next: before the arrow every word is a name.
-fn argument_name(cursor: &mut Cursor<'_>) -> Option<String> {
-    let Token::Word(word) = &cursor.peek().token else { return None };
-    if cursor.peek_nth(1).token != Token::RArrow {
-        return None;
-    }
+fn argument_name(cursor: &mut Cursor<'_>) -> Result<Option<String>> {
+    let Token::Word(word) = &cursor.peek().token else { return Ok(None) };
     let name = word.value.to_ascii_lowercase();
+    match cursor.peek_nth(1).token {
+        Token::RArrow => {}
+        Token::Eq | Token::Assignment => {
+            cursor.step();
+            return Err(cursor.expected("`=>` after the name of an argument"));
+        }
+        _ => return Ok(None),
+    }
     cursor.step();
     cursor.step();
-    Some(name)
+    Ok(Some(name))
 }
 
 fn value(cursor: &mut Cursor<'_>) -> Result<Value> {
@@ -262,6 +267,10 @@ mod tests {
             (
                 "CALL c.system.p(table => 'a',\n TABLE => 'b')",
                 "argument `table` is given twice, again at line 2, column 2",
+            ),
+            (
+                "CALL c.system.p(table = 't')",
+                "expected `=>` after the name of an argument, found `=` at line 1, column 23",
             ),
             (
                 "CALL c.system.p(table => t)",

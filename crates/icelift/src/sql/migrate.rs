@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use datafusion::sql::sqlparser::ast::{self, Expr, SelectItem};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token};
 
-use super::cursor::{Cursor, set_once};
+use super::cursor::{Cursor, is_word, set_once};
 use super::options::{self, Keys};
 use super::partition::{self, PartitionField};
 use super::query;
@@ -190,7 +190,9 @@ fn begins_clause(cursor: &Cursor<'_>) -> bool {
 
 /// Fails at clauses of a query that a migration does not have.
 fn refuse(cursor: &Cursor<'_>) -> Result<()> {
-    if cursor.sees(&["WITH"]) && matches!(cursor.peek_nth(1).token, Token::Word(_)) {
+    let (name, behind) = (&cursor.peek_nth(1).token, &cursor.peek_nth(2).token);
+    let names_query = matches!(name, Token::Word(_)) && (is_word(behind, "AS") || *behind == Token::LParen);
+    if cursor.sees(&["WITH", "RECURSIVE"]) || (cursor.sees(&["WITH"]) && names_query) {
         return Err(refusal("WITH of a query", cursor.place()));
     }
     match REFUSED.iter().find(|words| cursor.sees(words)) {

@@ -184,6 +184,8 @@ fn what_a_query_has_and_a_migration_has_not() {
         ("SELECT ALL a", "SELECT ALL", 29),
         ("SELECT TOP 5 a", "SELECT TOP", 29),
         ("WITH q AS (SELECT 1) SELECT a", "WITH of a query", 22),
+        ("WITH q (a) AS (SELECT 1)", "WITH of a query", 22),
+        ("WITH RECURSIVE q AS (SELECT 1)", "WITH of a query", 22),
     ] {
         let error = parse(&format!("MIGRATE TABLE s TO t {text}")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
@@ -259,6 +261,11 @@ fn mistakes() {
             "MIGRATE TABLE s TO t WITH",
             "expected `(` before the options, found the end of the statement at line 1, column 26",
         ),
+        (
+            "MIGRATE TABLE s TO t WITH verify content",
+            "expected `(` before the options, found a word at line 1, column 27",
+        ),
+        ("MIGRATE TABLE s TO t WITH ((a) b)", "expected the name of an option, found `(` at line 1, column 28"),
     ] {
         assert_eq!(parse(text).unwrap_err().to_string(), message, "{text}");
     }
