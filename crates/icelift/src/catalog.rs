@@ -17,6 +17,7 @@ mod table;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use iceberg::spec::TableMetadataRef;
@@ -32,6 +33,22 @@ pub(crate) use table::{Table, TableName};
 
 use crate::error::{Error, Result};
 use crate::storage::Store;
+
+/// Whether catalogs of this type take a table property of this name.
+#[allow(dead_code)]
+pub(crate) fn takes_property(kind: &str, key: &str) -> bool {
+    !is_r2(kind) || r2::takes_property(key)
+}
+
+/// How long catalogs of this type make a writer take for so many commits to one table.
+#[allow(dead_code)]
+pub(crate) fn least_wait(kind: &str, commits: u64) -> Duration {
+    if is_r2(kind) { r2::least_wait(commits) } else { Duration::ZERO }
+}
+
+fn is_r2(kind: &str) -> bool {
+    matches!(kind, "r2" | "basin")
+}
 
 /// What a commit asks for: all `updates`, or nothing if one of the `requirements` does not hold.
 #[derive(Debug, Clone, Default)]

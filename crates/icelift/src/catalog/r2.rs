@@ -15,7 +15,9 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio_util::task::TaskTracker;
 
+pub(super) use self::limits::least_wait;
 use self::rules::R2Rules;
+pub(super) use self::rules::takes_property;
 use super::rest::Rest;
 use super::rest::paths::is_loopback;
 use super::rest::settings::Settings;

@@ -20,6 +20,12 @@ const UPDATES_OF_A_TABLE: usize = 20;
 /// Tables whose updates are counted before those that rest are forgotten.
 const TABLES: usize = 1000;
 
+/// How long so many commits to one table take at least, whatever else they do.
+pub(in crate::catalog) fn least_wait(commits: u64) -> Duration {
+    let full = commits.saturating_sub(1) / UPDATES_OF_A_TABLE as u64;
+    Duration::from_secs(WINDOW.as_secs().saturating_mul(full))
+}
+
 /// The moments of the calls of one kind within the last minute, and those that are reserved.
 #[derive(Debug)]
 struct Window {
@@ -132,6 +138,15 @@ mod tests {
             let expected = |index: usize| 61 * (index / limit) as u64;
             assert!(waits.iter().enumerate().all(|(index, wait)| *wait == expected(index)), "{operation:?} {waits:?}");
         }
+    }
+
+    #[test]
+    fn the_least_wait_is_that_of_the_last_commit() {
+        for count in [1, 20, 21, 40, 41, 200] {
+            let last = waits(&mut Limits::default(), Operation::UpdateTable, count).pop().unwrap();
+            assert_eq!(least_wait(count as u64).as_secs(), last, "{count}");
+        }
+        assert_eq!(least_wait(0), Duration::ZERO);
     }
 
     #[test]

@@ -83,9 +83,7 @@ impl Rules for R2Rules {
     }
 
     fn takes_property(&self, key: &str) -> bool {
-        let is_left_out = LEFT_OUT.iter().any(|beginning| key.starts_with(beginning)) || key == "gc.enabled";
-        let is_metadata = key.starts_with("write.metadata") && !METADATA_PROPERTIES.contains(&key);
-        !is_left_out && !is_metadata
+        takes_property(key)
     }
 
     fn hint(&self, operation: Operation, status: u16) -> Option<&'static str> {
@@ -102,6 +100,13 @@ impl Rules for R2Rules {
             _ => None,
         }
     }
+}
+
+/// Whether the product takes a table property of this name.
+pub(in crate::catalog) fn takes_property(key: &str) -> bool {
+    let is_left_out = LEFT_OUT.iter().any(|beginning| key.starts_with(beginning)) || key == "gc.enabled";
+    let is_metadata = key.starts_with("write.metadata") && !METADATA_PROPERTIES.contains(&key);
+    !is_left_out && !is_metadata
 }
 
 fn refused(message: String) -> Error {
