@@ -50,6 +50,12 @@ impl Catalogs {
         entries.values().map(|entry| entry.described.clone()).collect()
     }
 
+    /// The `TYPE` of a catalog; empty if none of this name is attached.
+    pub fn kind(&self, name: &str) -> String {
+        let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        entries.get(name).map(|entry| entry.described.kind.clone()).unwrap_or_default()
+    }
+
     /// Opens and adds a catalog. No table of it is touched.
     pub async fn attach(&self, attach: Attach, aws: &AwsSource, cleanup: &TaskTracker) -> Result<()> {
         let name = attach.name.clone();

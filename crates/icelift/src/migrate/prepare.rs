@@ -94,7 +94,8 @@ impl Prepared {
         let target = match found {
             Some(table) => existing(statement, &target_catalog, table, &planned.columns)?,
             None => {
-                let new = target::new_table(statement, &target_name, &planned.source.table, &planned.columns)?;
+                let (source, kind) = (&planned.source.table, engine.catalogs.kind(&target_name.catalog));
+                let new = target::new_table(statement, &target_name, &kind, source, &planned.columns)?;
                 Target::New(Box::new(new))
             }
         };

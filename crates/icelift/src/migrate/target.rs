@@ -1,38 +1,32 @@
 //! The target of a migration: created with the source's columns, or found and compared.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::Fields;
 use iceberg::spec::{NestedField, PartitionSpec, Schema, Transform, UnboundPartitionSpec};
 
+use super::lint::carried_properties;
 use crate::catalog::{NewTable, Table, TableName};
 use crate::engine::schema::partition_spec;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::select::types;
 use crate::sql::{Migrate, PartitionField};
 
-/// What the names of properties begin with that say how a table is written and kept, and so belong to its copy too.
-const CARRIED_PROPERTIES: [&str; 9] = [
-    "commit.",
-    "history.expire.",
-    "read.",
-    "write.distribution-mode",
-    "write.format.default",
-    "write.metadata.metrics.",
-    "write.metadata.previous-versions-max",
-    "write.parquet.",
-    "write.target-file-size-bytes",
-];
-
 /// The table that a migration creates: the query's columns with the ids, comments and identifier fields of the source, the
-/// statement's partition spec or that of the source, the source's properties of writing and those of the statement.
+/// statement's partition spec or that of the source, the properties of the source that the target takes and those of the
+/// statement.
 ///
 /// # Errors
 /// Columns that make no table, a partition field whose column the query does not have.
-pub(super) fn new_table(statement: &Migrate, name: &TableName, source: &Table, columns: &Fields) -> Result<NewTable> {
+pub(super) fn new_table(
+    statement: &Migrate,
+    name: &TableName,
+    target_kind: &str,
+    source: &Table,
+    columns: &Fields,
+) -> Result<NewTable> {
     let place = |error: Error| error.place(Stage::Catalog, name);
-    let mut properties = carried(source);
+    let mut properties = carried_properties(&source.metadata, target_kind);
     properties.extend(statement.properties.clone());
     let version = (source.metadata.format_version() as u8).max(2).to_string();
     properties.entry("format-version".to_string()).or_insert(version);
@@ -51,12 +45,6 @@ pub(super) fn new_table(statement: &Migrate, name: &TableName, source: &Table, c
         location: None,
         keep_field_ids: true,
     })
-}
-
-fn carried(source: &Table) -> BTreeMap<String, String> {
-    let is_carried = |key: &str| CARRIED_PROPERTIES.iter().any(|prefix| key.starts_with(prefix));
-    let properties = source.metadata.properties().iter();
-    properties.filter(|(key, _)| is_carried(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// The schema with the comments and the identifier fields that the source's columns of the same id and name have.
