@@ -7,3 +7,5 @@ pub(crate) mod shuffle;
 pub(crate) mod sink;
 pub(crate) mod snapshot;
 pub(crate) mod values;
+#[cfg_attr(not(test), expect(dead_code, reason = "the VERIFY statement comes with MIGRATE"))]
+pub(crate) mod verify;
