@@ -4,4 +4,5 @@
 //! chance of about 2⁻¹²⁸ only if, both sides hold the same rows the same number of times. What must hold: "verified" is said
 //! of bytes that were read from the target, never of what was meant to be written.
 
+pub(crate) mod content;
 pub(crate) mod fingerprint;
