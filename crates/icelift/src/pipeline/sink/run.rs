@@ -161,9 +161,9 @@ impl Prints {
     }
 
     fn add(&mut self, key: &PartitionKey, rows: &RecordBatch) -> Result<()> {
-        let print = self.hasher.hash(rows)?;
+        self.hasher.add(rows)?;
         let new = || (key.clone(), Fingerprint::default());
-        self.by_key.entry(Arc::clone(&key.bytes)).or_insert_with(new).1.merge(print);
+        self.by_key.entry(Arc::clone(&key.bytes)).or_insert_with(new).1.merge(self.hasher.take());
         Ok(())
     }
 
