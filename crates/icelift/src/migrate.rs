@@ -35,6 +35,7 @@ mod report;
 mod rounds;
 mod run;
 mod target;
+pub(crate) mod verify;
 
 pub(crate) use self::event::Events;
 pub use self::event::MigrationEvent;

@@ -38,7 +38,7 @@ pub(crate) use insert::Insert;
 pub(crate) use migrate::{Migrate, MigrateOptions, OnError, VerifyLevel};
 pub(crate) use partition::PartitionField;
 pub(crate) use query::with_distinct_names;
-pub(crate) use verify::Verify;
+pub(crate) use verify::{BatchValue, EmitDialect, Verify};
 
 use cursor::Cursor;
 use tokens::{from_datafusion, sql_error, unsupported};

@@ -43,7 +43,7 @@ pub(super) async fn run(engine: &Engine, text: &str, statement: Statement) -> Re
         }
         Statement::Migrate(migrate) => migrate::answer(engine, &migrate).await,
         Statement::ExplainMigrate(_) => Err(sql::unbuilt("EXPLAIN MIGRATE")),
-        Statement::Verify(_) => Err(sql::unbuilt("VERIFY")),
+        Statement::Verify(verify) => migrate::verify::answer(engine, &verify).await,
         Statement::ShowMigrations { .. } => Err(sql::unbuilt("SHOW MIGRATIONS")),
         Statement::ShowMigration { .. } => Err(sql::unbuilt("SHOW MIGRATION")),
         Statement::Call(_) => Err(sql::unbuilt("CALL")),

@@ -64,7 +64,7 @@ async fn tell_progress(job: &Job, batch: &str, delivery: &Delivery) {
 }
 
 /// The query over those rows of its table only for which the predicate holds.
-fn restricted(query: LogicalPlan, predicate: &Expr) -> Result<LogicalPlan> {
+pub(super) fn restricted(query: LogicalPlan, predicate: &Expr) -> Result<LogicalPlan> {
     let restricted = query.transform_up(|node| match node {
         LogicalPlan::TableScan(_) => {
             Ok(Transformed::yes(LogicalPlanBuilder::from(node).filter(predicate.clone())?.build()?))

@@ -1,0 +1,129 @@
+//! `VERIFY TABLE`: is the target what the source was when it was copied?
+//!
+//! What must hold: `same` is said only of what was compared, and of rows only if they were read from the target. A batch that
+//! a migration has recorded is compared with its record, so the source is not read; where there is no record, or it does not
+//! agree, both sides are read.
+
+mod counts;
+mod emit;
+mod prints;
+mod rows;
+mod sides;
+
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
+use futures::{StreamExt, stream};
+
+use self::counts::counts;
+use self::prints::Print;
+use self::rows::{COLUMNS, Check, Verdict};
+use self::sides::{BatchPair, Sides};
+use crate::engine::{Engine, RowStream};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::verify::Level;
+use crate::sql::{Verify, VerifyLevel};
+
+/// Runs the statement: one row for each check, as it is made. Differences end it with an error.
+pub(crate) async fn answer(engine: &Engine, statement: &Verify) -> Result<RowStream> {
+    let level = match statement.level {
+        Some(VerifyLevel::Metadata) => Level::Metadata,
+        None | Some(VerifyLevel::Content) => Level::Content,
+        Some(VerifyLevel::Portable) => Level::Portable,
+    };
+    let sides = Sides::new(engine, statement).await?;
+    if let Some(dialect) = statement.emit {
+        return emit::answer(engine, &sides, dialect);
+    }
+    let target = sides.target.table.name.clone();
+    let pairs = sides.pairs(statement.batch.as_ref())?;
+    let sides = Arc::new(sides);
+    let missing = sides.missing_columns();
+    let checks = stream::iter(missing.into_iter().map(Ok)).chain(stream::iter(pairs).flat_map(move |pair| {
+        let sides = Arc::clone(&sides);
+        stream::once(async move { check(&sides, pair, level).await }).flat_map(|checks| match checks {
+            Ok(checks) => stream::iter(checks.into_iter().map(Ok).collect::<Vec<_>>()),
+            Err(error) => stream::iter(vec![Err(error)]),
+        })
+    }));
+    let counted = Counted { different: 0, unchecked: 0, failed: false };
+    let ended = checks.map(Some).chain(stream::once(async { None })).scan(counted, move |counted, next| {
+        let row = match next {
+            _ if counted.failed => return std::future::ready(None),
+            Some(Ok(check)) => counted.add(&check).and_then(|()| check.row()).map(Some),
+            Some(Err(error)) => Err(error),
+            None => counted.end().map_err(|error| error.place(Stage::Verify, &target)).map(|()| None),
+        };
+        counted.failed = row.is_err();
+        std::future::ready(Some(row.transpose()))
+    });
+    let rows: BoxStream<'static, _> = ended.filter_map(std::future::ready).boxed();
+    Ok(RowStream::of(Arc::clone(&COLUMNS), rows, engine.cleanup.clone()))
+}
+
+struct Counted {
+    different: usize,
+    unchecked: usize,
+    failed: bool,
+}
+
+impl Counted {
+    fn add(&mut self, check: &Check) -> Result<()> {
+        match check.verdict {
+            Verdict::Same | Verdict::Ignored => {}
+            Verdict::Different => self.different += 1,
+            Verdict::NotVerified => self.unchecked += 1,
+        }
+        Ok(())
+    }
+
+    /// Nothing that was not verified may look as if it had been.
+    fn end(&self) -> Result<()> {
+        let message = match (self.different, self.unchecked) {
+            (0, 0) => return Ok(()),
+            (0, unchecked) => format!("{unchecked} checks could not be made"),
+            (different, 0) => format!("{different} checks found a difference"),
+            (different, unchecked) => format!("{different} checks found a difference, {unchecked} could not be made"),
+        };
+        Err(Error::new(ErrorKind::Difference, message).hint("the rows above say where and why"))
+    }
+}
+
+/// All checks of one batch.
+async fn check(sides: &Sides, pair: BatchPair, level: Level) -> Result<Vec<Check>> {
+    let mut checks = vec![counts(sides, &pair)];
+    if level == Level::Metadata {
+        return Ok(checks);
+    }
+    if pair.source.is_none() && pair.recorded.is_none() || pair.target.is_none() && pair.rows_expected() > 0 {
+        return Ok(checks);
+    }
+    checks.extend(contents(sides, &pair, level).await?);
+    Ok(checks)
+}
+
+/// Compares the rows, with the record first.
+async fn contents(sides: &Sides, pair: &BatchPair, level: Level) -> Result<Vec<Check>> {
+    let target = prints::of_target(sides, pair, level).await?;
+    let all = prints::merged(&target, level);
+    if let (Level::Content, Some(recorded)) = (level, pair.recorded_print(sides)) {
+        let recorded = Print::Content(recorded);
+        let check = Check::prints(&pair.key, None, Some(&recorded), Some(&all));
+        if check.verdict == Verdict::Same {
+            return Ok(vec![check]);
+        }
+    }
+    let Some(source) = prints::of_source(sides, pair, level).await? else {
+        let recorded = pair.recorded_print(sides).map(Print::Content);
+        return Ok(vec![Check::prints(&pair.key, None, recorded.as_ref(), Some(&all))]);
+    };
+    let mut checks = vec![Check::prints(&pair.key, None, Some(&prints::merged(&source, level)), Some(&all))];
+    if checks.iter().all(|check| check.verdict == Verdict::Same) {
+        return Ok(checks);
+    }
+    let partitions: std::collections::BTreeSet<_> = source.keys().chain(target.keys()).cloned().collect();
+    let of_partition =
+        |partition: String| Check::prints(&pair.key, Some(&partition), source.get(&partition), target.get(&partition));
+    checks.extend(partitions.into_iter().map(of_partition).filter(|check| check.verdict != Verdict::Same));
+    Ok(checks)
+}

@@ -1,0 +1,385 @@
+//! Both sides of a verification: what the source should have given, what the target has, and what was recorded of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, lit};
+use iceberg::spec::NestedFieldRef;
+
+use super::rows::{Check, Verdict};
+use crate::catalog::{IcebergTable, Table, TableName};
+use crate::engine::names::{table_name, unknown_catalog};
+use crate::engine::{Engine, View};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::migrate::batches::{self, Batch, BatchBy};
+use crate::migrate::copy::restricted;
+use crate::migrate::register::{Detail, Register};
+use crate::pipeline::select::{self, Assignment};
+use crate::pipeline::verify::{Fingerprint, Level};
+use crate::sql::{self, BatchValue, Migrate, Verify};
+
+/// What is compared.
+pub(super) struct Sides {
+    engine: Engine,
+    /// At the snapshot that was copied; None if its catalog is not attached or the snapshot is gone.
+    pub source: Option<IcebergTable>,
+    pub target: IcebergTable,
+    /// Those of the target.
+    pub columns: SchemaRef,
+    /// How rows of the source become rows of the target.
+    statement: Migrate,
+    /// Whether the statement keeps all rows, so that the source's own numbers of rows can be compared.
+    keeps_all_rows: bool,
+    /// Whether the target was migrated from the source.
+    is_migrated: bool,
+    source_plan: Vec<Batch>,
+    target_plan: Vec<Batch>,
+    details: BTreeMap<String, Detail>,
+}
+
+/// One batch on both sides.
+pub(super) struct BatchPair {
+    pub key: String,
+    pub source: Option<Batch>,
+    pub target: Option<Batch>,
+    pub recorded: Option<Detail>,
+}
+
+impl BatchPair {
+    /// The rows that the target should have, as far as that is known.
+    pub fn rows_expected(&self) -> u64 {
+        let planned = self.source.as_ref().map_or(0, |batch| batch.rows.count);
+        self.recorded.as_ref().map_or(planned, |detail| detail.print.rows)
+    }
+
+    /// What was recorded, if it was taken of the columns that are compared.
+    pub fn recorded_print(&self, sides: &Sides) -> Option<Fingerprint> {
+        let schema = sides.target.table.metadata.current_schema_id();
+        self.recorded.as_ref().filter(|detail| detail.schema == schema).map(|detail| detail.print)
+    }
+}
+
+impl Sides {
+    /// Reads the metadata of both sides.
+    ///
+    /// # Errors
+    /// Names that are not there; no record in the target where the statement names no source.
+    pub async fn new(engine: &Engine, statement: &Verify) -> Result<Self> {
+        let target_name = table_name(&statement.target)?;
+        let table = load(engine, &target_name, &statement.target).await?;
+        let named = match &statement.source {
+            Some(words) => Some(load(engine, &table_name(words)?, words).await?),
+            None => None,
+        };
+        match register(&table, named.as_ref(), statement.source.is_some())? {
+            Some(register) => Self::migrated(engine, table, named, register).await,
+            None => match named {
+                Some(source) => Self::foreign(engine, table, source).await,
+                None => Err(Error::new(ErrorKind::NotFound, "the table has no record of a migration")
+                    .place(Stage::Verify, &table.name)
+                    .hint("name what to compare it with: VERIFY TABLE … AGAINST …")),
+            },
+        }
+    }
+
+    /// A target with a record of the migration that filled it.
+    async fn migrated(engine: &Engine, table: Table, named: Option<Table>, register: Register) -> Result<Self> {
+        let details = register.details(&table).await?;
+        let words = &register.statement;
+        let mut text = format!("MIGRATE TABLE {} TO {}", quoted(&register.source), table.name.plain());
+        for (clause, words) in [("SELECT", &words.select), ("WHERE", &words.filter)] {
+            if let Some(words) = words {
+                text.push_str(&format!(" {clause} {words}"));
+            }
+        }
+        if let Some(field) = &words.batch_by {
+            text.push_str(&format!(" BATCH BY {field}"));
+        }
+        let source = match named {
+            Some(source) => Some(source),
+            None => recorded_source(engine, &register).await,
+        };
+        if let Some(source) = &source {
+            text = text.replacen(&quoted(&register.source), &quoted(&source.name.plain()), 1);
+        }
+        let pinned = source.and_then(|source| match register.pin.snapshot {
+            Some(snapshot) => source.pinned(snapshot, register.pin.schema).ok(),
+            None => Some(source),
+        });
+        let schemas: BTreeSet<i32> = details.values().map(|detail| detail.schema).collect();
+        let table = match (schemas.first(), schemas.len(), table.metadata.current_snapshot_id()) {
+            (Some(schema), 1, Some(snapshot)) => table.pinned(snapshot, *schema).unwrap_or(table),
+            _ => table,
+        };
+        let statement = statement(&text)?;
+        Self::planned(engine, table, pinned, statement, details, true).await
+    }
+
+    /// A target that nothing is recorded of: the columns that both sides have are compared.
+    async fn foreign(engine: &Engine, table: Table, source: Table) -> Result<Self> {
+        let target = table.metadata.current_schema();
+        let shared = source.metadata.current_schema().as_struct().fields().iter();
+        let shared = shared.filter(|field| target.as_struct().fields().iter().any(|it| it.name == field.name));
+        let shared: Vec<_> = shared.map(|field| format!("\"{}\"", field.name.replace('"', "\"\""))).collect();
+        if shared.is_empty() {
+            return Err(Error::new(ErrorKind::SchemaMismatch, "the tables have no column in common")
+                .place(Stage::Verify, &table.name));
+        }
+        let names = (quoted(&source.name.plain()), table.name.plain());
+        let text = format!("MIGRATE TABLE {} TO {} SELECT {}", names.0, names.1, shared.join(", "));
+        Self::planned(engine, table, Some(source), statement(&text)?, BTreeMap::new(), false).await
+    }
+
+    async fn planned(
+        engine: &Engine,
+        target: Table,
+        source: Option<Table>,
+        statement: Migrate,
+        details: BTreeMap<String, Detail>,
+        is_migrated: bool,
+    ) -> Result<Self> {
+        let provider = |table: Table| {
+            let catalog = engine.catalogs.get(&table.name.catalog).ok_or_else(|| unknown_catalog(&[]))?;
+            IcebergTable::new(catalog, table)
+        };
+        let target = provider(target)?;
+        let source = source.map(provider).transpose()?;
+        let columns = target.schema();
+        let by = batch_by(&statement, source.as_ref(), &target);
+        let state = engine.session().state();
+        let target_plan = batches::batches(&target, &state, &[], &by).await;
+        // Where the target's metadata does not tell its batches, both sides are compared as wholes.
+        let (by, target_plan, details) = match target_plan {
+            Ok(plan) => (by, plan, details),
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                let plan = batches::batches(&target, &state, &[], &BatchBy::Whole).await?;
+                (BatchBy::Whole, plan, whole(details))
+            }
+            Err(error) => return Err(error),
+        };
+        let source_plan = match &source {
+            Some(source) => source_plan(engine, source, &statement, &by).await?,
+            None => Vec::new(),
+        };
+        let keeps_all_rows = statement.where_text.is_none();
+        Ok(Self {
+            engine: engine.clone(),
+            source,
+            target,
+            columns,
+            statement,
+            keeps_all_rows,
+            is_migrated,
+            source_plan,
+            target_plan,
+            details,
+        })
+    }
+
+    /// The batches of either side, by key; of these the one that is asked for.
+    ///
+    /// # Errors
+    /// No side has the batch.
+    pub fn pairs(&self, wanted: Option<&BatchValue>) -> Result<Vec<BatchPair>> {
+        let find = |plan: &[Batch], key: &str| plan.iter().find(|batch| batch.key == key).cloned();
+        let mut keys: Vec<&str> = self.source_plan.iter().map(|batch| batch.key.as_str()).collect();
+        let others = self.target_plan.iter().map(|batch| batch.key.as_str()).chain(self.details.keys().map(String::as_str));
+        for key in others {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        if let Some(wanted) = wanted {
+            let known = keys.clone();
+            keys.retain(|key| is_batch(key, wanted));
+            if keys.is_empty() {
+                let known: Vec<_> = known.iter().take(20).map(|key| format!("`{key}`")).collect();
+                return Err(Error::new(ErrorKind::NotFound, "neither side has this batch")
+                    .place(Stage::Verify, &self.target.table.name)
+                    .hint(format!("the batches are {}", known.join(", "))));
+            }
+        }
+        let pair = |key: &str| BatchPair {
+            key: key.to_string(),
+            source: find(&self.source_plan, key),
+            target: find(&self.target_plan, key),
+            recorded: self.details.get(key).cloned(),
+        };
+        Ok(keys.into_iter().map(pair).collect())
+    }
+
+    pub fn counts_are_comparable(&self) -> bool {
+        self.keeps_all_rows
+    }
+
+    /// A check for columns that only one side has. Of a migrated table they are its statement's.
+    pub fn missing_columns(&self) -> Vec<Check> {
+        let Some(source) = self.source.as_ref().filter(|_| !self.is_migrated) else { return Vec::new() };
+        let only = |of: &SchemaRef, other: &SchemaRef| {
+            let names = of.fields().iter().map(|field| field.name().as_str());
+            names.filter(|name| other.field_with_name(name).is_err()).collect::<Vec<_>>().join(", ")
+        };
+        let (source, target) = (only(&source.schema(), &self.columns), only(&self.columns, &source.schema()));
+        if source.is_empty() && target.is_empty() {
+            return Vec::new();
+        }
+        let verdict = if source.is_empty() { Verdict::Ignored } else { Verdict::Different };
+        let shown = |names: String| Some(names).filter(|names| !names.is_empty());
+        let (source, target) = (shown(source), shown(target));
+        vec![Check { batch: "all".to_string(), partition: None, check: "columns", source, target, verdict }]
+    }
+
+    /// The columns that go into a fingerprint, as indices into those of the target. The portable one takes those that both
+    /// sides have, in the order of the source: added columns are no business of another engine.
+    pub fn compared_columns(&self, level: Level) -> Vec<usize> {
+        let all = || (0..self.columns.fields().len()).collect();
+        let Some(source) = &self.source else { return all() };
+        if self.is_migrated && level != Level::Portable {
+            return all();
+        }
+        let schema = source.schema();
+        schema.fields().iter().filter_map(|field| self.columns.index_of(field.name()).ok()).collect()
+    }
+
+    /// The same as fields of the target's schema.
+    pub fn compared_fields(&self, level: Level) -> Vec<NestedFieldRef> {
+        let fields = self.target.table.metadata.current_schema().as_struct().fields();
+        self.compared_columns(level).into_iter().filter_map(|index| fields.get(index).cloned()).collect()
+    }
+
+    /// A plan of the target's rows of a batch.
+    pub async fn target_rows(&self, pair: &BatchPair) -> Result<LogicalPlan> {
+        let source = provider_as_source(Arc::new(self.target.clone()) as _);
+        let plan = LogicalPlanBuilder::scan("target", source, None)?;
+        Ok(match &pair.target {
+            None => plan.filter(lit(false))?.build()?,
+            Some(Batch { predicate: Some(predicate), .. }) => plan.filter(predicate.clone())?.build()?,
+            Some(_) => plan.build()?,
+        })
+    }
+
+    /// A plan of the source's rows of a batch, as the target should have them; None if there is no source to read.
+    pub async fn source_rows(&self, pair: &BatchPair) -> Result<Option<LogicalPlan>> {
+        let Some(source) = &self.source else { return Ok(None) };
+        let files = pair.source.iter().flat_map(|batch| &batch.files);
+        let files = files.map(|file| file.file.file_path().to_string()).collect();
+        let view = View::new(&self.engine, false).await;
+        view.show(source.reading_only(files))?;
+        let query = view.plan(&self.statement.query).await?;
+        let query = match pair.source.as_ref().and_then(|batch| batch.predicate.as_ref()) {
+            Some(predicate) => restricted(query, predicate)?,
+            None => query,
+        };
+        let schema = self.target.table.metadata.current_schema();
+        select::assign(query, Assignment::Name, &self.columns, schema)
+            .map(Some)
+            .map_err(|error| error.place(Stage::Verify, &self.target.table.name))
+    }
+
+    /// Runs a plan on every core.
+    pub async fn run(&self, plan: LogicalPlan) -> Result<Vec<SendableRecordBatchStream>> {
+        let frame = self.engine.session().execute_logical_plan(plan).await?;
+        Ok(frame.execute_stream_partitioned().await?)
+    }
+}
+
+async fn load(engine: &Engine, name: &TableName, words: &[String]) -> Result<Table> {
+    let catalog = engine.catalogs.get(&name.catalog).ok_or_else(|| unknown_catalog(words))?;
+    catalog.load_table(&name.ident).await
+}
+
+/// The record of the migration that is meant.
+fn register(target: &Table, source: Option<&Table>, is_named: bool) -> Result<Option<Register>> {
+    let all = Register::all(&target.metadata)?;
+    let uuid = source.map(|source| source.metadata.uuid());
+    let mut found: Vec<_> =
+        all.into_iter().map(|(_, it)| it).filter(|it| !is_named || Some(it.source_uuid) == uuid).collect();
+    match found.len() {
+        0 | 1 => Ok(found.pop()),
+        several => Err(Error::new(ErrorKind::Unsupported, format!("{several} migrations have filled the table"))
+            .place(Stage::Verify, &target.name)
+            .hint("VERIFY compares with one; SHOW MIGRATIONS lists them, AGAINST names a source")),
+    }
+}
+
+/// The source that the record names, if it is attached and still the same table.
+async fn recorded_source(engine: &Engine, register: &Register) -> Option<Table> {
+    let words: Vec<String> = register.source.split('.').map(str::to_string).collect();
+    let name = table_name(&words).ok()?;
+    let table = load(engine, &name, &words).await.ok()?;
+    (table.metadata.uuid() == register.source_uuid).then_some(table)
+}
+
+fn quoted(name: &str) -> String {
+    name.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect::<Vec<_>>().join(".")
+}
+
+fn statement(text: &str) -> Result<Migrate> {
+    match sql::parse(text)? {
+        sql::Statement::Migrate(statement) => Ok(statement),
+        _ => Err(Error::new(ErrorKind::Internal, "the words of a migration make another statement")),
+    }
+}
+
+/// The batches in which both sides can be compared: those of the statement if the target has the column too.
+fn batch_by(statement: &Migrate, source: Option<&IcebergTable>, target: &IcebergTable) -> BatchBy {
+    let metadata = |table: &IcebergTable| table.table.metadata.clone();
+    let by = match &statement.batch_by {
+        Some(field) => BatchBy::parse(metadata(target).current_schema(), &field.column, field.transform).ok(),
+        None => source.map(|source| BatchBy::of_source(&metadata(source))),
+    };
+    let by = by.unwrap_or(BatchBy::Whole);
+    match &by {
+        BatchBy::Field { column, transform }
+            if BatchBy::parse(metadata(target).current_schema(), column, *transform).is_err() =>
+        {
+            BatchBy::Whole
+        }
+        _ => by,
+    }
+}
+
+/// The record of all batches as one.
+fn whole(details: BTreeMap<String, Detail>) -> BTreeMap<String, Detail> {
+    let mut all: Option<Detail> = None;
+    for detail in details.into_values() {
+        match &mut all {
+            None => all = Some(Detail { key: "all".to_string(), ..detail }),
+            Some(all) => {
+                all.print.merge(detail.print);
+                all.files += detail.files;
+                all.bytes += detail.bytes;
+                if all.schema != detail.schema {
+                    all.schema = crate::migrate::register::MIXED_SCHEMAS;
+                }
+            }
+        }
+    }
+    all.into_iter().map(|detail| (detail.key.clone(), detail)).collect()
+}
+
+/// The source's batches, without those that the statement's WHERE leaves out.
+async fn source_plan(
+    engine: &Engine,
+    source: &IcebergTable,
+    statement: &Migrate,
+    by: &BatchBy,
+) -> Result<Vec<Batch>> {
+    let view = View::new(engine, false).await;
+    view.show(source.clone())?;
+    let filters = crate::migrate::query::filters(&view.plan(&statement.query).await?)?;
+    batches::batches(source, &view.state(), &filters, by).await
+}
+
+/// `2019` means `year=2019`; a whole key means itself.
+fn is_batch(key: &str, wanted: &BatchValue) -> bool {
+    let value = key.split_once('=').map(|(_, value)| value);
+    match wanted {
+        BatchValue::Null => value == Some("null"),
+        BatchValue::Literal(text) => key == text || value == Some(text),
+    }
+}
