@@ -1,0 +1,4 @@
+//! Many batches, each exactly once.
+
+#[cfg(test)]
+mod model;
