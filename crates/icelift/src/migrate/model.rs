@@ -34,7 +34,8 @@
 //!
 //! An answer other than success only says that it is time to look: a request that was refused may have landed with its
 //! first copy, and one without an answer may land later. The batch is then in doubt until main has moved. A driver stops
-//! after too many requests in a row without success, behind one last look. No driver sends two requests at a time.
+//! after too many requests in a row without success, behind one last look. No driver sends two requests at a time. A look
+//! reads the table and lists files, at once in the model and in any order in the driver: a batch that is done stays done.
 //!
 //! # What the world does
 //!

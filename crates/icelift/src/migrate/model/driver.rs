@@ -1,7 +1,7 @@
 //! What a driver does: it reads the table, decides by what it sees, does one thing, and reads the table again.
 //!
-//! [`Driver::look`] is the protocol. A driver never decides by an answer or by what it remembers of the table: an answer
-//! only tells it that it is time to look again. What it remembers, it forgets when it is killed, and nothing is missing.
+//! [`Driver::look`] is the protocol. Of answers only success is believed; any other one says that it is time to look again.
+//! What a driver remembers, it forgets when it is killed, and nothing is missing.
 
 use super::files::{Attempt, DriverId, Files, Store};
 use super::server::{Kind, Post};
@@ -190,8 +190,8 @@ impl Driver {
             let register = Register { owner: claimed.seen.me, ..claimed.register }.with(files);
             return vec![Next::Send(Post::new(Kind::Batch(files), claimed.table, register))];
         }
-        // c. The next batch has no files in hand: files of a list are taken over, or it is written. Then it is listed and
-        //    verified.
+        // c. The next batch has no files in hand: listed ones are verified and taken over, or its own are written, listed and
+        //    verified. Then the table is read again.
         let open = (0..claimed.seen.protocol.bounds.batches).find(|batch| !claimed.is_done(*batch));
         match open {
             Some(batch) => claimed.files_for(batch),
@@ -204,7 +204,7 @@ impl Driver {
         self.at = At::Looking;
         self.refused = answer == Answer::Refused && !protocol.keeps(Rule::ConflictIsLookedUp);
         if answer != Answer::Landed {
-            // Without a bound the count stands still, so that going on for ever is a circle.
+            // Without a bound the count stands still: there are finitely many states.
             self.failures +=
                 u8::from(protocol.keeps(Rule::FailuresAreBounded) || self.failures < protocol.bounds.failures);
             if answer == Answer::Unknown && matches!(post.kind, Kind::Batch(_)) {

@@ -168,3 +168,55 @@ impl Hasher for Mix {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{System, explore};
+
+    /// Counts up by one or two to 5, and then maybe goes back.
+    struct Counter {
+        back_to: Option<u8>,
+        bad: Option<u8>,
+    }
+
+    impl System for Counter {
+        type State = u8;
+        type Step = &'static str;
+        type Broken = u8;
+
+        fn start(&self) -> u8 {
+            0
+        }
+
+        fn steps(&mut self, state: &u8, steps: &mut Vec<(&'static str, u8)>) {
+            match *state {
+                5 => steps.extend(self.back_to.map(|to| ("back", to))),
+                4 => steps.push(("one", 5)),
+                other => steps.extend([("one", other + 1), ("two", other + 2)]),
+            }
+        }
+
+        fn broken(&mut self, state: &u8) -> Option<u8> {
+            self.bad.filter(|bad| bad == state)
+        }
+
+        fn aftermath(&self, _: &u8) -> Vec<&'static str> {
+            vec!["after"]
+        }
+    }
+
+    #[test]
+    fn all_states_are_visited_and_circles_seen() {
+        let explored = explore(&mut Counter { back_to: None, bad: None }).expect("nothing is bad");
+        assert_eq!((explored.states, explored.is_endless), (6, false));
+        let explored = explore(&mut Counter { back_to: Some(2), bad: None }).expect("nothing is bad");
+        assert_eq!((explored.states, explored.is_endless), (6, true));
+    }
+
+    #[test]
+    fn the_shortest_way_is_shown() {
+        let found = explore(&mut Counter { back_to: None, bad: Some(3) }).expect_err("3 is bad");
+        assert_eq!((found.broken, found.states), (3, 4));
+        assert_eq!(found.trace, "\n  \"one\"\n  \"two\"\n  \"after\"");
+    }
+}
