@@ -33,6 +33,7 @@
 //! - `storage`: bytes, counted
 //! - `sql`: from text to a statement
 //! - `pipeline`: the path of the rows, `scan → select → shuffle → sink → snapshot`
+//! - `migrate`: many batches, each exactly once
 //!
 //! The library prints nothing and reads neither the environment nor the home folder. It logs through `tracing`.
 

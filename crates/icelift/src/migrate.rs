@@ -26,6 +26,8 @@ mod evolve;
 mod failpoint;
 mod job;
 mod lint;
+#[cfg(test)]
+mod model;
 mod prepare;
 mod price;
 mod query;

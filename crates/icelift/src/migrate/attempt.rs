@@ -2,8 +2,10 @@
 //!
 //! An attempt is one driver's work on one slice of one batch. When all its files are written, it writes a listing of them.
 //! What must hold:
-//! - nobody deletes a file of another driver's attempt unless its epoch is fenced and no snapshot refers to the file;
-//! - from its listing on, an attempt's own driver does not delete its files either: the next driver may have adopted them.
+//! - a file may be deleted once its batch is done and no snapshot refers to it: then nobody can adopt it any more. That its
+//!   epoch is fenced is not enough, for the driver that deletes may itself be fenced meanwhile, and the file adopted;
+//! - before that, only its own driver deletes a file, and only while it is not listed;
+//! - all names hold the birth of the migration: a table that was renamed keeps its files.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +15,7 @@ use iceberg::spec::{DataFile, TableMetadata, deserialize_data_file_from_json, se
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::job::{BatchId, JobId};
+use super::job::{BatchId, Birth, JobId};
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::sink::Written;
@@ -25,6 +27,7 @@ const VERSION: u32 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Attempt {
     pub job: JobId,
+    pub birth: Birth,
     pub epoch: u64,
     pub batch: BatchId,
     pub slice: u32,
@@ -34,8 +37,8 @@ pub(crate) struct Attempt {
 /// What the names of its files begin with.
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { job, epoch, batch, slice, id } = self;
-        write!(f, "icelift-{job}-{epoch}-{batch}-{slice}-{}", id.simple())
+        let Self { job, birth, epoch, batch, slice, id } = self;
+        write!(f, "icelift-{job}-{birth}-{epoch}-{batch}-{slice}-{}", id.simple())
     }
 }
 
@@ -45,6 +48,7 @@ impl Attempt {
         let mut parts = location.rsplit('/').next()?.strip_prefix("icelift-")?.split('-');
         let attempt = Self {
             job: parts.next()?.parse().ok()?,
+            birth: parts.next()?.parse().ok()?,
             epoch: parts.next()?.parse().ok()?,
             batch: parts.next()?.parse().ok()?,
             slice: parts.next()?.parse().ok()?,
@@ -59,16 +63,28 @@ impl Attempt {
 }
 
 /// What the names of the metadata files of a driver's commits hold.
-pub(crate) fn commit_prefix(job: JobId, epoch: u64) -> String {
-    format!("icelift-{job}-{epoch}-")
+pub(crate) fn commit_prefix(job: JobId, birth: Birth, epoch: u64) -> String {
+    format!("icelift-{job}-{birth}-{epoch}-")
 }
 
-/// The migration and the epoch that wrote an object, of whatever kind, by its name; `None` if no migration did.
-pub(crate) fn written_by(location: &str) -> Option<(JobId, u64)> {
+/// Who wrote an object, of whatever kind, by its name; `None` if no migration did.
+pub(crate) fn written_by(location: &str) -> Option<Writer> {
     let name = location.rsplit('/').next()?;
     let (_, rest) = name.split_once("icelift-")?;
     let mut parts = rest.split('-');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    Some(Writer {
+        job: parts.next()?.parse().ok()?,
+        birth: parts.next()?.parse().ok()?,
+        epoch: parts.next()?.parse().ok()?,
+    })
+}
+
+/// A driver of a migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Writer {
+    pub job: JobId,
+    pub birth: Birth,
+    pub epoch: u64,
 }
 
 /// What an attempt has written, whole.
@@ -166,6 +182,7 @@ mod tests {
     fn names_tell_who_wrote_a_file() {
         let attempt = Attempt {
             job: "00000000000000ff".parse().unwrap(),
+            birth: "00000000000000fe".parse().unwrap(),
             epoch: 3,
             batch: BatchId::new("year=2019"),
             slice: 12,

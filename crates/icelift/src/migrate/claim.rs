@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use iceberg::spec::TableMetadata;
 
 use super::attempt::commit_prefix;
-use super::job::JobId;
+use super::job::{Birth, JobId};
 use super::register::Register;
 use crate::catalog::{Catalog, CommitOutcome, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -34,10 +34,17 @@ impl Companion for Claim {
         if found.as_ref().map(who) != self.expected.as_ref().map(who) {
             return Err(taken_over());
         }
-        if let Some(found) = &found {
-            found.check_lineage(base)?;
-        }
         let mut next = self.next.clone();
+        match &found {
+            Some(found) => {
+                found.check_lineage(base)?;
+                next.birth = found.birth;
+            }
+            None => {
+                check_unregistered(base, self.job)?;
+                next.birth = Birth::new();
+            }
+        }
         // What was committed since it was read must not be lost: a fence changes nothing but the epoch.
         match &found {
             Some(found) if found.pin == next.pin => next.done = found.done.clone(),
@@ -65,13 +72,13 @@ pub(super) async fn claim(
     expected: Option<Register>,
     next: Register,
 ) -> Result<Option<Register>> {
-    let (owner, epoch, name) = (next.owner, next.epoch, table.name.clone());
+    let (owner, epoch, birth, name) = (next.owner, next.epoch, next.birth, table.name.clone());
     let claim = Arc::new(Claim { job, expected, next, found: Mutex::default() });
     let change = Change {
         files: Vec::new(),
         remove: HashSet::new(),
         companion: Arc::clone(&claim) as _,
-        file_prefix: commit_prefix(job, epoch),
+        file_prefix: commit_prefix(job, birth, epoch),
     };
     let outcome = snapshot::commit(catalog, &table.clone(), table, change).await;
     let found = || claim.found.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -83,6 +90,25 @@ pub(super) async fn claim(
             _ => Err(error),
         },
     }
+}
+
+/// Fails if the table has rows of the migration that no register speaks of: they would come twice.
+fn check_unregistered(base: &TableMetadata, job: JobId) -> Result<()> {
+    let job = job.to_string();
+    let mut at = base.current_snapshot();
+    // No table has more ancestors than snapshots: a circle ends.
+    for _ in 0..base.snapshots().len() {
+        let Some(snapshot) = at else { return Ok(()) };
+        let said = &snapshot.summary().additional_properties;
+        if said.get("icelift.job") == Some(&job) && said.contains_key("icelift.batch") {
+            let message = "the table has batches of this migration and no register of them";
+            return Err(Error::new(ErrorKind::Drift, message)
+                .stage(Stage::Snapshot)
+                .hint("somebody removed the register from the table's properties; drop the table and migrate anew"));
+        }
+        at = snapshot.parent_snapshot_id().and_then(|parent| base.snapshot_by_id(parent));
+    }
+    Ok(())
 }
 
 fn is_owned(metadata: &TableMetadata, job: JobId, owner: uuid::Uuid, epoch: u64) -> bool {

@@ -13,18 +13,18 @@ use uuid::Uuid;
 
 use super::attempt::{Attempt, Listing};
 use super::batches::{self, Batch};
-use super::claim::claim;
+use super::claim::{claim, taken_over};
 use super::commit::{Ready, commit};
 use super::copy::copy;
 use super::event::MigrationEvent;
-use super::job::{BatchId, JobId};
+use super::job::{BatchId, Birth, JobId};
 use super::prepare::{Prepared, Target};
 use super::recover::{Adoptable, Adoptables, recover};
 use super::register::{Detail, MIXED_SCHEMAS, Register};
 use super::report::{BatchReport, BatchState, Verdict};
 use super::rounds::{self, Mode};
 use super::{check, target};
-use crate::catalog::{CommitOutcome, IcebergTable, Table};
+use crate::catalog::{CommitOutcome, IcebergTable, NewTable, Table};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::snapshot;
@@ -38,6 +38,7 @@ const SLICE_BYTES: u64 = 2 << 30;
 pub(crate) struct Job {
     pub engine: Engine,
     pub id: JobId,
+    pub birth: Birth,
     pub statement: Migrate,
     pub options: MigrateOptions,
     pub source: IcebergTable,
@@ -45,13 +46,16 @@ pub(crate) struct Job {
     pub target: IcebergTable,
     pub plan: Vec<Batch>,
     modes: BTreeMap<u32, Mode>,
-    /// The source's snapshot.
+    /// The source's snapshot, and the number of its pin.
     pin: Option<i64>,
+    round: u32,
     pub owner: Uuid,
     pub epoch: AtomicU64,
     /// Held by the batch that is being committed.
     pub commits: AsyncMutex<()>,
     adoptables: Mutex<Adoptables>,
+    /// Whether another driver was there before, so that there may be files of its attempts.
+    pub resumed: bool,
 }
 
 impl Job {
@@ -63,20 +67,15 @@ impl Job {
         let owner = Uuid::new_v4();
         let epoch = prepared.register.as_ref().map_or(1, |register| register.epoch + 1);
         let next = Register { owner, epoch, ..prepared.next.clone() };
-        let target = claimed(engine, &prepared, next).await?;
-        let pending: HashSet<_> = prepared
-            .pending
-            .iter()
-            .filter_map(|number| prepared.plan.get(*number as usize))
-            .collect::<Vec<_>>()
-            .iter()
-            .map(|batch| BatchId::new(&batch.key))
-            .collect();
+        let (target, birth) = claimed(engine, &prepared, next).await?;
+        let keys = prepared.pending.iter().filter_map(|number| prepared.plan.get(*number as usize));
+        let pending: HashSet<_> = keys.map(|batch| BatchId::new(&batch.key)).collect();
         let resumed = prepared.register.is_some();
         let catalog = Arc::clone(&prepared.target_catalog);
         let job = Self {
             engine: engine.clone(),
             id: prepared.job,
+            birth,
             options: prepared.statement.options.clone(),
             statement: prepared.statement,
             source: prepared.source,
@@ -84,13 +83,15 @@ impl Job {
             plan: prepared.plan,
             modes: prepared.modes,
             pin: prepared.next.pin.snapshot,
+            round: prepared.next.pin.round,
             owner,
             epoch: AtomicU64::new(epoch),
             commits: AsyncMutex::default(),
             adoptables: Mutex::default(),
+            resumed,
         };
         if resumed {
-            let adoptables = recover(&job, &target, epoch, &pending).await?;
+            let adoptables = recover(&job, &target, &pending).await?;
             *job.adoptables.lock().unwrap_or_else(PoisonError::into_inner) = adoptables;
         }
         Ok(Arc::new(job))
@@ -160,7 +161,8 @@ impl Job {
         let slice_bytes = self.options.slice_bytes.unwrap_or(SLICE_BYTES);
         let mut written = Written::default();
         for (slice, files) in (0..).zip(batches::slices(mode.files(batch), slice_bytes)) {
-            let source = batches::files_digest(&files);
+            // Of this pin only: what was copied for another one may be about to be deleted.
+            let source = format!("{}-{}", self.round, batches::files_digest(&files));
             let done = match self.adopt(batch, slice, &source).await? {
                 Some(adopted) => {
                     written.adopted = true;
@@ -169,6 +171,7 @@ impl Job {
                 None => {
                     let attempt = Attempt {
                         job: self.id,
+                        birth: self.birth,
                         epoch: self.epoch.load(SeqCst),
                         batch: BatchId::new(&batch.key),
                         slice,
@@ -315,35 +318,35 @@ struct Written {
     adopted: bool,
 }
 
-/// The target with the register in it, after a commit that has landed.
-async fn claimed(engine: &Engine, prepared: &Prepared, next: Register) -> Result<Table> {
+/// The target with the register in it, after commits that have landed, and the birth that it tells.
+async fn claimed(engine: &Engine, prepared: &Prepared, next: Register) -> Result<(Table, Birth)> {
     let (catalog, ident) = (&prepared.target_catalog, &prepared.target_name.ident);
+    let table = match &prepared.target {
+        Target::Exists { table, evolution: Some(evolution) } => evolution.commit(catalog, table).await?,
+        Target::Exists { table, .. } => table.as_ref().clone(),
+        Target::New(new) => created(engine, prepared, new).await?,
+    };
     engine.failpoints.reach("claim.before_commit").await?;
-    match &prepared.target {
-        Target::Exists { table, evolution } => {
-            let table = match evolution {
-                Some(evolution) => evolution.commit(catalog, table).await?,
-                None => table.as_ref().clone(),
-            };
-            claim(catalog, table, prepared.job, prepared.register.clone(), next).await?;
-        }
-        Target::New(new) => {
-            let mut new = new.as_ref().clone();
-            let register: BTreeMap<_, _> = next.properties(prepared.job)?.into_iter().collect();
-            new.properties.extend(register);
-            let staged = catalog.stage_table(new).await?;
-            match snapshot::create(catalog, &staged).await {
-                CommitOutcome::Landed => {}
-                CommitOutcome::NotLanded(error) | CommitOutcome::Unknown(error) => return Err(error),
-            }
-        }
-    }
+    let owner = next.owner;
+    claim(catalog, table, prepared.job, prepared.register.clone(), next).await?;
     engine.failpoints.reach("claim.after_commit").await?;
     let table = catalog.load_table(ident).await?;
-    let register = Register::of(&table.metadata, prepared.job)?;
-    let owner = register.map(|register| register.owner);
-    if owner.is_none() {
-        return Err(target::register_lost(&table.name));
+    match Register::of(&table.metadata, prepared.job)? {
+        Some(register) if register.owner == owner => Ok((table, register.birth)),
+        Some(_) => Err(taken_over()),
+        None => Err(target::register_lost(&table.name)),
     }
-    Ok(table)
+}
+
+/// Creates the table, without a register: were the register in it, a request that comes late could bring it back.
+async fn created(engine: &Engine, prepared: &Prepared, new: &NewTable) -> Result<Table> {
+    let (catalog, ident) = (&prepared.target_catalog, &prepared.target_name.ident);
+    engine.failpoints.reach("create.before_commit").await?;
+    let staged = catalog.stage_table(new.clone()).await?;
+    match snapshot::create(catalog, &staged).await {
+        CommitOutcome::Landed => {}
+        CommitOutcome::NotLanded(error) | CommitOutcome::Unknown(error) => return Err(error),
+    }
+    engine.failpoints.reach("create.after_commit").await?;
+    catalog.load_table(ident).await
 }

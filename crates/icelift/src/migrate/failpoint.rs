@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::error::{Error, ErrorKind, Result};
 
 /// All failpoints, in the order of the protocol.
-pub const FAILPOINTS: [&str; 19] = [
+pub const FAILPOINTS: [&str; 21] = [
+    "create.before_commit",
+    "create.after_commit",
     "claim.before_commit",
     "claim.after_commit",
     "recover.before_listing",
     "recover.adopted",
-    "cleanup.before_delete",
-    "cleanup.after_delete",
     "batch.before_write",
     "batch.files_written",
     "batch.listed",
@@ -28,6 +28,8 @@ pub const FAILPOINTS: [&str; 19] = [
     "fence.before_commit",
     "fence.after_commit",
     "batch.before_tidy",
+    "cleanup.before_delete",
+    "cleanup.after_delete",
     "finish.before_report",
 ];
 

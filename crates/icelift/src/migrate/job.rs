@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -39,6 +40,18 @@ impl BatchId {
     }
 }
 
+/// One beginning of a migration. A table that is dropped and made again at the same place, or renamed, has another one, so
+/// that nobody takes the files of the one for those of the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Birth(u64);
+
+impl Birth {
+    /// One that no other migration has.
+    pub fn new() -> Self {
+        Self(Uuid::new_v4().as_u64_pair().1)
+    }
+}
+
 fn first_64_bits(hash: Sha256) -> u64 {
     let digest = hash.finalize();
     digest.iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte))
@@ -46,6 +59,19 @@ fn first_64_bits(hash: Sha256) -> u64 {
 
 macro_rules! hexadecimal {
     ($name:ident) => {
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(|()| serde::de::Error::custom("expected 16 hexadecimal digits"))
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{:016x}", self.0)
@@ -65,3 +91,4 @@ macro_rules! hexadecimal {
 
 hexadecimal!(JobId);
 hexadecimal!(BatchId);
+hexadecimal!(Birth);

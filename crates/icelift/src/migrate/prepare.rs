@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::Fields;
 use datafusion::logical_expr::Expr;
+use iceberg::spec::FormatVersion;
 use uuid::Uuid;
 
 use super::batches::{self, Batch, BatchBy};
@@ -128,6 +129,15 @@ impl Prepared {
 }
 
 fn existing(statement: &Migrate, catalog: &Arc<dyn Catalog>, table: Table, columns: &Fields) -> Result<Target> {
+    if table.metadata.format_version() == FormatVersion::V1 {
+        // Without sequence numbers a commit that comes late fits again when somebody sets the table back.
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "MIGRATE needs a target of format version 2 or 3, this one has 1",
+        )
+        .place(Stage::Catalog, &table.name)
+        .hint("set its property `format-version` to 2 with the engine that made it, or migrate into a new table"));
+    }
     let target = IcebergTable::new(Arc::clone(catalog), table.clone())?;
     let evolution = Evolution::new(columns, &target)?;
     if let Some(evolution) = &evolution {

@@ -1,7 +1,7 @@
-//! What an earlier driver left: whole files to adopt, and others to remove.
+//! What earlier drivers left: whole files to adopt, and others to remove.
 //!
-//! To be called behind a claim that has landed. No commit of an earlier epoch can land any more, so what no snapshot refers
-//! to now it will never refer to. Whether a snapshot refers to a file is read from the table, not concluded.
+//! Files are adopted behind a claim that has landed. They are removed when their batch is done, whichever driver finds them:
+//! what no snapshot refers to then, none will. Whether a snapshot refers to a file is read from the table, not concluded.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::attempt::{Attempt, Listing, written_by};
 use super::driver::Job;
-use super::job::BatchId;
+use super::job::{BatchId, Birth, JobId};
+use super::register::Register;
 use crate::catalog::Table;
 use crate::error::{Error, Result, Stage};
 use crate::pipeline::sink::data_folder;
@@ -35,51 +36,79 @@ pub(crate) struct Left {
     pub listings: Vec<(Attempt, String)>,
 }
 
-/// All objects that drivers of epochs before `epoch` wrote for the migration, whatever became of them.
-pub(crate) async fn left(table: &Table, job: super::job::JobId, epoch: u64) -> Result<Left> {
-    let part = format!("icelift-{job}-");
+/// All objects that drivers wrote for the migration since its birth, whatever became of them.
+pub(crate) async fn left(table: &Table, job: JobId, birth: Birth) -> Result<Left> {
+    let part = format!("icelift-{job}-{birth}-");
     let metadata = format!("{}/metadata/", table.metadata.location());
     let mut locations = table.store.list(&metadata, &part).await?;
     let data = data_folder(&table.metadata);
     locations.extend(table.store.list(&format!("{data}/"), &part).await?);
-    locations.retain(|location| written_by(location).is_some_and(|(of, at)| of == job && at < epoch));
+    locations.retain(|location| written_by(location).is_some_and(|writer| (writer.job, writer.birth) == (job, birth)));
     let listings = locations.iter().filter(|location| location.ends_with(".json"));
     let listings = listings.filter_map(|location| Some((Attempt::of(location)?, location.clone()))).collect();
     Ok(Left { locations, listings })
 }
 
-/// Finds what can be adopted for the batches in `pending` and removes what cannot.
-pub(super) async fn recover(job: &Job, table: &Table, epoch: u64, pending: &HashSet<BatchId>) -> Result<Adoptables> {
-    let place = |error: Error| error.place(Stage::Sink, &table.name);
+/// Finds what can be adopted for the batches in `pending`.
+pub(super) async fn recover(job: &Job, table: &Table, pending: &HashSet<BatchId>) -> Result<Adoptables> {
     job.reach("recover.before_listing").await?;
-    let left = left(table, job.id, epoch).await.map_err(place)?;
-    let (mut adoptables, mut kept) = (Adoptables::new(), HashSet::new());
-    let wanted = left.listings.iter().filter(|(attempt, _)| pending.contains(&attempt.batch));
-    let reads = wanted.map(|(attempt, location)| async move {
-        Ok::<_, Error>(Listing::read(table, location).await?.map(|listing| (*attempt, location.clone(), listing)))
-    });
+    let part = format!("icelift-{}-{}-", job.id, job.birth);
+    let folder = format!("{}/metadata/", table.metadata.location());
+    let listed = table.store.list(&folder, &part).await.map_err(|error| error.place(Stage::Sink, &table.name))?;
+    let listings = listed.into_iter().filter(|location| location.ends_with(".json"));
+    let listings = listings.filter_map(|location| Some((Attempt::of(&location)?, location)));
+    let reads: Vec<_> = listings
+        .filter(|(attempt, _)| pending.contains(&attempt.batch))
+        .map(|(attempt, location)| {
+            let table = table.clone();
+            async move {
+                let listing = Listing::read(&table, &location).await?;
+                Ok::<_, Error>(listing.map(|listing| Adoptable { attempt, listing }))
+            }
+        })
+        .collect();
     let mut listings = stream::iter(reads).buffered(READ_CONCURRENCY);
+    let mut adoptables = Adoptables::new();
     while let Some(read) = listings.try_next().await? {
-        let Some((attempt, location, listing)) = read else { continue };
-        kept.insert(location);
-        kept.extend(listing.files.iter().map(|file| file.file_path().to_string()));
-        adoptables.entry((attempt.batch, attempt.slice)).or_default().push(Adoptable { attempt, listing });
+        let Some(adoptable) = read else { continue };
+        let place = (adoptable.attempt.batch, adoptable.attempt.slice);
+        adoptables.entry(place).or_default().push(adoptable);
     }
-    let doomed: Vec<_> = left.locations.into_iter().filter(|location| !kept.contains(location)).collect();
-    job.reach("cleanup.before_delete").await?;
-    remove_unreferenced(table, doomed).await.map_err(place)?;
-    job.reach("cleanup.after_delete").await?;
     Ok(adoptables)
+}
+
+/// Removes what attempts left whose batches are done. To be called when this driver has no batch under way.
+pub(super) async fn tidy(job: &Job) -> Result<()> {
+    let table = job.load_target().await?;
+    let place = |error: Error| error.place(Stage::Sink, &table.name);
+    let Some(register) = Register::of(&table.metadata, job.id)? else { return Ok(()) };
+    if register.birth != job.birth {
+        return Ok(());
+    }
+    let done = (0..).zip(&job.plan).filter(|(number, _)| register.done.contains(*number));
+    let done: HashSet<_> = done.map(|(_, batch)| BatchId::new(&batch.key)).collect();
+    let left = left(&table, job.id, job.birth).await.map_err(place)?;
+    let is_over = |location: &String| match Attempt::of(location) {
+        Some(attempt) => done.contains(&attempt.batch),
+        // Manifests are never adopted, and behind the fence of a later epoch no commit with them lands.
+        None => written_by(location).is_some_and(|writer| writer.epoch < register.epoch),
+    };
+    // Data files first: as long as the listing is there, the files are known to belong together.
+    let mut doomed: Vec<_> = left.locations.into_iter().filter(is_over).collect();
+    doomed.sort_by_key(|location| location.ends_with(".json"));
+    job.reach("cleanup.before_delete").await?;
+    remove_unreferenced(&table, doomed).await.map_err(place)?;
+    job.reach("cleanup.after_delete").await
 }
 
 /// Deletes those of the objects that no snapshot of the table refers to. Returns them.
 pub(crate) async fn remove_unreferenced(table: &Table, locations: Vec<String>) -> Result<Vec<String>> {
     let unreferenced = unreferenced(table, locations).await?;
-    stream::iter(&unreferenced)
-        .map(|location| table.store.delete(location))
-        .buffer_unordered(READ_CONCURRENCY)
-        .try_for_each(|()| async { Ok(()) })
-        .await?;
+    let deletions = unreferenced.clone().into_iter().map(|location| {
+        let store = table.store.clone();
+        async move { store.delete(&location).await }
+    });
+    stream::iter(deletions).buffered(READ_CONCURRENCY).try_for_each(|()| async { Ok(()) }).await?;
     Ok(unreferenced)
 }
 
@@ -96,10 +125,18 @@ pub(crate) async fn unreferenced(table: &Table, mut locations: Vec<String>) -> R
 /// Every manifest list, manifest, data and delete file that a snapshot of the table names, and every file of its registers.
 async fn referenced(table: &Table) -> Result<HashSet<String>> {
     let mut found = HashSet::new();
-    let lists = table.metadata.snapshots().map(|snapshot| async move {
-        let list = table.manifest_list(snapshot).await?;
-        Ok::<_, Error>((snapshot.manifest_list().to_string(), list))
-    });
+    let lists: Vec<_> = table
+        .metadata
+        .snapshots()
+        .cloned()
+        .map(|snapshot| {
+            let table = table.clone();
+            async move {
+                let list = table.manifest_list(&snapshot).await?;
+                Ok::<_, Error>((snapshot.manifest_list().to_string(), list))
+            }
+        })
+        .collect();
     let mut lists = stream::iter(lists).buffered(READ_CONCURRENCY);
     let mut manifests = HashMap::new();
     while let Some((location, list)) = lists.try_next().await? {
@@ -108,17 +145,24 @@ async fn referenced(table: &Table) -> Result<HashSet<String>> {
             manifests.entry(manifest.manifest_path.clone()).or_insert(manifest);
         }
     }
-    let entries = manifests.values().map(|manifest| async move {
-        let manifest = table.manifest(manifest).await?;
-        let files = manifest.entries().iter().filter(|entry| entry.is_alive());
-        Ok::<_, Error>(files.map(|entry| entry.file_path().to_string()).collect::<Vec<_>>())
-    });
+    let entries: Vec<_> = manifests
+        .values()
+        .cloned()
+        .map(|manifest| {
+            let table = table.clone();
+            async move {
+                let manifest = table.manifest(&manifest).await?;
+                let files = manifest.entries().iter().filter(|entry| entry.is_alive());
+                Ok::<_, Error>(files.map(|entry| entry.file_path().to_string()).collect::<Vec<_>>())
+            }
+        })
+        .collect();
     let mut entries = stream::iter(entries).buffered(READ_CONCURRENCY);
     while let Some(files) = entries.try_next().await? {
         found.extend(files);
     }
     found.extend(manifests.keys().cloned());
-    for (_, register) in super::register::Register::all(&table.metadata)? {
+    for (_, register) in Register::all(&table.metadata)? {
         found.extend(register.older_files(table).await?);
     }
     Ok(found)

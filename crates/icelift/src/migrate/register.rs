@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 pub(crate) use self::done::{Detail, Done, MIXED_SCHEMAS};
 pub(crate) use self::older::Older;
-use super::job::JobId;
+use super::job::{Birth, JobId};
 use crate::error::{Error, ErrorKind, Result, Stage};
 
 /// What the names of registers begin with.
@@ -41,6 +41,7 @@ pub(crate) struct Register {
     /// Hash of the batches of this pin, in their order.
     pub plan: String,
     pub batches: u32,
+    pub birth: Birth,
     /// Counts the drivers; a commit of an older one is refused.
     pub epoch: u64,
     /// The driver of this epoch: two that begin at once have the same number and not the same token.
@@ -107,6 +108,7 @@ impl Register {
             pin,
             plan: String::new(),
             batches: 0,
+            birth: Birth::new(),
             epoch: 1,
             owner,
             last: Mark::default(),

@@ -11,6 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::driver::Job;
 use super::event::MigrationEvent;
 use super::prepare::{Prepared, Target};
+use super::recover::tidy;
 use super::report::{BatchReport, BatchState, COLUMNS, MigrationReport, Verdict};
 use crate::catalog::{Catalog, TableName};
 use crate::engine::{Engine, RowStream};
@@ -163,6 +164,7 @@ impl Run {
     /// What becomes of the batches, one by one.
     fn reports(self) -> BoxStream<'static, Result<BatchReport>> {
         let Self { job, done, pending, parallel, on_error, source, place } = self;
+        let (closing, tidied) = (place.clone(), job.clone());
         let runs = job.into_iter().flat_map(move |job| {
             let number = move |number| (Arc::clone(&job), number);
             pending.clone().into_iter().map(number)
@@ -175,8 +177,14 @@ impl Run {
                 job.run(number).await.map_err(|error| place.failed(key, error, on_error))
             }
         });
-        let closing = place.clone();
-        let close = stream::once(async move { Next::End(closing.close(&source).await) });
+        let close = stream::once(async move {
+            if let Some(job) = tidied.filter(|job| job.resumed)
+                && let Err(error) = tidy(&job).await
+            {
+                tracing::warn!(%error, "files of earlier runs could not be removed; remove_orphan_files lists them");
+            }
+            Next::End(closing.close(&source).await)
+        });
         let reports = runs.buffer_unordered(parallel).map(Next::Batch).chain(close);
         let ending = Ending { place, on_error, failed: None, over: false };
         let reports = reports.scan(ending, |ending, next| std::future::ready(ending.next(next)));

@@ -128,9 +128,7 @@ impl Taker {
         let columns = sides.compared_columns(level);
         let hasher = match level {
             Level::Portable => Hasher::Portable(PortableHasher::new(&sides.compared_fields(level))?),
-            Level::Metadata | Level::Content => {
-                Hasher::Content(ContentHasher::new(&sides.columns.project(&columns)?)?)
-            }
+            Level::Metadata | Level::Content => Hasher::Content(ContentHasher::new(&sides.columns.project(&columns)?)?),
         };
         let partitioner = Partitioner::new(spec, schema, &sides.columns)?;
         Ok(Self { partitioner, hasher, columns, by_key: HashMap::new(), level, table })

@@ -187,7 +187,8 @@ impl Sides {
     pub fn pairs(&self, wanted: Option<&BatchValue>) -> Result<Vec<BatchPair>> {
         let find = |plan: &[Batch], key: &str| plan.iter().find(|batch| batch.key == key).cloned();
         let mut keys: Vec<&str> = self.source_plan.iter().map(|batch| batch.key.as_str()).collect();
-        let others = self.target_plan.iter().map(|batch| batch.key.as_str()).chain(self.details.keys().map(String::as_str));
+        let others =
+            self.target_plan.iter().map(|batch| batch.key.as_str()).chain(self.details.keys().map(String::as_str));
         for key in others {
             if !keys.contains(&key) {
                 keys.push(key);
@@ -363,12 +364,7 @@ fn whole(details: BTreeMap<String, Detail>) -> BTreeMap<String, Detail> {
 }
 
 /// The source's batches, without those that the statement's WHERE leaves out.
-async fn source_plan(
-    engine: &Engine,
-    source: &IcebergTable,
-    statement: &Migrate,
-    by: &BatchBy,
-) -> Result<Vec<Batch>> {
+async fn source_plan(engine: &Engine, source: &IcebergTable, statement: &Migrate, by: &BatchBy) -> Result<Vec<Batch>> {
     let view = View::new(engine, false).await;
     view.show(source.clone())?;
     let filters = crate::migrate::query::filters(&view.plan(&statement.query).await?)?;

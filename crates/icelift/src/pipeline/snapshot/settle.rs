@@ -76,6 +76,11 @@ pub(super) async fn commit(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>) -> 
         {
             confirm(catalog, sent, error, &LOOKS).await
         }
+        // A refusal of whatever kind may be that of a second copy. One look: who may not commit may often not read either.
+        CommitOutcome::NotLanded(error) if sent.has_sign() => match catalog.load_table(&sent.base.name.ident).await {
+            Ok(table) if sent.shown(&table.metadata) == Shown::Landed => CommitOutcome::Landed,
+            _ => CommitOutcome::NotLanded(error),
+        },
         outcome => outcome,
     }
 }
