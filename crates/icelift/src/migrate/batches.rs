@@ -147,7 +147,7 @@ fn whole(files: Vec<Arc<PlannedFile>>, all_rows: bool) -> Vec<Batch> {
         predicate: None,
         rows: Rows { count, exact },
         bytes: files.iter().map(|planned| planned.file.file_size_in_bytes()).sum(),
-        source: source_digest(&files),
+        source: files_digest(&files),
         files,
     }]
 }
@@ -219,7 +219,7 @@ impl Dealt {
             key: column.key(&pile.value),
             predicate: Some(column.predicate(&pile.value)),
             value: Some(pile.value),
-            source: source_digest(&pile.files),
+            source: files_digest(&pile.files),
             files: pile.files,
             rows: pile.rows,
             bytes: pile.bytes,
@@ -239,7 +239,7 @@ pub(crate) fn plan_hash(batches: &[Batch]) -> String {
 }
 
 /// The digest of the files and their deletes, in whatever order they come.
-fn source_digest(files: &[Arc<PlannedFile>]) -> String {
+pub(crate) fn files_digest(files: &[Arc<PlannedFile>]) -> String {
     let mut identities: Vec<_> = files.iter().map(|planned| planned.identity()).collect();
     identities.sort_unstable();
     digest(identities)
@@ -258,11 +258,11 @@ fn digest<G: AsRef<[T]>, T: AsRef<str>>(groups: impl IntoIterator<Item = G>) -> 
     sha.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The files of the batch in runs that each have `slice_bytes` or end with the batch; no run is empty.
-pub(crate) fn slices(batch: &Batch, slice_bytes: u64) -> Vec<Vec<Arc<PlannedFile>>> {
+/// The files of a batch in runs that each have `slice_bytes` or end with the batch; no run is empty.
+pub(crate) fn slices(files: &[Arc<PlannedFile>], slice_bytes: u64) -> Vec<Vec<Arc<PlannedFile>>> {
     let mut slices = Vec::new();
     let (mut slice, mut size_bytes) = (Vec::new(), 0_u64);
-    for planned in &batch.files {
+    for planned in files {
         size_bytes = size_bytes.saturating_add(planned.file.file_size_in_bytes());
         slice.push(Arc::clone(planned));
         if size_bytes >= slice_bytes {

@@ -33,7 +33,7 @@ use datafusion::physical_plan::{
 use futures::stream;
 
 pub(crate) use self::delivery::{Delivery, Written};
-use self::settings::SinkSettings;
+pub(crate) use self::settings::SinkSettings;
 use crate::catalog::{Catalog, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::snapshot;

@@ -325,7 +325,7 @@ fn slices_have_their_size_or_end_the_batch() {
     let of = |(name, rows)| bounded(name, rows, Datum::int(1), Datum::int(1), Some(0));
     let files = [("a", 1), ("b", 2), ("c", 9), ("d", 1)].map(of).to_vec();
     let batch = deal(&year, files, None).unwrap().remove(0);
-    let lengths = |slice_bytes| slices(&batch, slice_bytes).iter().map(Vec::len).collect::<Vec<_>>();
+    let lengths = |slice_bytes| slices(&batch.files, slice_bytes).iter().map(Vec::len).collect::<Vec<_>>();
     assert_eq!(lengths(30), [2, 1, 1]);
     assert_eq!(lengths(1), [1, 1, 1, 1]);
     assert_eq!(lengths(u64::MAX), [4]);
