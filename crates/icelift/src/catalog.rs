@@ -35,13 +35,11 @@ use crate::error::{Error, Result};
 use crate::storage::Store;
 
 /// Whether catalogs of this type take a table property of this name.
-#[allow(dead_code)]
 pub(crate) fn takes_property(kind: &str, key: &str) -> bool {
     !is_r2(kind) || r2::takes_property(key)
 }
 
 /// How long catalogs of this type make a writer take for so many commits to one table.
-#[allow(dead_code)]
 pub(crate) fn least_wait(kind: &str, commits: u64) -> Duration {
     if is_r2(kind) { r2::least_wait(commits) } else { Duration::ZERO }
 }

@@ -23,6 +23,7 @@ mod copy;
 mod driver;
 mod event;
 mod evolve;
+mod explain;
 mod failpoint;
 mod job;
 mod lint;

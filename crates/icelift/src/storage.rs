@@ -31,7 +31,7 @@ pub(crate) use iceberg_storage::own_error;
 pub use meter::MeterReading;
 pub(crate) use meter::{Meter, MeteredStore};
 pub(crate) use s3::{S3Credentials, S3Keys, S3Settings, static_credentials, take_static_credentials};
-pub(crate) use upload::Upload;
+pub(crate) use upload::{Upload, put_requests};
 
 use self::errors::{check_length, is_missing, read_error, write_error};
 use self::local::Disk;
@@ -237,6 +237,11 @@ impl Store {
     pub fn upload_sized(&self, location: &str, expected_bytes: u64) -> Result<Upload> {
         let (objects, path) = self.resolve(location)?;
         Ok(Upload::new(self.clone(), objects, path, location.to_string(), expected_bytes))
+    }
+
+    /// The parts in which an object of about `expected_bytes` is sent.
+    pub fn part_bytes(&self, expected_bytes: u64) -> u64 {
+        upload::part_bytes(&self.0.uploads, expected_bytes) as u64
     }
 
     /// Deletes the object; that it is gone already is no error.

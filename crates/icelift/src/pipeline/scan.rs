@@ -33,6 +33,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use futures::StreamExt;
 
 use self::bounds::Filter;
+pub(crate) use self::decode::FOOTER_PREFETCH_BYTES;
 pub(crate) use self::files::PlannedFile;
 use self::files::PlannedFiles;
 pub(crate) use self::ranges::source_range;

@@ -34,7 +34,7 @@ use futures::stream;
 
 pub(crate) use self::delivery::{Delivery, Written};
 pub(crate) use self::paths::{data_folder, partition_folder};
-use self::settings::SinkSettings;
+pub(crate) use self::settings::SinkSettings;
 use crate::catalog::{Catalog, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::snapshot;

@@ -28,9 +28,18 @@ const PART_STEP_BYTES: u64 = 1 << 20;
 /// S3 and R2 take no larger part: a little below 5 GiB.
 const PART_MAX_BYTES: u64 = 4 << 30;
 
+/// How many requests it takes to write an object of `object_bytes` in parts of `part_bytes`.
+pub(crate) fn put_requests(part_bytes: u64, object_bytes: u64) -> u64 {
+    match object_bytes.div_ceil(part_bytes.max(1)) {
+        0 | 1 => 1,
+        // The start and the completion.
+        parts => parts + 2,
+    }
+}
+
 /// The size of each part of an object of `expected_bytes`: that of the settings, unless the object, or one that is half
 /// as large again, would need too many parts.
-fn part_bytes(settings: &UploadSettings, expected_bytes: u64) -> usize {
+pub(super) fn part_bytes(settings: &UploadSettings, expected_bytes: u64) -> usize {
     let needed = expected_bytes.saturating_add(expected_bytes / 2).div_ceil(MAX_PARTS);
     let grown = needed.next_multiple_of(PART_STEP_BYTES).min(PART_MAX_BYTES);
     usize::try_from(grown).unwrap_or(usize::MAX).max(settings.part_bytes)
@@ -216,7 +225,7 @@ mod tests {
     use object_store::{ObjectStore, ObjectStoreExt};
     use tokio_util::task::TaskTracker;
 
-    use super::{MAX_PARTS, Upload, UploadSettings, part_bytes};
+    use super::{MAX_PARTS, Upload, UploadSettings, part_bytes, put_requests};
     use crate::storage::{Meter, MeteredStore, Store};
 
     fn upload(objects: Arc<dyn ObjectStore>, part_bytes: usize, file: &std::path::Path) -> Upload {
@@ -244,6 +253,7 @@ mod tests {
         assert_eq!(objects.get(&Path::from("x")).await.unwrap().bytes().await.unwrap(), content);
         // Start, 4 parts of 10 bytes, 1 of 5, completion.
         assert_eq!(meter.read().put_requests, 7);
+        assert_eq!(put_requests(10, 45), 7);
     }
 
     #[test]
@@ -267,6 +277,7 @@ mod tests {
         upload.write(Bytes::from_static(b"0123456789")).await.unwrap();
         upload.finish().await.unwrap();
         assert_eq!(meter.read().put_requests, 1);
+        assert_eq!(put_requests(10, 10), 1);
     }
 
     #[tokio::test]

@@ -1,8 +1,6 @@
-//! Table properties: which go along, and what becomes of the others.
+//! Table properties that the target does not have, with the reason where there is one, or has otherwise.
 
 use std::collections::BTreeMap;
-
-use iceberg::spec::TableMetadata;
 
 use super::{Finding, Level, Sides};
 use crate::catalog::takes_property;
@@ -20,16 +18,10 @@ const OF_THE_SOURCE: [(&str, &str); 9] = [
     ("icelift.", "it tells of an earlier migration"),
 ];
 
-/// Why a property of this name does not go along to a catalog of type `kind`. None if it does.
+/// Why a property of this name cannot go along to a catalog of type `kind`. None if it can.
 fn obstacle(kind: &str, key: &str) -> Option<&'static str> {
     let of_the_source = OF_THE_SOURCE.iter().find(|(beginning, _)| key.starts_with(beginning)).map(|(_, why)| *why);
     of_the_source.or_else(|| (!takes_property(kind, key)).then_some("the target's catalog refuses it"))
-}
-
-/// The properties of the source that a new target in a catalog of type `kind` gets.
-pub(crate) fn carried_properties(source: &TableMetadata, kind: &str) -> BTreeMap<String, String> {
-    let properties = source.properties().iter().filter(|(key, _)| obstacle(kind, key).is_none());
-    properties.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// Values are not said: they may be what nobody but the table's owner knows.

@@ -183,7 +183,7 @@ fn layout_deletes_and_history() {
 }
 
 #[test]
-fn properties_that_go_along_and_others() {
+fn properties() {
     let all = [
         ("comment", "c"),
         ("gc.enabled", "false"),
@@ -195,13 +195,6 @@ fn properties_that_go_along_and_others() {
     ];
     let fields = || vec![primitive(1, "a", PrimitiveType::Int)];
     let source = table("2", fields(), unpartitioned(), &all);
-    let keys = |kind| carried_properties(&source, kind).into_keys().collect::<Vec<_>>();
-    let to_r2 = ["comment", "write.parquet.compression-codec"];
-    let elsewhere = ["comment", "gc.enabled", "write.metadata.metrics.default", "write.parquet.compression-codec"];
-    assert_eq!(
-        (keys("r2"), keys("basin"), keys("glue")),
-        (to_r2.map(String::from).to_vec(), keys("r2"), elsewhere.map(String::from).to_vec())
-    );
     let target = table("2", fields(), unpartitioned(), &[("write.parquet.compression-codec", "snappy")]);
     let expected = [
         "lost property `comment`: the target does not have it",

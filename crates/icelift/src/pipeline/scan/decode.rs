@@ -25,7 +25,7 @@ use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::storage::Store;
 
 /// Bytes read from the end of a file at once, in the hope that the footer is in them.
-const FOOTER_PREFETCH_BYTES: usize = 256 << 10;
+pub(crate) const FOOTER_PREFETCH_BYTES: usize = 256 << 10;
 
 /// A Parquet file with its footer.
 #[derive(Debug, Clone)]

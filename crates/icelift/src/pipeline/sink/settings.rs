@@ -17,7 +17,7 @@ const BLOOM_FILTER: &str = "write.parquet.bloom-filter-enabled.column.";
 
 /// How much the manifest says of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MetricsMode {
+pub(crate) enum MetricsMode {
     None,
     Counts,
     /// Counts, and bounds of at most so many characters or bytes.
@@ -43,7 +43,7 @@ impl FromStr for MetricsMode {
 
 /// The settings of one sink.
 #[derive(Debug, Clone)]
-pub(super) struct SinkSettings {
+pub(crate) struct SinkSettings {
     pub target_file_bytes: usize,
     pub row_group_bytes: usize,
     pub codec: Compression,

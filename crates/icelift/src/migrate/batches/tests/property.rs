@@ -4,9 +4,11 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Field, Schema as ArrowSchema};
 use chrono::{DateTime, NaiveDate, TimeDelta};
 use datafusion::common::DFSchema;
+use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 use iceberg::spec::PrimitiveLiteral;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 
 use super::*;
 use crate::pipeline::select::transforms;
@@ -67,9 +69,10 @@ struct Written {
     slack: i64,
 }
 
-fn written() -> impl Strategy<Value = Written> {
+/// Files whose rows lie at most `reach` hours around a moment.
+fn written(reach: i64) -> impl Strategy<Value = Written> {
     let around = prop_oneof![Just(0), Just(-30_000), Just(500_000)];
-    let spread = prop_oneof![Just(1_i64), Just(30), Just(800), Just(20_000)];
+    let spread = prop_oneof![Just(1_i64), Just(reach / 8 + 1), Just(reach)];
     let rows = (around, spread).prop_flat_map(|(around, spread)| {
         let value = (around - spread..=around + spread, -1..=1_i64);
         prop::collection::vec(prop::option::weighted(0.9, value), 0..8)
@@ -149,7 +152,7 @@ fn naive_key(column: &BatchColumn, of: &PrimitiveType, ticks: Option<i64>) -> St
 }
 
 /// For each batch the rows that its predicate selects, by the query engine.
-fn selected_rows(batches: &[Batch], of: &PrimitiveType, rows: &[Option<i64>]) -> Vec<Vec<bool>> {
+fn selected_rows(batches: &[Batch], of: &PrimitiveType, rows: &[Option<i64>], state: &SessionState) -> Vec<Vec<bool>> {
     let null = scalar(&literal(of, 0), of).unwrap().data_type();
     let values = rows.iter().map(|row| match row {
         Some(ticks) => scalar(&literal(of, *ticks), of).unwrap(),
@@ -158,7 +161,6 @@ fn selected_rows(batches: &[Batch], of: &PrimitiveType, rows: &[Option<i64>]) ->
     let values = ScalarValue::iter_to_array(values).unwrap();
     let schema = Arc::new(ArrowSchema::new(vec![Field::new("x", null.clone(), true)]));
     let table = arrow::array::RecordBatch::try_new(Arc::clone(&schema), vec![values]).unwrap();
-    let state = SessionContext::new().state();
     let df_schema = DFSchema::try_from(schema).unwrap();
     let evaluate = |batch: &Batch| {
         let predicate = state.create_physical_expr(batch.predicate.clone().unwrap(), &df_schema).unwrap();
@@ -186,7 +188,13 @@ fn is_told(column: &BatchColumn, planned: &PlannedFile, rows: &[Option<i64>]) ->
     rows.is_empty() || is_partitioned || is_bounded || is_null
 }
 
-fn check(of: &PrimitiveType, hour: i64, transform: Transform, files: &[Written]) -> Result<(), TestCaseError> {
+fn check(
+    of: &PrimitiveType,
+    hour: i64,
+    transform: Transform,
+    files: &[Written],
+    state: &SessionState,
+) -> Result<(), TestCaseError> {
     let column = column(of.clone(), transform);
     let made: Vec<_> =
         files.iter().enumerate().map(|(index, it)| planned(&format!("f{index}"), of, hour, it)).collect();
@@ -197,9 +205,9 @@ fn check(of: &PrimitiveType, hour: i64, transform: Transform, files: &[Written])
     });
     let files: Vec<_> = made.iter().map(|(file, _)| Arc::clone(file)).collect();
     let by_values = deal(&column, files.clone(), Some(found.collect())).unwrap();
-    check_dealt(&column, of, &made, &by_values)?;
+    check_dealt(&column, of, &made, &by_values, state)?;
     match deal(&column, files, None) {
-        Ok(batches) => check_dealt(&column, of, &made, &batches),
+        Ok(batches) => check_dealt(&column, of, &made, &batches, state),
         Err(error) => {
             prop_assert_eq!(error.kind(), ErrorKind::Unsupported);
             let is_told = made.iter().all(|(file, rows)| is_told(&column, file, rows));
@@ -214,10 +222,11 @@ fn check_dealt(
     of: &PrimitiveType,
     made: &[(Arc<PlannedFile>, Vec<Option<i64>>)],
     batches: &[Batch],
+    state: &SessionState,
 ) -> Result<(), TestCaseError> {
     let mut counts = vec![0_u64; batches.len()];
     for (planned, rows) in made.iter().filter(|(_, rows)| !rows.is_empty()) {
-        let selected = selected_rows(batches, of, rows);
+        let selected = selected_rows(batches, of, rows, state);
         for (row, ticks) in rows.iter().enumerate() {
             let of_row: Vec<_> = (0..batches.len()).filter(|batch| selected[*batch][row]).collect();
             prop_assert_eq!(of_row.len(), 1, "row {:?} is in the batches {:?}", ticks, of_row);
@@ -241,18 +250,32 @@ fn check_dealt(
     Ok(())
 }
 
+/// How far rows may lie apart, so that a file has some dozen units and not thousands.
+fn reach(of: &PrimitiveType, transform: Transform) -> i64 {
+    match (of, transform) {
+        (_, Transform::Year) => 20_000,
+        // Its ticks are days.
+        (PrimitiveType::Date, Transform::Month) => 800,
+        (PrimitiveType::Date, _) => 30,
+        (_, Transform::Month) => 20_000,
+        (_, Transform::Day) => 800,
+        _ => 30,
+    }
+}
+
 #[test]
 fn every_row_is_in_one_batch() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let state = SessionContext::new().state();
     for (of, hour) in types() {
         for transform in TRANSFORMS {
             if BatchBy::parse(&schema(of.clone()), "x", transform).is_err() {
                 continue;
             }
+            let files = prop::collection::vec(written(reach(&of, transform)), 0..5);
             for _ in 0..60 {
-                let files = prop::collection::vec(written(), 0..5).new_tree(&mut runner).unwrap();
-                let files = proptest::strategy::ValueTree::current(&files);
-                if let Err(broken) = check(&of, hour, transform, &files) {
+                let files = files.new_tree(&mut runner).unwrap().current();
+                if let Err(broken) = check(&of, hour, transform, &files, &state) {
                     panic!("{of} by {transform}: {broken}\n{files:#?}");
                 }
             }

@@ -1,0 +1,148 @@
+//! How many requests a batch takes. Each number stands for something that the code elsewhere does; the tests hold the two
+//! together by its meters.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{PlanInput, PlannedBatch};
+use crate::migrate::batches::slices;
+use crate::migrate::price::Traffic;
+use crate::pipeline::scan::{FOOTER_PREFETCH_BYTES, PlannedFile};
+use crate::storage::put_requests;
+
+/// Where a manifest does not say how many row groups a file has: the size that most writers give them.
+const ROW_GROUP_BYTES: u64 = 128 << 20;
+
+/// What a catalog of some type takes for what a driver does with it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Habits {
+    load_calls: u64,
+    commit_calls: u64,
+    /// To stage a table and to create it.
+    create_calls: u64,
+    /// Whether the catalog keeps a pointer to a metadata file, which is then ours to read and to write.
+    has_pointer: bool,
+}
+
+impl Habits {
+    fn of(kind: &str) -> Self {
+        match kind {
+            "glue" => Self { load_calls: 1, commit_calls: 2, create_calls: 4, has_pointer: true },
+            "local" => Self { has_pointer: true, ..Self::default() },
+            _ => Self { load_calls: 1, commit_calls: 1, create_calls: 2, has_pointer: false },
+        }
+    }
+
+    fn pointers(&self) -> u64 {
+        u64::from(self.has_pointer)
+    }
+}
+
+/// Data files that a slice of a batch comes to.
+struct Written {
+    files: u64,
+    bytes_each: u64,
+}
+
+impl PlanInput<'_> {
+    /// What a run does before its first batch: it reads the source's metadata, and claims or creates the target.
+    pub(super) fn before_batches(&self) -> Traffic {
+        let (source, target) = (Habits::of(self.source_kind), Habits::of(self.target_kind));
+        let claim = match self.creates_target {
+            true => Traffic { target_calls: target.create_calls, target_puts: target.pointers(), ..Traffic::default() },
+            // An empty snapshot: the parent's manifest list is read, its own is written.
+            false => Traffic {
+                target_calls: target.commit_calls,
+                target_gets: 1 + target.pointers(),
+                target_puts: 1 + target.pointers(),
+                ..Traffic::default()
+            },
+        };
+        // The target is looked for before, and loaded after.
+        let loads = if self.creates_target { 1 } else { 2 };
+        claim
+            + Traffic {
+                source_calls: source.load_calls,
+                source_gets: source.pointers() + self.plan_gets(),
+                target_calls: 2 * target.load_calls,
+                target_gets: loads * target.pointers(),
+                ..Traffic::default()
+            }
+    }
+
+    /// What a scan reads to know its files: the manifest list and the manifests.
+    fn plan_gets(&self) -> u64 {
+        1 + self.source_manifests
+    }
+
+    /// What one batch takes, from reading to its commit.
+    pub(super) fn of_batch(&self, planned: &PlannedBatch<'_>) -> Traffic {
+        let target = Habits::of(self.target_kind);
+        let slices = slices(planned.files, self.slice_bytes);
+        let mut traffic = Traffic { read_bytes: planned.bytes(), ..Traffic::default() };
+        let mut files = 0;
+        for slice in &slices {
+            traffic.source_gets += self.plan_gets() + slice_gets(slice, planned.batch.predicate.is_some());
+            let written = self.written(planned, slice);
+            files += written.files;
+            traffic.stored_bytes += written.files * written.bytes_each;
+            // The files and their listing.
+            traffic.target_puts += written.files * put_requests(self.sizes.part_bytes, written.bytes_each) + 1;
+            if self.rereads_target {
+                traffic.target_gets += written.files * self.reread_gets(written.bytes_each);
+            }
+        }
+        // The table is loaded, the parent's manifest list is read, manifest and list are written.
+        traffic.target_calls += target.load_calls + target.commit_calls;
+        traffic.target_gets += 1 + 2 * target.pointers();
+        traffic.target_puts += u64::from(files > 0) + 1 + target.pointers();
+        traffic
+    }
+
+    /// The files of a slice, if what is written is as large as what is read.
+    fn written(&self, planned: &PlannedBatch<'_>, slice: &[Arc<PlannedFile>]) -> Written {
+        let size = |files: &[Arc<PlannedFile>]| -> u64 { files.iter().map(|it| it.file.file_size_in_bytes()).sum() };
+        let (of_slice, of_all) = (u128::from(size(slice)), u128::from(size(planned.files).max(1)));
+        let bytes = u64::try_from(u128::from(planned.bytes()) * of_slice / of_all).unwrap_or(u64::MAX);
+        let rows = planned.rows();
+        if rows.exact && rows.count == 0 {
+            return Written { files: 0, bytes_each: 0 };
+        }
+        let partitions = self.partitions_per_batch.max(1);
+        let of_partition = (bytes / partitions).div_ceil(self.sizes.file_bytes.max(1)).max(1);
+        let files = partitions.saturating_mul(of_partition);
+        Written { files, bytes_each: bytes / files }
+    }
+
+    /// A written file is read by its footer and its row groups.
+    fn reread_gets(&self, file_bytes: u64) -> u64 {
+        1 + file_bytes.div_ceil(self.sizes.row_group_bytes.max(1)).max(1)
+    }
+
+    /// How long the batch's bytes are on their way: what comes and what goes pass at once.
+    pub(super) fn seconds(&self, planned: &PlannedBatch<'_>) -> Option<f64> {
+        let bandwidth = self.bandwidth_bytes_per_second.filter(|bandwidth| *bandwidth > 0)?;
+        let Traffic { read_bytes, stored_bytes, .. } = self.of_batch(planned);
+        let reread_bytes = if self.rereads_target { stored_bytes } else { 0 };
+        Some(read_bytes.saturating_add(reread_bytes).max(stored_bytes) as f64 / bandwidth as f64)
+    }
+}
+
+/// What the files of a slice and their deletes take.
+fn slice_gets(slice: &[Arc<PlannedFile>], by_predicate: bool) -> u64 {
+    let deletes: BTreeSet<&str> = slice.iter().flat_map(|planned| planned.delete_files()).collect();
+    let files: u64 = slice.iter().map(|planned| file_gets(planned, by_predicate)).sum();
+    // Footer and rows of each.
+    files + 2 * deletes.len() as u64
+}
+
+/// The footer, with a predicate the page index where it does not come with the footer, and each row group in one piece.
+fn file_gets(planned: &PlannedFile, by_predicate: bool) -> u64 {
+    let size_bytes = planned.file.file_size_in_bytes();
+    let row_groups = match planned.file.split_offsets() {
+        Some(offsets) if !offsets.is_empty() => offsets.len() as u64,
+        _ => size_bytes.div_ceil(ROW_GROUP_BYTES).max(1),
+    };
+    let page_index = by_predicate && size_bytes > FOOTER_PREFETCH_BYTES as u64;
+    1 + u64::from(page_index) + row_groups
+}
