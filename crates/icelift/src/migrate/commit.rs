@@ -15,7 +15,7 @@ use super::claim::{claim, taken_over};
 use super::driver::Job;
 use super::job::JobId;
 use super::register::{Detail, Older, Register};
-use crate::catalog::{CommitOutcome, Table};
+use crate::catalog::CommitOutcome;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::snapshot::{self, Cargo, Change, Companion};
 
@@ -120,14 +120,8 @@ async fn send(job: &Job, ready: &Ready) -> Result<Sent> {
         job.reach("commit.details_written").await?;
     }
     let epoch = job.epoch.load(SeqCst);
-    let done = BatchDone {
-        job: job.id,
-        epoch,
-        owner: job.owner,
-        number: ready.number,
-        detail: ready.detail.clone(),
-        older: older.clone(),
-    };
+    let done =
+        BatchDone { job: job.id, epoch, owner: job.owner, number: ready.number, detail: ready.detail.clone(), older };
     let change = Change {
         files: ready.files.clone(),
         remove: ready.remove.clone(),
@@ -135,22 +129,11 @@ async fn send(job: &Job, ready: &Ready) -> Result<Sent> {
         file_prefix: commit_prefix(job.id, job.birth, epoch),
     };
     job.reach("commit.before").await?;
-    match snapshot::commit(job.target.catalog(), &job.target.table, base.clone(), change).await {
+    match snapshot::commit(job.target.catalog(), &job.target.table, base, change).await {
         CommitOutcome::Landed => Ok(Sent::Landed),
-        CommitOutcome::NotLanded(error) => {
-            discard(&base, older.as_ref()).await;
-            Err(error)
-        }
+        // A file of details stays: the next commit writes the same one again, and it may be another driver's.
+        CommitOutcome::NotLanded(error) => Err(error),
         CommitOutcome::Unknown(lost) => Ok(Sent::Unknown(lost)),
-    }
-}
-
-/// A file of details belongs to the commit that did not land; the next commit writes the same one again.
-async fn discard(base: &Table, older: Option<&Older>) {
-    if let Some(older) = older
-        && let Err(error) = base.store.delete(&older.location).await
-    {
-        tracing::warn!(location = older.location, %error, "a file of a lost commit could not be removed");
     }
 }
 

@@ -39,6 +39,10 @@ pub(crate) struct Job {
     pub engine: Engine,
     pub id: JobId,
     pub birth: Birth,
+    /// What the target knew when the claim had landed.
+    pub register: Register,
+    /// The numbers of the batches to do.
+    pub pending: Vec<u32>,
     pub statement: Migrate,
     pub options: MigrateOptions,
     pub source: IcebergTable,
@@ -67,15 +71,20 @@ impl Job {
         let owner = Uuid::new_v4();
         let epoch = prepared.register.as_ref().map_or(1, |register| register.epoch + 1);
         let next = Register { owner, epoch, ..prepared.next.clone() };
-        let (target, birth) = claimed(engine, &prepared, next).await?;
-        let keys = prepared.pending.iter().filter_map(|number| prepared.plan.get(*number as usize));
-        let pending: HashSet<_> = keys.map(|batch| BatchId::new(&batch.key)).collect();
+        let (target, register) = claimed(engine, &prepared, next).await?;
+        // A commit of an earlier driver may have landed since the plan was made.
+        let pending = prepared.pending.iter().copied().filter(|number| !register.done.contains(*number));
+        let pending: Vec<u32> = pending.collect();
+        let keys = pending.iter().filter_map(|number| prepared.plan.get(*number as usize));
+        let wanted: HashSet<_> = keys.map(|batch| BatchId::new(&batch.key)).collect();
         let resumed = prepared.register.is_some();
         let catalog = Arc::clone(&prepared.target_catalog);
         let job = Self {
             engine: engine.clone(),
             id: prepared.job,
-            birth,
+            birth: register.birth,
+            register,
+            pending,
             options: prepared.statement.options.clone(),
             statement: prepared.statement,
             source: prepared.source,
@@ -91,7 +100,7 @@ impl Job {
             resumed,
         };
         if resumed {
-            let adoptables = recover(&job, &target, &pending).await?;
+            let adoptables = recover(&job, &target, &wanted).await?;
             *job.adoptables.lock().unwrap_or_else(PoisonError::into_inner) = adoptables;
         }
         Ok(Arc::new(job))
@@ -318,24 +327,37 @@ struct Written {
     adopted: bool,
 }
 
-/// The target with the register in it, after commits that have landed, and the birth that it tells.
-async fn claimed(engine: &Engine, prepared: &Prepared, next: Register) -> Result<(Table, Birth)> {
+/// The target and what it knows, after commits that have landed.
+async fn claimed(engine: &Engine, prepared: &Prepared, next: Register) -> Result<(Table, Register)> {
     let (catalog, ident) = (&prepared.target_catalog, &prepared.target_name.ident);
     let table = match &prepared.target {
         Target::Exists { table, evolution: Some(evolution) } => evolution.commit(catalog, table).await?,
         Target::Exists { table, .. } => table.as_ref().clone(),
-        Target::New(new) => created(engine, prepared, new).await?,
+        Target::New(new) => match created(engine, prepared, new).await {
+            Ok(table) => table,
+            Err(error) => return Err(lost_race(prepared, error).await),
+        },
     };
     engine.failpoints.reach("claim.before_commit").await?;
-    let owner = next.owner;
+    let (owner, epoch) = (next.owner, next.epoch);
     claim(catalog, table, prepared.job, prepared.register.clone(), next).await?;
     engine.failpoints.reach("claim.after_commit").await?;
     let table = catalog.load_table(ident).await?;
     match Register::of(&table.metadata, prepared.job)? {
-        Some(register) if register.owner == owner => Ok((table, register.birth)),
-        Some(_) => Err(taken_over()),
         None => Err(target::register_lost(&table.name)),
+        Some(register) if (register.owner, register.epoch) != (owner, epoch) => Err(taken_over()),
+        Some(register) => Ok((table, register)),
     }
+}
+
+/// Why the target was not created: another driver of the same migration may have been faster.
+async fn lost_race(prepared: &Prepared, error: Error) -> Error {
+    if error.kind() != ErrorKind::AlreadyExists {
+        return error;
+    }
+    let table = prepared.target_catalog.load_table(&prepared.target_name.ident).await;
+    let register = table.and_then(|table| Register::of(&table.metadata, prepared.job));
+    if let Ok(Some(_)) = register { taken_over().source(error) } else { error }
 }
 
 /// Creates the table, without a register: were the register in it, a request that comes late could bring it back.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use iceberg::spec::{FormatVersion, MAIN_BRANCH, PartitionSpec, Schema, TableMetadata};
 
+pub(crate) use self::properties::carried_properties;
 use crate::pipeline::scan::PlannedFile;
 
 /// Names that a line lists before it stops.

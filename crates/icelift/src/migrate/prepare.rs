@@ -77,6 +77,9 @@ impl Prepared {
         let draft = Draft::new(engine, statement, &source_catalog, &current).await?;
         let job = JobId::new(current.metadata.uuid(), &draft.words);
         let register = found.as_ref().map(|table| Register::of(&table.metadata, job)).transpose()?.flatten();
+        if let (Some(register), Some(table)) = (&register, &found) {
+            register.check_lineage(&table.metadata).map_err(|error| error.place(Stage::Snapshot, &target_name))?;
+        }
         let pin = pin(register.as_ref(), &current);
         let details = match (&register, &found) {
             (Some(register), Some(table)) => register.details(table).await?,

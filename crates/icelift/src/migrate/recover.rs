@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
+use iceberg::spec::{Operation, SnapshotRef, TableMetadata};
 
 use super::attempt::{Attempt, Listing, written_by};
 use super::driver::Job;
@@ -125,22 +126,21 @@ pub(crate) async fn unreferenced(table: &Table, mut locations: Vec<String>) -> R
 /// Every manifest list, manifest, data and delete file that a snapshot of the table names, and every file of its registers.
 async fn referenced(table: &Table) -> Result<HashSet<String>> {
     let mut found = HashSet::new();
+    let contained = contained(&table.metadata);
+    found.extend(table.metadata.snapshots().map(|snapshot| snapshot.manifest_list().to_string()));
     let lists: Vec<_> = table
         .metadata
         .snapshots()
+        .filter(|snapshot| !contained.contains(&snapshot.snapshot_id()))
         .cloned()
         .map(|snapshot| {
             let table = table.clone();
-            async move {
-                let list = table.manifest_list(&snapshot).await?;
-                Ok::<_, Error>((snapshot.manifest_list().to_string(), list))
-            }
+            async move { table.manifest_list(&snapshot).await }
         })
         .collect();
     let mut lists = stream::iter(lists).buffered(READ_CONCURRENCY);
     let mut manifests = HashMap::new();
-    while let Some((location, list)) = lists.try_next().await? {
-        found.insert(location);
+    while let Some(list) = lists.try_next().await? {
         for manifest in list.consume_entries() {
             manifests.entry(manifest.manifest_path.clone()).or_insert(manifest);
         }
@@ -166,4 +166,16 @@ async fn referenced(table: &Table) -> Result<HashSet<String>> {
         found.extend(register.older_files(table).await?);
     }
     Ok(found)
+}
+
+/// The snapshots that name nothing that a later one does not name: those of a migration that appends to itself. Without this
+/// the lists of a migration with many batches would be read in the square of their number.
+fn contained(metadata: &TableMetadata) -> HashSet<i64> {
+    let appends = |snapshot: &SnapshotRef| {
+        let summary = snapshot.summary();
+        summary.operation == Operation::Append && summary.additional_properties.contains_key("icelift.job")
+    };
+    let ours: HashSet<i64> = metadata.snapshots().filter(|it| appends(it)).map(|it| it.snapshot_id()).collect();
+    let parents = metadata.snapshots().filter(|it| appends(it)).filter_map(|it| it.parent_snapshot_id());
+    parents.filter(|parent| ours.contains(parent)).collect()
 }

@@ -45,6 +45,8 @@ impl Retries {
                 Error::new(ErrorKind::Config, format!("the table property `{key}` is `{value}`, it takes a number"))
             }),
         };
+        // Read where the answer to a commit is lost; a mistake in it is told before.
+        number(settle::TOTAL_TIMEOUT, 0)?;
         Ok(Self {
             count: number("commit.retry.num-retries", 4)? as usize,
             min_wait: Duration::from_millis(number("commit.retry.min-wait-ms", 100)?),

@@ -34,6 +34,9 @@ pub enum Fault {
     },
     /// Waits.
     Delay(Duration),
+    /// Cuts the connection, and passes the request on after so long: the client has given up, the server has not. Afterwards
+    /// the same as [`Fault::Reset`].
+    Late(Duration),
     /// Never answers.
     Hang,
     /// Says that the credentials are too old: `ExpiredToken` on the S3 side, a plain 401 of the catalog.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -67,6 +68,12 @@ async fn serve(side: Side, state: Arc<State>, request: Request<Incoming>) -> Res
     };
     let entry = state.log.begin(side, operation, &call);
     let hit = state.faults.meet(side, operation, &call);
+    if let Some(Hit { when: When::Before, fault: Fault::Late(wait) }) = hit {
+        call.read(body).await?;
+        // A task of its own: the one of the connection ends with the client.
+        tokio::spawn(late(wait, side, state, operation, call, entry));
+        return Err(Cut);
+    }
     if let Some(Hit { when: When::Before, fault }) = &hit
         && let Some(answer) = before(side, fault, &mut call).await?
     {
@@ -74,21 +81,32 @@ async fn serve(side: Side, state: Arc<State>, request: Request<Incoming>) -> Res
     }
     call.read(body).await?;
     entry.count_in(call.body.len());
-    let answer = match side {
-        Side::Catalog => catalog::answer(&state, &call).await,
-        Side::S3 => s3::answer(&state, operation, &call).await,
-    };
+    let answer = upstream(side, &state, operation, &call).await;
     match hit {
         Some(Hit { when: When::After, fault }) => after(side, fault, answer, &entry).await,
         _ => Ok(finished(answer, &entry, Shape::default())),
     }
 }
 
+async fn upstream(side: Side, state: &State, operation: &'static str, call: &Call) -> Answer {
+    match side {
+        Side::Catalog => catalog::answer(state, call).await,
+        Side::S3 => s3::answer(state, operation, call).await,
+    }
+}
+
+/// The request arrives when nobody waits for its answer any more.
+async fn late(wait: Duration, side: Side, state: Arc<State>, operation: &'static str, call: Call, entry: Arc<Entry>) {
+    tokio::time::sleep(wait).await;
+    entry.count_in(call.body.len());
+    entry.answered(upstream(side, &state, operation, &call).await.status());
+}
+
 /// What happens instead of the request, if anything.
 async fn before(side: Side, fault: &Fault, call: &mut Call) -> Result<Option<Answer>, Cut> {
     match fault {
         Fault::Status { .. } | Fault::ExpiredToken => Ok(Some(told(side, fault))),
-        Fault::Reset | Fault::Truncate { .. } => Err(Cut),
+        Fault::Reset | Fault::Truncate { .. } | Fault::Late(_) => Err(Cut),
         Fault::Hang => std::future::pending().await,
         Fault::Delay(duration) => {
             tokio::time::sleep(*duration).await;
@@ -106,7 +124,7 @@ async fn after(side: Side, fault: Fault, answer: Answer, entry: &Entry) -> Resul
     let mut shape = Shape::default();
     match fault {
         Fault::Status { .. } | Fault::ExpiredToken => return Ok(finished(told(side, &fault), entry, shape)),
-        Fault::Reset => return Err(Cut),
+        Fault::Reset | Fault::Late(_) => return Err(Cut),
         Fault::Hang => std::future::pending().await,
         Fault::Delay(duration) => tokio::time::sleep(duration).await,
         Fault::Truncate { bytes } => shape.truncate_at = Some(bytes),

@@ -40,6 +40,8 @@ const LOOKS: [Duration; 8] = [
 ];
 /// How often a request is sent again.
 const COPIES: usize = 2;
+/// The table property that makes all waits together shorter.
+pub(super) const TOTAL_TIMEOUT: &str = "commit.status-check.total-timeout-ms";
 
 /// By what a commit is known in the table.
 #[derive(Debug, Clone, Copy)]
@@ -69,12 +71,13 @@ enum Shown {
 
 /// Commits, and finds out what became of it if the answer was lost.
 pub(super) async fn commit(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>) -> CommitOutcome {
+    let looks = looks(&sent.base.metadata);
     match catalog.commit(&sent.base.name.ident, sent.request.clone()).await {
-        CommitOutcome::Unknown(lost) => settle(catalog, sent, lost, &LOOKS).await,
+        CommitOutcome::Unknown(lost) => settle(catalog, sent, lost, looks).await,
         CommitOutcome::NotLanded(error)
             if matches!(error.kind(), ErrorKind::CommitConflict | ErrorKind::AlreadyExists) =>
         {
-            confirm(catalog, sent, error, &LOOKS).await
+            confirm(catalog, sent, error, looks).await
         }
         // A refusal of whatever kind may be that of a second copy. One look: who may not commit may often not read either.
         CommitOutcome::NotLanded(error) if sent.has_sign() => match catalog.load_table(&sent.base.name.ident).await {
@@ -83,6 +86,18 @@ pub(super) async fn commit(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>) -> 
         },
         outcome => outcome,
     }
+}
+
+/// The waits that fit into the time that the table gives; the first look is always taken.
+fn looks(metadata: &TableMetadata) -> &'static [Duration] {
+    let total = metadata.properties().get(TOTAL_TIMEOUT).and_then(|total| total.parse().ok());
+    let total = total.map_or(Duration::MAX, Duration::from_millis);
+    let mut waited = Duration::ZERO;
+    let fit = LOOKS.iter().take_while(|wait| {
+        waited += **wait;
+        waited <= total
+    });
+    &LOOKS[..fit.count()]
 }
 
 /// Looks whether a lost race was lost to ourselves: a proxy that sends a request a second time passes on the second answer,

@@ -99,3 +99,17 @@ async fn credentials_are_too_old() {
     assert_eq!(put(&bench, "a").await.unwrap().s3_error(), (400, "ExpiredToken".to_owned()));
     assert_eq!(commit(&bench).await.unwrap().code, 401);
 }
+
+#[tokio::test]
+async fn a_request_arrives_when_its_client_has_given_up() {
+    let bench = Bench::new(|_| {}).await;
+    let late = bench.proxy.fault(FaultRule::before(Side::Catalog, Fault::Late(Duration::from_millis(200))));
+    assert!(commit(&bench).await.is_err());
+    assert_eq!((late.hits(), bench.stub.targets().len()), (1, 0));
+    while bench.stub.targets().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    while bench.proxy.requests()[0].status != Some(204) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
