@@ -19,7 +19,7 @@ pub use self::rows::RowStream;
 pub(crate) use self::view::{View, write_plan};
 use crate::catalog::{AttachedCatalog, AwsSource, Catalogs};
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::migrate::{self, Events, Failpoints, Migration, MigrationEvent, MigrationReport};
+use crate::migrate::{self, Assumptions, Events, Failpoints, Migration, MigrationEvent, MigrationReport};
 use crate::sql::{self, Attach, variables};
 use crate::storage::MeterReading;
 
@@ -33,6 +33,7 @@ pub struct Engine {
     pub(crate) cleanup: TaskTracker,
     pub(crate) events: Events,
     pub(crate) failpoints: Failpoints,
+    pub(crate) assumptions: Arc<Assumptions>,
 }
 
 impl std::fmt::Debug for Engine {

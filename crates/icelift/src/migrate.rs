@@ -10,7 +10,7 @@
 //! - `recover`: what an earlier driver left is adopted or removed;
 //! - `driver`: for each batch `copy` through the pipeline, list (`attempt`), `check`, `commit`;
 //! - `run`: the batches as a stream of rows (`report`), and errors as the user sees them; `event` is what a terminal draws;
-//! - `explain`, `lint` and `price`: the plan and what it costs.
+//! - `plan`, `explain`, `lint` and `price`: what a run would do and cost.
 //!
 //! `model` is the protocol in small, explored exhaustively by a test; `failpoint` marks its steps in the code.
 
@@ -29,6 +29,7 @@ mod job;
 mod lint;
 #[cfg(test)]
 mod model;
+mod plan;
 mod prepare;
 mod price;
 mod query;
@@ -43,6 +44,7 @@ pub(crate) mod verify;
 pub(crate) use self::event::Events;
 pub use self::event::MigrationEvent;
 pub use self::failpoint::{FAILPOINTS, FailAction, Failpoints};
+pub(crate) use self::plan::{Assumptions, answer as explained};
 pub use self::report::{BatchReport, BatchState, MigrationReport, Verdict};
 pub use self::run::Migration;
 pub(crate) use self::run::{answer, report};

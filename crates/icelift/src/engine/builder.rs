@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::Engine;
 use crate::catalog::{AwsSource, Catalogs};
 use crate::error::Result;
-use crate::migrate::{Events, Failpoints};
+use crate::migrate::{Assumptions, Events, Failpoints};
 use crate::pipeline::select::{quarter, transforms};
 use crate::sql::Attach;
 
@@ -32,6 +32,7 @@ pub struct EngineBuilder {
     aws: AwsSource,
     attached: Vec<Attach>,
     failpoints: Failpoints,
+    assumptions: Assumptions,
 }
 
 /// Variables are an environment, so only their number is shown.
@@ -89,6 +90,22 @@ impl EngineBuilder {
         self
     }
 
+    /// Replaces one of the list prices that `EXPLAIN MIGRATE` reckons with, in US dollars; `docs/reference/prices.md` has
+    /// their names.
+    ///
+    /// # Errors
+    /// A name that there is not, a price that is no amount.
+    pub fn price(mut self, name: &str, dollars: f64) -> Result<Self> {
+        self.assumptions.prices.set(name, dollars)?;
+        Ok(self)
+    }
+
+    /// What can be moved between source and target in a second, for the times that `EXPLAIN MIGRATE` tells.
+    pub fn bandwidth_bytes_per_second(mut self, bytes: u64) -> Self {
+        self.assumptions.bandwidth_bytes_per_second = Some(bytes);
+        self
+    }
+
     /// Stops migrations at steps of their protocol, for tests of what is left then.
     #[doc(hidden)]
     pub fn failpoints(mut self, failpoints: Failpoints) -> Self {
@@ -137,6 +154,7 @@ impl EngineBuilder {
             cleanup: TaskTracker::new(),
             events: Events::default(),
             failpoints: self.failpoints,
+            assumptions: Arc::new(self.assumptions),
         };
         for attach in self.attached {
             engine.attach(attach).await?;

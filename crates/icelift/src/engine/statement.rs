@@ -42,7 +42,7 @@ pub(super) async fn run(engine: &Engine, text: &str, statement: Statement) -> Re
             view.execute(plan).await
         }
         Statement::Migrate(migrate) => migrate::answer(engine, &migrate).await,
-        Statement::ExplainMigrate(_) => Err(sql::unbuilt("EXPLAIN MIGRATE")),
+        Statement::ExplainMigrate(migrate) => migrate::explained(engine, &migrate).await,
         Statement::Verify(verify) => migrate::verify::answer(engine, &verify).await,
         Statement::ShowMigrations { .. } => Err(sql::unbuilt("SHOW MIGRATIONS")),
         Statement::ShowMigration { .. } => Err(sql::unbuilt("SHOW MIGRATION")),

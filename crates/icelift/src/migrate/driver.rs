@@ -32,7 +32,7 @@ use crate::sql::{Migrate, MigrateOptions, VerifyLevel};
 
 /// Source bytes that are copied before the files so far are listed, unless `slice_bytes` says otherwise: what a crash costs
 /// at most.
-const SLICE_BYTES: u64 = 2 << 30;
+pub(super) const SLICE_BYTES: u64 = 2 << 30;
 
 /// A migration that this driver has claimed.
 pub(crate) struct Job {

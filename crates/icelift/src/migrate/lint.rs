@@ -49,7 +49,7 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    fn new(level: Level, subject: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn new(level: Level, subject: impl Into<String>, message: impl Into<String>) -> Self {
         Self { level, subject: subject.into(), message: message.into() }
     }
 }

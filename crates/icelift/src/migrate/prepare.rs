@@ -131,6 +131,19 @@ impl Prepared {
     }
 }
 
+impl Prepared {
+    /// The target as it is, or as it will be created.
+    pub fn target_table(&self) -> Result<Table> {
+        match &self.target {
+            Target::Exists { table, .. } => Ok(table.as_ref().clone()),
+            Target::New(new) => {
+                let metadata = new.as_ref().clone().metadata("explained:/".to_string())?;
+                Ok(Table::staged(self.target_name.clone(), metadata, self.target_catalog.store().clone()))
+            }
+        }
+    }
+}
+
 fn existing(statement: &Migrate, catalog: &Arc<dyn Catalog>, table: Table, columns: &Fields) -> Result<Target> {
     if table.metadata.format_version() == FormatVersion::V1 {
         // Without sequence numbers a commit that comes late fits again when somebody sets the table back.

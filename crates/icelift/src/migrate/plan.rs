@@ -1,0 +1,112 @@
+//! Brings together what `EXPLAIN MIGRATE` explains. Reads metadata, changes nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use iceberg::spec::Transform;
+
+use super::batches::Batch;
+use super::driver::SLICE_BYTES;
+use super::explain::{COLUMNS, PlanInput, PlannedBatch, Sizes, State, explain};
+use super::lint::{FilesSummary, Finding, Level, Sides, lint};
+use super::prepare::{Prepared, Target};
+use super::price::Prices;
+use crate::catalog::{Table, TableKind};
+use crate::engine::{Engine, RowStream};
+use crate::error::Result;
+use crate::pipeline::scan::PlannedFile;
+use crate::sql::{Migrate, VerifyLevel};
+
+/// What a user says of the world that a migration runs in.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Assumptions {
+    pub prices: Prices,
+    /// Between the source's cloud and the target's.
+    pub bandwidth_bytes_per_second: Option<u64>,
+}
+
+/// Runs `EXPLAIN MIGRATE`.
+pub(crate) async fn answer(engine: &Engine, statement: &Migrate) -> Result<RowStream> {
+    let prepared = Prepared::new(engine, statement).await?;
+    let kind = |catalog: &str| engine.catalogs.kind(catalog);
+    let (source_kind, target_kind) = (kind(&prepared.source.table.name.catalog), kind(&prepared.target_name.catalog));
+    let target = prepared.target_table()?;
+    let source = &prepared.source.table;
+    let source_manifests = match source.metadata.current_snapshot() {
+        Some(snapshot) => source.manifest_list(snapshot).await?.entries().len() as u64,
+        None => 0,
+    };
+    let findings = findings(&prepared, &target, &target_kind).await;
+    let assumptions = &engine.assumptions;
+    let input = PlanInput {
+        batches: planned(&prepared),
+        source_kind: &source_kind,
+        target_kind: &target_kind,
+        source_manifests,
+        creates_target: matches!(prepared.target, Target::New(_)),
+        sizes: Sizes::of(&target)?,
+        partitions_per_batch: partitions_per_batch(&prepared.plan, &target),
+        slice_bytes: statement.options.slice_bytes.unwrap_or(SLICE_BYTES),
+        rereads_target: statement.options.verify != VerifyLevel::Metadata,
+        bandwidth_bytes_per_second: assumptions.bandwidth_bytes_per_second,
+        prices: &assumptions.prices,
+        findings: &findings,
+    };
+    let rows = explain(&input)?;
+    let rows = futures::stream::once(async move { Ok(rows) }).boxed();
+    Ok(RowStream::of(Arc::clone(&COLUMNS), rows, engine.cleanup.clone()))
+}
+
+fn planned(prepared: &Prepared) -> Vec<PlannedBatch<'_>> {
+    let state = |number: u32| match prepared.next.done.contains(number) {
+        true => State::Done,
+        false if prepared.pending.contains(&number) => State::Pending,
+        false => State::LeftOut,
+    };
+    let planned = |(number, batch): (u32, _)| {
+        let files = prepared.modes.get(&number).map_or(batch_files(batch), |mode| mode.files(batch));
+        PlannedBatch { batch, state: state(number), files }
+    };
+    (0..).zip(&prepared.plan).map(planned).collect()
+}
+
+fn batch_files(batch: &Batch) -> &[Arc<PlannedFile>] {
+    &batch.files
+}
+
+/// What does not come along, and what will be done to a target that exists.
+async fn findings(prepared: &Prepared, target: &Table, target_kind: &str) -> Vec<Finding> {
+    let source = &prepared.source;
+    let namespace = source.catalog().list_tables(&source.table.name.ident.namespace).await.unwrap_or_default();
+    let views: Vec<String> =
+        namespace.into_iter().filter(|table| table.kind == TableKind::View).map(|table| table.name).collect();
+    let files: Vec<Arc<PlannedFile>> = prepared.plan.iter().flat_map(|batch| batch.files.iter().cloned()).collect();
+    let (source, target) = (source.table.metadata.as_ref(), target.metadata.as_ref());
+    let sides = Sides { source, target, target_kind, views: &views };
+    let mut findings = lint(sides, FilesSummary::of(&files));
+    if let Target::Exists { evolution: Some(evolution), .. } = &prepared.target {
+        let changes = evolution.changes.iter();
+        findings.extend(changes.map(|change| Finding::new(Level::Changed, "merge_schema", change.as_str())));
+    }
+    findings
+}
+
+/// How many partitions of the target the rows of a batch go to: what the source's own partitions tell of the columns that
+/// both are partitioned by. A column that only the target has counts as one.
+fn partitions_per_batch(plan: &[Batch], target: &Table) -> u64 {
+    let spec = target.metadata.default_partition_spec();
+    let ids: HashSet<i32> =
+        spec.fields().iter().filter(|it| it.transform == Transform::Identity).map(|it| it.source_id).collect();
+    let of_batch = |batch: &Batch| {
+        let values = batch.files.iter().map(|planned| {
+            let fields = planned.spec.fields().iter().zip(planned.file.partition().fields());
+            fields
+                .filter(|(field, _)| ids.contains(&field.source_id))
+                .map(|(_, value)| value.clone())
+                .collect::<Vec<_>>()
+        });
+        values.collect::<HashSet<_>>().len() as u64
+    };
+    plan.iter().map(of_batch).max().unwrap_or(1).max(1)
+}
