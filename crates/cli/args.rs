@@ -63,6 +63,10 @@ pub struct Shared {
     #[arg(long, global = true, value_name = "COUNT", value_parser = threads)]
     pub threads: Option<usize>,
 
+    /// How a migration is followed on stderr
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "HOW")]
+    pub progress: Progress,
+
     /// What is logged on stderr, such as `info` or `icelift=debug` [default: the variable ICELIFT_LOG, or nothing]
     #[arg(long, global = true, value_name = "FILTER")]
     pub log: Option<String>,
@@ -109,6 +113,22 @@ pub enum Format {
     Tsv,
     /// One array of objects for each statement, one object on each line
     Json,
+}
+
+/// How a migration is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Progress {
+    /// Bars on a terminal, lines elsewhere, nothing with --quiet
+    #[default]
+    Auto,
+    /// Bars on a terminal, lines elsewhere
+    Bar,
+    /// One line for each step
+    Lines,
+    /// One JSON object for each step, one on each line
+    Json,
+    /// Nothing
+    Off,
 }
 
 /// Reads the command line; ends the process with a message and code 2 when it makes no sense, or after `--help`.

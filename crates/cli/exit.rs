@@ -13,6 +13,8 @@ pub enum Stop {
     Signalled {
         place: Option<Place>,
         signal: Signal,
+        /// How to go on, where the statement can be.
+        resume: Option<String>,
     },
     /// Nobody reads stdout any more.
     PipeClosed,
@@ -107,7 +109,7 @@ mod tests {
         assert_eq!([ErrorKind::Config, ErrorKind::Sql, ErrorKind::Drift, ErrorKind::Read].map(failed), [2, 1, 1, 1]);
         assert_eq!([ErrorKind::Stopped, ErrorKind::Fenced, ErrorKind::CommitUnknown].map(failed), [3, 3, 3]);
         assert_eq!(failed(ErrorKind::Difference), 4);
-        let signalled = |signal| code(&Stop::Signalled { place: None, signal });
+        let signalled = |signal| code(&Stop::Signalled { place: None, signal, resume: None });
         assert_eq!([Signal::Interrupt, Signal::Terminate].map(signalled), [130, 143]);
         assert_eq!(code(&Stop::PipeClosed), 141);
     }

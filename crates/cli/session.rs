@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::exit::{Problem, Stop};
 use crate::failpoints;
 use crate::memory;
+use crate::progress::{Progress, Screen};
 use crate::ui;
 
 const CONFIG_FILE: &str = "icelift.toml";
@@ -24,11 +25,13 @@ pub struct Setup {
     /// What `:name` stands for.
     pub variables: BTreeMap<String, String>,
     pub quiet: bool,
+    /// What is told of migrations.
+    pub progress: Progress,
 }
 
 impl Setup {
     /// Reads the environment and, if wanted, the configuration file; what stands on the command line wins.
-    pub fn read(args: &Args, with_file: bool) -> Result<Self, Stop> {
+    pub fn read(args: &Args, with_file: bool, screen: Screen) -> Result<Self, Stop> {
         let environment = environment();
         let config_file = args.config.clone().or_else(|| Path::new(CONFIG_FILE).exists().then(|| CONFIG_FILE.into()));
         let config_file = config_file.filter(|_| with_file);
@@ -41,7 +44,8 @@ impl Setup {
         config.settings.memory_limit = shared.memory_limit.or(config.settings.memory_limit);
         config.settings.threads = shared.threads.or(config.settings.threads);
         let variables = args.variables.iter().cloned().collect();
-        Ok(Self { config, config_file, environment, variables, quiet: shared.quiet })
+        let progress = Progress::new(shared.progress, shared.quiet, &environment, screen);
+        Ok(Self { config, config_file, environment, variables, quiet: shared.quiet, progress })
     }
 
     pub fn format(&self) -> Format {

@@ -7,7 +7,6 @@ use arrow::datatypes::Int64Type;
 use icelift::{Engine, script, variables};
 
 use crate::exit::Stop;
-use crate::print::Output;
 use crate::run::{Done, Runner};
 use crate::session::Setup;
 use crate::signals::Signals;
@@ -22,7 +21,7 @@ impl Stage {
     pub async fn open(setup: &mut Setup) -> Result<Self, Stop> {
         let signals = Signals::listen()?;
         let engine = setup.engine().await?;
-        Ok(Self { runner: Runner::new(engine, signals, Output::new(setup.format())), quiet: setup.quiet })
+        Ok(Self { runner: Runner::new(setup, engine, signals), quiet: setup.quiet })
     }
 
     pub fn engine(&self) -> &Engine {
