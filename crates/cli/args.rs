@@ -8,7 +8,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, Value
 const EXAMPLES: &str = "\
 Examples:
   icelift                                                     the shell, with the catalogs of icelift.toml attached
-  icelift -f sql/01_attach.sql -f sql/04_migrate_year.sql -v year=2019
+  icelift -f sql/01_attach.sql -f sql/03_migrate.sql -f sql/04_verify.sql
   icelift -f sql/01_attach.sql -c 'SELECT count(*) FROM r2.default.drive_stats_r2' --format csv
   icelift demo                                                a migration from start to end, offline
 
