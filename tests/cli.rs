@@ -1,14 +1,16 @@
 //! The real binary as a user meets it: order, output, exit codes, signals. Few: every case starts a process.
 
 mod data;
+mod migrate;
 mod process;
+mod terminal;
 
 use libtest_mimic::Trial;
 use process::Folder;
 
 /// The cases of this module, named `cli::…`.
 pub fn trials() -> Vec<Trial> {
-    let cases: [(&str, fn()); 18] = [
+    let cases: [(&str, fn()); 25] = [
         ("files_and_commands_run_in_the_order_given", files_and_commands_run_in_the_order_given),
         ("stdin_is_a_script", stdin_is_a_script),
         ("variables_are_put_in", variables_are_put_in),
@@ -27,6 +29,13 @@ pub fn trials() -> Vec<Trial> {
         ("the_demo_runs_in_a_temporary_folder", data::the_demo_runs_in_a_temporary_folder),
         ("the_demo_runs_twice_in_one_folder", data::the_demo_runs_twice_in_one_folder),
         ("the_demo_leaves_other_folders_alone", data::the_demo_leaves_other_folders_alone),
+        ("a_killed_migration_is_completed_by_the_next_run", migrate::a_killed_migration_is_completed_by_the_next_run),
+        ("a_migration_is_followed_in_lines", migrate::a_migration_is_followed_in_lines),
+        ("a_migration_is_followed_in_json", migrate::a_migration_is_followed_in_json),
+        ("a_failed_batch_ends_with_3_after_the_rows", migrate::a_failed_batch_ends_with_3_after_the_rows),
+        ("a_stopped_migration_says_how_to_go_on", migrate::a_stopped_migration_says_how_to_go_on),
+        ("wrong_failpoints_end_with_2", migrate::wrong_failpoints_end_with_2),
+        ("bars_do_not_mix_with_rows", terminal::bars_do_not_mix_with_rows),
     ];
     let trial = |(name, case): (&str, fn())| {
         Trial::test(format!("cli::{name}"), move || {
@@ -89,13 +98,14 @@ fn lines_in_messages_are_those_of_the_file() {
 
 fn usage_errors_end_with_2() {
     let folder = Folder::new().with("a.sql", "SELECT 1;");
-    let cases: [&[&str]; 9] = [
+    let cases: [&[&str]; 10] = [
         &["--no-such-flag"],
         &["no-such-command"],
         &["-v", "1year=2019"],
         &["--format", "xml", "-c", "SELECT 1"],
         &["--memory-limit", "much", "-c", "SELECT 1"],
         &["--log", "icelift=loud", "-c", "SELECT 1"],
+        &["--progress", "loud", "-c", "SELECT 1"],
         &["-f", "-", "-f", "-"],
         &["-f", "a.sql", "demo"],
         &["-f", "a.sql", "-f", "missing.sql"],

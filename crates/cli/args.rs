@@ -8,12 +8,13 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, Value
 const EXAMPLES: &str = "\
 Examples:
   icelift                                                     the shell, with the catalogs of icelift.toml attached
-  icelift -f sql/01_attach.sql -f sql/04_migrate_year.sql -v year=2019
+  icelift -f sql/01_attach.sql -f sql/03_migrate.sql -f sql/04_verify.sql
   icelift -f sql/01_attach.sql -c 'SELECT count(*) FROM r2.default.drive_stats_r2' --format csv
   icelift demo                                                a migration from start to end, offline
 
 Exit codes:
-  0 done   1 failed   2 usage or configuration   3 it is not known whether a commit landed
+  0 done   1 failed   2 usage or configuration   4 a verification found a difference
+  3 stopped, run the same command again to go on; or it is not known whether a commit landed
   130 SIGINT   141 nobody reads the output any more   143 SIGTERM";
 
 /// Moves Apache Iceberg tables between catalogs with plain SQL.
@@ -62,6 +63,10 @@ pub struct Shared {
     #[arg(long, global = true, value_name = "COUNT", value_parser = threads)]
     pub threads: Option<usize>,
 
+    /// How a migration is followed on stderr
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "HOW")]
+    pub progress: Progress,
+
     /// What is logged on stderr, such as `info` or `icelift=debug` [default: the variable ICELIFT_LOG, or nothing]
     #[arg(long, global = true, value_name = "FILTER")]
     pub log: Option<String>,
@@ -108,6 +113,22 @@ pub enum Format {
     Tsv,
     /// One array of objects for each statement, one object on each line
     Json,
+}
+
+/// How a migration is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Progress {
+    /// Bars on a terminal, lines elsewhere, nothing with --quiet
+    #[default]
+    Auto,
+    /// Bars on a terminal, lines elsewhere
+    Bar,
+    /// One line for each step
+    Lines,
+    /// One JSON object for each step, one on each line
+    Json,
+    /// Nothing
+    Off,
 }
 
 /// Reads the command line; ends the process with a message and code 2 when it makes no sense, or after `--help`.

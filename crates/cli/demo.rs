@@ -7,10 +7,6 @@ mod folder;
 mod sample;
 mod stage;
 
-use std::collections::BTreeMap;
-
-use icelift::{Error, ErrorKind};
-
 use crate::args;
 use crate::exit::Stop;
 use crate::session::Setup;
@@ -23,9 +19,8 @@ const TARGET: &str = "r2.default.drive_stats_r2";
 
 const ATTACH: &str = include_str!("../../sql/01_attach.sql");
 const PREVIEW: &str = include_str!("../../sql/02_preview.sql");
-const CREATE: &str = include_str!("../../sql/03_create.sql");
-const MIGRATE_YEAR: &str = include_str!("../../sql/04_migrate_year.sql");
-const VERIFY: &str = include_str!("../../sql/05_verify.sql");
+const MIGRATE: &str = include_str!("../../sql/03_migrate.sql");
+const VERIFY: &str = include_str!("../../sql/04_verify.sql");
 const RELIABILITY: &str = include_str!("../../sql/queries/drive_reliability_2024_q2.sql");
 
 /// Runs the demo from generating to querying.
@@ -44,9 +39,11 @@ pub async fn run(mut setup: Setup, demo: args::Demo) -> Result<(), Stop> {
 
     stage.title("Preview: sql/02_preview.sql");
     stage.show(PREVIEW, &[]).await?;
-    migrate(&mut stage).await?;
 
-    stage.title("Verify: sql/05_verify.sql");
+    stage.title("Migrate year by year: sql/03_migrate.sql");
+    stage.show(MIGRATE, &[]).await?;
+
+    stage.title("Verify: sql/04_verify.sql");
     stage.show(VERIFY, &[]).await?;
     results(&mut stage, demo.drives).await?;
     folder.finish()?;
@@ -57,37 +54,12 @@ pub async fn run(mut setup: Setup, demo: args::Demo) -> Result<(), Stop> {
 async fn load(stage: &mut Stage, folder: &mut Folder, drives: usize) -> Result<(), Stop> {
     stage.title(&format!("The source: drive stats of {drives} drives, 2019 to 2024"));
     if folder.has_sample() {
-        let rows = years(stage, SOURCE).await?.values().sum();
+        let rows = stage.count(SOURCE).await?;
         stage.say(&format!("{SOURCE} with {} is there from an earlier run and is used again", ui::rows(rows)));
         return Ok(());
     }
     sample::load(stage, drives).await?;
     folder.sample_loaded()
-}
-
-/// Copies every year that the target does not hold yet; a year is one snapshot, so it is there whole or not at all.
-async fn migrate(stage: &mut Stage) -> Result<(), Stop> {
-    stage.title("Create the target: sql/03_create.sql");
-    stage.show(CREATE, &[]).await?;
-    let source = years(stage, SOURCE).await?;
-    let mut target = years(stage, TARGET).await?;
-    if target.iter().any(|(year, rows)| source.get(year) != Some(rows)) {
-        stage.say("The target holds other rows than the source; it is created anew.");
-        stage.execute(&format!("DROP TABLE {TARGET}")).await?;
-        stage.show(CREATE, &[]).await?;
-        target.clear();
-    }
-    stage.title("Migrate year by year: sql/04_migrate_year.sql");
-    for (year, rows) in &source {
-        match target.contains_key(year) {
-            true => stage.say(&format!("{year}: all {} are there from an earlier run, nothing to do", ui::rows(*rows))),
-            false => stage.write(MIGRATE_YEAR, &[("year", year.to_string())]).await?,
-        }
-    }
-    match years(stage, TARGET).await? == source {
-        true => Ok(()),
-        false => Err(Error::new(ErrorKind::Internal, "the target does not hold the rows of the source").into()),
-    }
 }
 
 async fn results(stage: &mut Stage, drives: usize) -> Result<(), Stop> {
@@ -99,9 +71,4 @@ async fn results(stage: &mut Stage, drives: usize) -> Result<(), Stop> {
     // 1000 drives of 330,000 in the article.
     let min_drives = (drives / 330).max(1);
     stage.show(RELIABILITY, &[("min_drives", min_drives.to_string())]).await
-}
-
-/// How many rows each year has.
-async fn years(stage: &mut Stage, table: &str) -> Result<BTreeMap<i64, u64>, Stop> {
-    stage.pairs(&format!("SELECT CAST(year AS BIGINT), count(*) FROM {table} GROUP BY 1")).await
 }

@@ -16,16 +16,17 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::exit::Stop;
+use crate::progress::Screen;
 
 const VARIABLE: &str = "ICELIFT_LOG";
 
-/// Logs to stderr what `filter`, or else ICELIFT_LOG, asks for.
-pub fn start(filter: Option<&str>, quiet: bool) -> Result<(), Stop> {
+/// Logs to stderr, between the bars of `screen`, what `filter`, or else ICELIFT_LOG, asks for.
+pub fn start(filter: Option<&str>, quiet: bool, screen: Screen) -> Result<(), Stop> {
     let variable = std::env::var_os(VARIABLE).and_then(|value| value.into_string().ok());
     let Some(filter) = filter.map(str::to_owned).or(variable).filter(|filter| !filter.is_empty()) else {
         if !quiet {
             let warnings = tracing_subscriber::fmt().with_env_filter(EnvFilter::new("icelift=warn"));
-            warnings.with_writer(std::io::stderr).with_ansi(false).event_format(Warning).init();
+            warnings.with_writer(screen).with_ansi(false).event_format(Warning).init();
         }
         return Ok(());
     };
@@ -34,7 +35,7 @@ pub fn start(filter: Option<&str>, quiet: bool) -> Result<(), Stop> {
             .hint(format!("--log and {VARIABLE} take filters such as `info` or `icelift=debug,warn`"))
             .source(error)
     })?;
-    let wanted = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let wanted = tracing_subscriber::fmt().with_env_filter(filter).with_writer(screen).with_ansi(false);
     wanted.finish().with(filter_fn(is_without_secrets)).init();
     Ok(())
 }

@@ -6,9 +6,11 @@ mod args;
 mod config;
 mod demo;
 mod exit;
+mod failpoints;
 mod log;
 mod memory;
 mod print;
+mod progress;
 mod repl;
 mod run;
 mod session;
@@ -22,6 +24,7 @@ use std::time::Duration;
 
 use args::{Args, Command, Input};
 use exit::Stop;
+use progress::Screen;
 use session::Setup;
 
 #[global_allocator]
@@ -41,9 +44,10 @@ fn main() -> ExitCode {
 }
 
 fn start(args: Args) -> Result<(), Stop> {
-    log::start(args.shared.log.as_deref(), args.shared.quiet)?;
+    let screen = Screen::default();
+    log::start(args.shared.log.as_deref(), args.shared.quiet, screen.clone())?;
     let demo = matches!(args.command, Some(Command::Demo(_)));
-    let setup = Setup::read(&args, !demo)?;
+    let setup = Setup::read(&args, !demo, screen)?;
     let runtime = session::runtime(&setup)?;
     let outcome = match args.command {
         Some(Command::Demo(demo)) => runtime.block_on(demo::run(setup, demo)),

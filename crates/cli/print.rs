@@ -4,16 +4,19 @@ mod csv;
 mod json;
 mod table;
 
+use std::sync::Arc;
+
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use futures::StreamExt;
-use icelift::{Error, ErrorKind, RowStream};
-use tokio::io::{AsyncWriteExt, Stdout};
+use futures::{Stream, StreamExt};
+use icelift::{Error, ErrorKind};
+use tokio::io::{AsyncWrite, AsyncWriteExt, Stdout};
 
 use crate::args::Format;
 use crate::exit::Stop;
+use crate::progress::Watch;
 
 /// Turns the rows of one result into text.
 trait Encode: Send {
@@ -33,41 +36,94 @@ fn encoder(format: Format, schema: SchemaRef) -> Box<dyn Encode> {
 }
 
 /// stdout. tokio's, because a write to a full pipe must not keep a signal from being heard.
-pub struct Output {
+pub struct Output<W = Stdout> {
     format: Format,
-    stdout: Stdout,
+    stdout: W,
+    answer: Option<Answer>,
+}
+
+/// An answer that is being printed.
+struct Answer {
+    encoder: Box<dyn Encode>,
+    /// What is not written yet.
+    text: Vec<u8>,
+    rows: u64,
 }
 
 impl Output {
     pub fn new(format: Format) -> Self {
-        Self { format, stdout: tokio::io::stdout() }
+        Self { format, stdout: tokio::io::stdout(), answer: None }
     }
+}
 
-    /// Prints a result and counts its rows; a statement without columns (DDL) prints nothing.
-    pub async fn show(&mut self, mut rows: RowStream) -> Result<u64, Stop> {
-        let schema = rows.schema();
-        let mut encoder = (!schema.fields().is_empty()).then(|| encoder(self.format, schema));
+impl<W: AsyncWrite + Unpin> Output<W> {
+    /// Prints an answer and counts its rows; a statement without columns (DDL) prints nothing.
+    pub async fn show(
+        &mut self,
+        schema: SchemaRef,
+        mut rows: impl Stream<Item = Result<RecordBatch, Error>> + Unpin,
+        watch: &Watch<'_>,
+    ) -> Result<u64, Stop> {
+        self.begin(schema);
         let mut count = 0;
-        let mut text = Vec::new();
         while let Some(batch) = rows.next().await {
             let batch = batch?;
             count += batch.num_rows() as u64;
-            if let Some(encoder) = &mut encoder {
-                encoder.rows(&batch, &mut text).map_err(unprintable)?;
-                self.write(&mut text).await?;
+            watch.answered(&batch);
+            watch.hide_bars();
+            self.rows(&batch).await?;
+            if watch.tally().is_some() {
+                // They come hours apart, and before the bars are there again.
+                self.stdout.flush().await.map_err(Stop::output)?;
             }
+            watch.unhide_bars();
         }
-        if let Some(encoder) = &mut encoder {
-            encoder.end(&mut text).map_err(unprintable)?;
-            self.write(&mut text).await?;
-        }
-        self.stdout.flush().await.map_err(Stop::output)?;
+        watch.hide_bars();
+        self.end().await?;
         Ok(count)
     }
 
-    async fn write(&mut self, text: &mut Vec<u8>) -> Result<(), Stop> {
-        self.stdout.write_all(text).await.map_err(Stop::output)?;
-        text.clear();
+    fn begin(&mut self, schema: SchemaRef) {
+        let encoder = || encoder(self.format, Arc::clone(&schema));
+        let answer = || Answer { encoder: encoder(), text: Vec::new(), rows: 0 };
+        self.answer = (!schema.fields().is_empty()).then(answer);
+    }
+
+    /// Prints rows, unless the format has to see more of them first.
+    async fn rows(&mut self, batch: &RecordBatch) -> Result<(), Stop> {
+        let Some(Answer { encoder, text, rows }) = &mut self.answer else { return Ok(()) };
+        encoder.rows(batch, text).map_err(unprintable)?;
+        *rows += batch.num_rows() as u64;
+        self.write().await
+    }
+
+    async fn end(&mut self) -> Result<(), Stop> {
+        if let Some(Answer { encoder, text, .. }) = &mut self.answer {
+            encoder.end(text).map_err(unprintable)?;
+            self.write().await?;
+        }
+        self.answer = None;
+        self.stdout.flush().await.map_err(Stop::output)
+    }
+
+    /// Ends an answer that was cut off by an error or a signal: the rows that came before are shown.
+    pub async fn cut_off(&mut self) -> Result<(), Stop> {
+        match &self.answer {
+            // What was being written would go on in the middle.
+            Some(answer) if answer.rows > 0 && answer.text.is_empty() => self.end().await,
+            _ => {
+                self.answer = None;
+                Ok(())
+            }
+        }
+    }
+
+    async fn write(&mut self) -> Result<(), Stop> {
+        let Some(Answer { text, .. }) = &mut self.answer else { return Ok(()) };
+        if !text.is_empty() {
+            self.stdout.write_all(text).await.map_err(Stop::output)?;
+            text.clear();
+        }
         Ok(())
     }
 }
@@ -89,8 +145,6 @@ fn texts(column: &ArrayRef, null: Option<&str>) -> Result<StringArray, ArrowErro
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::{Float64Array, Int64Array, ListArray};
     use arrow::datatypes::Int32Type;
 
@@ -150,6 +204,44 @@ mod tests {
         let text = printed(Format::Json, &[batch().slice(2, 1)]);
         assert_eq!(text, "[\n{\"n\":-300,\"word\":null,\"f\":1.0e30,\"list\":null}\n]\n");
         assert_eq!(printed(Format::Json, &[]), "[]\n");
+    }
+
+    /// What is printed of an answer that ends with `last` behind two batches, and how it ended.
+    async fn printed_until(format: Format, last: Option<Error>) -> (String, Result<u64, Stop>) {
+        let engine = icelift::Engine::builder().build().await.unwrap();
+        let progress = crate::progress::Progress::silent();
+        let rows = [batch().slice(0, 1), batch().slice(2, 1)].map(Ok).into_iter().chain(last.map(Err));
+        let mut output = Output { format, stdout: Vec::new(), answer: None };
+        let shown = output.show(batch().schema(), futures::stream::iter(rows), &progress.watch(&engine)).await;
+        if shown.is_err() {
+            output.cut_off().await.unwrap();
+        }
+        (String::from_utf8(output.stdout).unwrap(), shown)
+    }
+
+    #[tokio::test]
+    async fn rows_before_an_error_are_shown_in_every_format() {
+        for format in [Format::Table, Format::Csv, Format::Tsv, Format::Json] {
+            let (whole, shown) = printed_until(format, None).await;
+            assert_eq!(shown.unwrap(), 2, "{format:?}");
+            assert!(whole.contains("plain") && whole.contains("-300"), "{whole}");
+            let (part, shown) = printed_until(format, Some(Error::new(ErrorKind::Difference, "no"))).await;
+            assert!(matches!(shown, Err(Stop::Failed(problem)) if problem.error.kind() == ErrorKind::Difference));
+            assert_eq!(part, whole, "{format:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_fails_before_its_first_row_prints_nothing() {
+        let engine = icelift::Engine::builder().build().await.unwrap();
+        let progress = crate::progress::Progress::silent();
+        for format in [Format::Table, Format::Csv, Format::Tsv, Format::Json] {
+            let mut output = Output { format, stdout: Vec::new(), answer: None };
+            let rows = futures::stream::iter([Err(Error::new(ErrorKind::Read, "no"))]);
+            output.show(batch().schema(), rows, &progress.watch(&engine)).await.unwrap_err();
+            output.cut_off().await.unwrap();
+            assert!(output.stdout.is_empty(), "{format:?}");
+        }
     }
 
     #[test]

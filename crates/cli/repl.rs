@@ -7,7 +7,6 @@ use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
 use crate::exit::Stop;
-use crate::print::Output;
 use crate::run::{Done, Runner};
 use crate::session::Setup;
 use crate::signals::{Signal, Signals};
@@ -33,7 +32,7 @@ enum Request {
 pub async fn run(mut setup: Setup) -> Result<(), Stop> {
     let signals = Signals::listen()?;
     let engine = setup.engine().await?;
-    let mut runner = Runner::new(engine, signals, Output::new(setup.format()));
+    let mut runner = Runner::new(&setup, engine, signals);
     let mut keyboard = Keyboard::open(&setup)?;
     let mut pending = String::new();
     loop {
@@ -131,7 +130,7 @@ impl Keyboard {
         });
         let (editor, line) = tokio::select! {
             read = reading => read.map_err(|error| unreadable(ReadlineError::Io(error.into())))?,
-            signal = signals.terminated() => return Err(Stop::Signalled { place: None, signal }),
+            signal = signals.terminated() => return Err(Stop::Signalled { place: None, signal, resume: None }),
         };
         self.editor = Some(editor);
         match line {

@@ -11,6 +11,7 @@ use icelift::{Engine, Error, ErrorKind, variables};
 use crate::args::Input;
 use crate::exit::{Place, Problem, Stop};
 use crate::print::Output;
+use crate::progress::{Progress, Tally};
 use crate::session::Setup;
 use crate::signals::Signals;
 use crate::traffic::Traffic;
@@ -59,7 +60,7 @@ pub async fn scripts(mut setup: Setup, scripts: Vec<Script>) -> Result<(), Stop>
     let pieces = scripts.iter().map(Script::pieces).collect::<Result<Vec<_>, _>>()?;
     let signals = Signals::listen()?;
     let engine = setup.engine().await?;
-    let mut runner = Runner::new(engine, signals, Output::new(setup.format()));
+    let mut runner = Runner::new(&setup, engine, signals);
     for (place, piece) in pieces.into_iter().flatten() {
         let sql = variables::substitute(&piece.sql, &setup.variables).map_err(Stop::from);
         let done = match sql {
@@ -79,6 +80,8 @@ pub struct Done {
     pub rows: u64,
     pub time: Duration,
     pub traffic: Traffic,
+    /// If it was a migration.
+    pub migration: Option<Tally>,
 }
 
 impl std::fmt::Display for Done {
@@ -87,16 +90,20 @@ impl std::fmt::Display for Done {
     }
 }
 
+/// How long rows of a migration that was stopped may take to be printed.
+const CUT_OFF: Duration = Duration::from_secs(2);
+
 /// Runs statements so that a signal stops them and leaves nothing half done.
 pub struct Runner {
     pub engine: Engine,
-    pub output: Output,
+    output: Output,
+    progress: Progress,
     signals: Signals,
 }
 
 impl Runner {
-    pub fn new(engine: Engine, signals: Signals, output: Output) -> Self {
-        Self { engine, output, signals }
+    pub fn new(setup: &Setup, engine: Engine, signals: Signals) -> Self {
+        Self { engine, output: Output::new(setup.format()), progress: setup.progress.clone(), signals }
     }
 
     /// Forgets the signals that came while nothing ran.
@@ -105,15 +112,36 @@ impl Runner {
         Ok(())
     }
 
-    /// Runs one statement and prints its rows.
+    /// Runs one statement and prints its rows; those that came before an error, too.
     pub async fn show(&mut self, sql: &str) -> Result<Done, Stop> {
-        let Self { engine, output, signals } = self;
+        let Self { engine, output, progress, signals } = self;
         let (start, before) = (Instant::now(), Traffic::read(engine));
-        let work = async { output.show(engine.run(sql).await?).await };
-        let rows = until_signal(engine, signals, work).await?;
+        let watch = progress.watch(engine);
+        let work = watch.during(async {
+            let rows = engine.run(sql).await?;
+            output.show(rows.schema(), rows, &watch).await
+        });
+        let outcome = until_signal(engine, signals, work).await;
+        let migration = watch.tally();
+        let rows = match outcome {
+            Ok(rows) => rows,
+            Err(Stop::Signalled { place, signal, .. }) => {
+                if migration.is_some() {
+                    // Nobody waits for a reader that is stopped, too.
+                    let _ = tokio::time::timeout(CUT_OFF, output.cut_off()).await;
+                }
+                let resume = migration.map(|tally| tally.resume());
+                return Err(Stop::Signalled { place, signal, resume });
+            }
+            Err(stop) => {
+                // The error tells more than whatever goes wrong here.
+                let _ = until_signal(engine, signals, output.cut_off()).await;
+                return Err(stop);
+            }
+        };
         let traffic = Traffic::read(engine).since(&before);
         traffic.log();
-        Ok(Done { rows, time: start.elapsed(), traffic })
+        Ok(Done { rows, time: start.elapsed(), traffic, migration })
     }
 
     /// Runs one statement and hands its rows back.
@@ -132,7 +160,7 @@ impl Runner {
             Some(counts.iter().flatten().sum::<u64>())
         };
         let rows = batches.iter().filter_map(counted).sum();
-        Ok(Done { rows, time: start.elapsed(), traffic: Traffic::default() })
+        Ok(Done { rows, time: start.elapsed(), traffic: Traffic::default(), migration: None })
     }
 }
 
@@ -156,5 +184,5 @@ async fn until_signal<T>(
         () = engine.settle() => {}
         _ = signals.next() => {}
     }
-    Err(Stop::Signalled { place: None, signal })
+    Err(Stop::Signalled { place: None, signal, resume: None })
 }

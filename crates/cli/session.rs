@@ -9,7 +9,9 @@ use tokio::runtime::Runtime;
 use crate::args::{Args, Format};
 use crate::config::Config;
 use crate::exit::{Problem, Stop};
+use crate::failpoints;
 use crate::memory;
+use crate::progress::{Progress, Screen};
 use crate::ui;
 
 const CONFIG_FILE: &str = "icelift.toml";
@@ -23,11 +25,13 @@ pub struct Setup {
     /// What `:name` stands for.
     pub variables: BTreeMap<String, String>,
     pub quiet: bool,
+    /// What is told of migrations.
+    pub progress: Progress,
 }
 
 impl Setup {
     /// Reads the environment and, if wanted, the configuration file; what stands on the command line wins.
-    pub fn read(args: &Args, with_file: bool) -> Result<Self, Stop> {
+    pub fn read(args: &Args, with_file: bool, screen: Screen) -> Result<Self, Stop> {
         let environment = environment();
         let config_file = args.config.clone().or_else(|| Path::new(CONFIG_FILE).exists().then(|| CONFIG_FILE.into()));
         let config_file = config_file.filter(|_| with_file);
@@ -40,7 +44,8 @@ impl Setup {
         config.settings.memory_limit = shared.memory_limit.or(config.settings.memory_limit);
         config.settings.threads = shared.threads.or(config.settings.threads);
         let variables = args.variables.iter().cloned().collect();
-        Ok(Self { config, config_file, environment, variables, quiet: shared.quiet })
+        let progress = Progress::new(shared.progress, shared.quiet, &environment, screen);
+        Ok(Self { config, config_file, environment, variables, quiet: shared.quiet, progress })
     }
 
     pub fn format(&self) -> Format {
@@ -52,11 +57,11 @@ impl Setup {
         let catalogs = std::mem::take(&mut self.config.catalogs);
         let file = self.config_file.as_ref().filter(|_| !catalogs.is_empty());
         let place = file.map(|file| file.display().to_string().into());
-        let built = catalogs.into_iter().fold(self.builder(), EngineBuilder::attach).build().await;
+        let built = catalogs.into_iter().fold(self.builder()?, EngineBuilder::attach).build().await;
         built.map_err(|error| Stop::Failed(Problem { place, error }))
     }
 
-    fn builder(&self) -> EngineBuilder {
+    fn builder(&self) -> Result<EngineBuilder, Stop> {
         let settings = &self.config.settings;
         let mut builder =
             Engine::builder().variables(self.environment.clone()).aws_defaults().spill_folder(std::env::temp_dir());
@@ -66,7 +71,10 @@ impl Setup {
         if let Some(threads) = settings.threads {
             builder = builder.parallelism(threads);
         }
-        builder
+        if let Some(failpoints) = failpoints::armed(&self.environment)? {
+            builder = builder.failpoints(failpoints);
+        }
+        Ok(builder)
     }
 
     /// Whether counts and times are shown.

@@ -46,6 +46,39 @@ impl Traffic {
     }
 }
 
+/// What all catalogs together were asked.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Those of this machine included.
+    pub read_bytes: u64,
+    /// To catalogs that are not on this machine.
+    pub requests: u64,
+}
+
+impl Asked {
+    /// What was asked so far.
+    pub fn read(engine: &Engine) -> Self {
+        let mut asked = Self::default();
+        for catalog in engine.catalogs() {
+            let reading = engine.meter(&catalog.name).unwrap_or_default();
+            asked.read_bytes += reading.read_bytes;
+            if catalog.kind != "local" {
+                let reads = reading.get_requests + reading.head_requests + reading.list_requests;
+                asked.requests += reading.catalog_calls + reads + reading.put_requests + reading.delete_requests;
+            }
+        }
+        asked
+    }
+
+    /// What was asked since an earlier reading.
+    pub fn since(self, earlier: &Self) -> Self {
+        Self {
+            read_bytes: self.read_bytes.saturating_sub(earlier.read_bytes),
+            requests: self.requests.saturating_sub(earlier.requests),
+        }
+    }
+}
+
 /// `; glue: 2 calls, 31 reads of 12.5 MB; r2: 3 calls, 9 writes of 11.0 MB`, or nothing.
 impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

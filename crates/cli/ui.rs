@@ -9,7 +9,10 @@ use crate::exit::{Place, Problem, Stop};
 pub fn say_why(stop: &Stop) {
     match stop {
         Stop::Failed(problem) => say(&report(problem)),
-        Stop::Signalled { place, signal } => say(&format!("{}stopped by {signal}", prefix(place))),
+        Stop::Signalled { place, signal, resume } => {
+            let hint = resume.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+            say(&format!("{}stopped by {signal}{hint}", prefix(place)));
+        }
         Stop::PipeClosed => {}
     }
 }
@@ -105,6 +108,17 @@ pub fn rows(number: u64) -> String {
     counted(number, "row")
 }
 
+/// `1 batch`, `2 batches`.
+pub fn batches(number: usize) -> String {
+    format!("{} batch{}", thousands(number as u64), if number == 1 { "" } else { "es" })
+}
+
+/// `1,460 rows/s`; nothing where there is no rate to tell.
+pub fn rate(rows: u64, time: Duration) -> Option<String> {
+    let rate = rows as f64 / time.as_secs_f64();
+    (rows > 0 && rate.is_finite()).then(|| format!("{} rows/s", thousands(rate as u64)))
+}
+
 /// `1 call`, `2 calls`.
 pub fn counted(number: u64, what: &str) -> String {
     format!("{} {what}{}", thousands(number), if number == 1 { "" } else { "s" })
@@ -167,6 +181,9 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0, 1, 2].map(rows), ["0 rows", "1 row", "2 rows"]);
+        assert_eq!([0, 1, 2].map(batches), ["0 batches", "1 batch", "2 batches"]);
+        assert_eq!(rate(3_650, Duration::from_millis(2_500)).as_deref(), Some("1,460 rows/s"));
+        assert_eq!([rate(0, Duration::from_secs(1)), rate(1, Duration::ZERO)], [None, None]);
         assert_eq!([0, 999, 1000, 12_540_000].map(bytes), ["0 B", "999 B", "1.0 kB", "12.5 MB"]);
         let times = [12, 3_400, 306_000].map(|millis| seconds(Duration::from_millis(millis)));
         assert_eq!(times, ["12 ms", "3.4 s", "5 min 06 s"]);

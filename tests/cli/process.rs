@@ -2,16 +2,20 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
 /// Where a case works; nothing of the user's home or configuration is seen.
-pub struct Folder(TempDir);
+pub struct Folder {
+    place: TempDir,
+    variables: Vec<(String, String)>,
+}
 
 /// What a finished process left.
 #[derive(Debug)]
 pub struct Ran {
+    /// The negative number of the signal that ended it, if one did.
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
@@ -25,11 +29,17 @@ pub struct Running {
 
 impl Folder {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self { place: tempfile::tempdir().unwrap(), variables: Vec::new() }
     }
 
     pub fn path(&self) -> &Path {
-        self.0.path()
+        self.place.path()
+    }
+
+    /// Sets a variable of the environment, from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// Writes a file.
@@ -48,7 +58,7 @@ impl Folder {
         let _ = child.stdin.take().unwrap().write_all(text.as_bytes());
         let output = child.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ran { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Ran { code: code(output.status), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
     pub fn start(&self, args: &[&str]) -> Running {
@@ -59,14 +69,29 @@ impl Folder {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_icelift"));
-        command.args(args).current_dir(self.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        for name in ["ICELIFT_LOG", "XDG_STATE_HOME", "ICELIFT_UNSET", "RUST_LOG"] {
+        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.prepare(&mut command);
+        command
+    }
+
+    /// Gives a command the folder and its environment.
+    pub fn prepare(&self, command: &mut Command) {
+        command.current_dir(self.path());
+        for name in ["ICELIFT_LOG", "XDG_STATE_HOME", "ICELIFT_UNSET", "RUST_LOG", "NO_COLOR", "CLICOLOR_FORCE"] {
             command.env_remove(name);
         }
         command.env("HOME", self.path()).env("TMPDIR", self.path()).env("ICELIFT_TEST_FOLDER", self.path());
         command.env("GLUE_WAREHOUSE", self.path().join("kept/glue")).env("R2_WAREHOUSE", self.path().join("kept/r2"));
-        command
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
     }
+}
+
+fn code(status: ExitStatus) -> i32 {
+    #[cfg(unix)]
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    #[cfg(not(unix))]
+    let signal: Option<i32> = None;
+    status.code().unwrap_or_else(|| -signal.unwrap_or(1))
 }
 
 impl Running {
@@ -94,7 +119,7 @@ impl Running {
             rest.read_to_string(&mut stdout).unwrap();
         }
         self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        Ran { code: self.child.wait().unwrap().code().unwrap_or(-1), stdout, stderr }
+        Ran { code: code(self.child.wait().unwrap()), stdout, stderr }
     }
 }
 

@@ -1,13 +1,10 @@
 //! Where the demo plays: runs the shipped scripts, and says each statement and how fast it went.
 
-use std::collections::BTreeMap;
-
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use icelift::{Engine, script, variables};
 
 use crate::exit::Stop;
-use crate::print::Output;
 use crate::run::{Done, Runner};
 use crate::session::Setup;
 use crate::signals::Signals;
@@ -22,7 +19,7 @@ impl Stage {
     pub async fn open(setup: &mut Setup) -> Result<Self, Stop> {
         let signals = Signals::listen()?;
         let engine = setup.engine().await?;
-        Ok(Self { runner: Runner::new(engine, signals, Output::new(setup.format())), quiet: setup.quiet })
+        Ok(Self { runner: Runner::new(setup, engine, signals), quiet: setup.quiet })
     }
 
     pub fn engine(&self) -> &Engine {
@@ -44,17 +41,7 @@ impl Stage {
         for sql in self.statements(script, values)? {
             self.echo(&sql);
             let done = self.runner.show(&sql).await?;
-            self.say(&format!("-- {}", ui::seconds(done.time)));
-        }
-        Ok(())
-    }
-
-    /// Runs a script of INSERTs and says how many rows went how fast.
-    pub async fn write(&mut self, script: &str, values: &[(&str, String)]) -> Result<(), Stop> {
-        for sql in self.statements(script, values)? {
-            self.echo(&sql);
-            let done = self.runner.write(&sql).await?;
-            self.say(&format!("-- {done}{}", speed(&done)));
+            self.say(&format!("-- {}{}", ui::seconds(done.time), idle(&done)));
         }
         Ok(())
     }
@@ -73,18 +60,11 @@ impl Stage {
         Ok(())
     }
 
-    /// Runs a query of two BIGINT columns, keys and counts.
-    pub async fn pairs(&mut self, sql: &str) -> Result<BTreeMap<i64, u64>, Stop> {
-        let mut pairs = BTreeMap::new();
-        for batch in self.runner.collect(sql).await? {
-            let columns = batch.columns().iter().filter_map(|column| column.as_primitive_opt::<Int64Type>());
-            let columns: Vec<_> = columns.collect();
-            if let [keys, values] = columns[..] {
-                let counts = values.values().iter().map(|count| count.unsigned_abs());
-                pairs.extend(keys.values().iter().copied().zip(counts));
-            }
-        }
-        Ok(pairs)
+    /// How many rows a table has.
+    pub async fn count(&mut self, table: &str) -> Result<u64, Stop> {
+        let batches = self.runner.collect(&format!("SELECT count(*) FROM {table}")).await?;
+        let counts = batches.iter().filter_map(|batch| batch.columns().first()?.as_primitive_opt::<Int64Type>());
+        Ok(counts.flat_map(|counts| counts.values().iter()).map(|count| count.unsigned_abs()).sum())
     }
 
     fn statements(&self, script: &str, values: &[(&str, String)]) -> Result<Vec<String>, Stop> {
@@ -101,9 +81,16 @@ impl Stage {
     }
 }
 
-fn speed(done: &Done) -> String {
-    match done.rows as f64 / done.time.as_secs_f64() {
-        rate if rate.is_finite() => format!(" ({} rows/s)", ui::thousands(rate as u64)),
+/// What is said of a migration that had nothing to do.
+fn idle(done: &Done) -> String {
+    match done.migration {
+        Some(tally) if tally.pending == 0 => {
+            format!(": all {} are there from an earlier run, nothing to do", ui::batches(tally.done))
+        }
         _ => String::new(),
     }
+}
+
+fn speed(done: &Done) -> String {
+    ui::rate(done.rows, done.time).map(|rate| format!(" ({rate})")).unwrap_or_default()
 }

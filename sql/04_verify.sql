@@ -1,6 +1,10 @@
--- Purpose: compares both sides year by year: rows, failures, and the sum of all capacities.
--- Needs: 01_attach.sql in the same session, and the tables of 03_create.sql.
--- Leaves behind: nothing. Each year ends in `same`, `different`, or the side on which it is missing.
+-- Purpose: compares what arrived with the source, every value of every row, batch by batch; then, for whom sums say more, rows,
+--   failures and capacities of each year.
+-- Needs: 01_attach.sql in the same session, and the tables of 03_migrate.sql.
+-- Leaves behind: nothing. A difference ends the script with code 4, after the rows that show it. In the sums each year ends in
+--   `same`, `different`, or the side on which it is missing.
+
+VERIFY TABLE r2.default.drive_stats_r2 AGAINST glue.default.drive_stats;
 
 -- A year of capacities sums up to more than a BIGINT holds.
 WITH source AS (

@@ -1,0 +1,89 @@
+//! MIGRATE on a terminal: bars while it runs, and nothing of them between the rows or behind the end.
+
+use std::process::{Command, Stdio};
+
+use super::migrate;
+use super::process::Folder;
+
+/// Runs its arguments on a terminal of 200 columns until the second batch is to be seen, interrupts them, and prints what was
+/// written as it came, then what is left on the screen.
+const WATCHER: &str = r#"
+import fcntl, os, pty, re, signal, struct, sys, termios
+signal.alarm(60)
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+raw, interrupted = b"", False
+try:
+    while True:
+        raw += os.read(terminal, 65536)
+        if not interrupted and b"year=2020: " in raw:
+            interrupted = True
+            os.kill(child, signal.SIGINT)
+except OSError:
+    pass
+os.waitpid(child, 0)
+text = raw.decode()
+screen, row, column = [[]], 0, 0
+for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|.|\n", text):
+    if part == "\n":
+        row += 1
+    elif part == "\r":
+        column = 0
+    elif part.startswith("\x1b["):
+        number = int(re.sub("[^0-9].*", "", part[2:-1]) or 1)
+        if part[-1] == "A": row -= number
+        if part[-1] == "B": row += number
+        if part[-1] == "K": screen[row] = []
+    else:
+        line = screen[row]
+        line.extend(" " * (column + 1 - len(line)))
+        line[column] = part
+        column += 1
+    while row >= len(screen): screen.append([])
+print(repr(text))
+print("== left")
+for line in screen:
+    print("".join(line).rstrip())
+"#;
+
+/// What was written, and what is left on the screen.
+fn watched(folder: &Folder, term: &str) -> (String, String) {
+    let python = std::env::var_os("ICELIFT_PYTHON");
+    assert!(python.is_some(), "ICELIFT_PYTHON is not set: run `cargo xtask test`");
+    let mut command = Command::new(python.unwrap());
+    folder.prepare(&mut command);
+    command.env("TERM", term).args(["-c", WATCHER, env!("CARGO_BIN_EXE_icelift")]).args(migrate::arguments(&[]));
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (written, left) = text.split_once("== left\n").unwrap();
+    (written.to_owned(), left.to_owned())
+}
+
+#[cfg(unix)]
+pub fn bars_do_not_mix_with_rows() {
+    const COLOUR: &str = "x1b[36m";
+    for (term, no_colour) in [("xterm", false), ("xterm", true), ("dumb", false)] {
+        let mut folder = migrate::bench();
+        migrate::arm(&mut folder, "batch.before_write:stall:2");
+        if no_colour {
+            folder.set("NO_COLOR", "1");
+        }
+        let (written, left) = watched(&folder, term);
+        let case = format!("{term}, without colours: {no_colour}:\n{written}\n{left}");
+        let drawn = written.contains("1 of 3 batches, ") && written.contains("year=2020: 0 of 100 rows, ");
+        assert_eq!((drawn, written.contains(COLOUR)), (term == "xterm", term == "xterm" && !no_colour), "{case}");
+        assert_eq!(written.contains("year=2020: started, 100 rows, "), term == "dumb", "{case}");
+        // The table, whole and undisturbed, and no bar anywhere.
+        let lines: Vec<_> = left.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        let table = lines.iter().position(|line| line.starts_with("+-"));
+        assert!(table.is_some_and(|table| table + 5 <= lines.len()), "{case}");
+        let rows = &lines[table.unwrap()..][..5];
+        let starts = ["+-", "| batch ", "+-", "| year=2019 | copied |", "+-"];
+        assert!(rows.iter().zip(starts).all(|(row, start)| row.starts_with(start)), "{case}");
+        assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{case}");
+        assert!(!lines.iter().any(|line| line.starts_with('[')), "{case}");
+        assert!(lines.contains(&"-c:1: stopped by SIGINT"), "{case}");
+    }
+}
