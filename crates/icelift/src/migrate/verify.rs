@@ -5,6 +5,7 @@
 //! agree, both sides are read.
 
 mod counts;
+mod drill;
 mod emit;
 mod prints;
 mod rows;
@@ -16,6 +17,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 
 use self::counts::counts;
+use self::drill::drill;
 use self::prints::Print;
 use self::rows::{COLUMNS, Check, Verdict};
 use self::sides::{BatchPair, Sides};
@@ -124,6 +126,10 @@ async fn contents(sides: &Sides, pair: &BatchPair, level: Level) -> Result<Vec<C
     let partitions: std::collections::BTreeSet<_> = source.keys().chain(target.keys()).cloned().collect();
     let of_partition =
         |partition: String| Check::prints(&pair.key, Some(&partition), source.get(&partition), target.get(&partition));
-    checks.extend(partitions.into_iter().map(of_partition).filter(|check| check.verdict != Verdict::Same));
+    let different: Vec<_> =
+        partitions.into_iter().map(of_partition).filter(|check| check.verdict != Verdict::Same).collect();
+    let folders = different.iter().filter_map(|check| check.partition.clone()).collect();
+    checks.extend(different);
+    checks.extend(drill(sides, pair, &folders).await?);
     Ok(checks)
 }

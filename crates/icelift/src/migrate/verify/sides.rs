@@ -263,6 +263,16 @@ impl Sides {
         })
     }
 
+    /// A plan of those rows of a batch that one of the target's files has.
+    pub async fn target_rows_of(&self, pair: &BatchPair, location: String) -> Result<LogicalPlan> {
+        let file = self.target.reading_only([location].into_iter().collect());
+        let plan = LogicalPlanBuilder::scan("target", provider_as_source(Arc::new(file) as _), None)?;
+        match pair.target.as_ref().and_then(|batch| batch.predicate.clone()) {
+            Some(predicate) => Ok(plan.filter(predicate)?.build()?),
+            None => Ok(plan.build()?),
+        }
+    }
+
     /// A plan of the source's rows of a batch, as the target should have them; None if there is no source to read.
     pub async fn source_rows(&self, pair: &BatchPair) -> Result<Option<LogicalPlan>> {
         let Some(source) = &self.source else { return Ok(None) };

@@ -48,16 +48,20 @@ impl ContentHasher {
     /// # Errors
     /// Columns of other types than announced.
     pub fn add(&mut self, batch: &RecordBatch) -> Result<()> {
-        let row_bytes = self.rows.row_bytes();
-        let block_rows = (BLOCK_BYTES / row_bytes).clamp(1, BLOCK_ROWS);
         let mut sum = 0_u128;
-        for start in (0..batch.num_rows()).step_by(block_rows) {
-            let count = block_rows.min(batch.num_rows() - start);
-            let block = self.rows.fill(batch.columns(), start, count)?;
-            sum = block.chunks_exact(row_bytes).map(xxh3_128).fold(sum, u128::wrapping_add);
-        }
+        self.each(batch, |hash| sum = sum.wrapping_add(hash))?;
         self.found.merge(Fingerprint { rows: batch.num_rows() as u64, sum });
         Ok(())
+    }
+
+    /// The hash of each row of a batch, which is not added.
+    ///
+    /// # Errors
+    /// As for [`add`](Self::add).
+    pub fn hashes(&mut self, batch: &RecordBatch) -> Result<Vec<u128>> {
+        let mut hashes = Vec::with_capacity(batch.num_rows());
+        self.each(batch, |hash| hashes.push(hash))?;
+        Ok(hashes)
     }
 
     /// The fingerprint of all rows so far.
@@ -68,5 +72,16 @@ impl ContentHasher {
     /// The fingerprint of the rows since the last call.
     pub fn take(&mut self) -> Fingerprint {
         std::mem::take(&mut self.found)
+    }
+
+    fn each(&mut self, batch: &RecordBatch, mut see: impl FnMut(u128)) -> Result<()> {
+        let row_bytes = self.rows.row_bytes();
+        let block_rows = (BLOCK_BYTES / row_bytes).clamp(1, BLOCK_ROWS);
+        for start in (0..batch.num_rows()).step_by(block_rows) {
+            let count = block_rows.min(batch.num_rows() - start);
+            let block = self.rows.fill(batch.columns(), start, count)?;
+            block.chunks_exact(row_bytes).map(xxh3_128).for_each(&mut see);
+        }
+        Ok(())
     }
 }
