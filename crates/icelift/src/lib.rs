@@ -33,6 +33,7 @@
 //! - `storage`: bytes, counted
 //! - `sql`: from text to a statement
 //! - `pipeline`: the path of the rows, `scan → select → shuffle → sink → snapshot`
+//! - `procedures`: what CALL runs
 //!
 //! The library prints nothing and reads neither the environment nor the home folder. It logs through `tracing`.
 
@@ -43,6 +44,7 @@ mod error;
 mod migrate;
 mod options;
 mod pipeline;
+mod procedures;
 mod retry_after;
 #[cfg(test)]
 mod scripted_server;

@@ -10,7 +10,8 @@
 //! - `recover`: what an earlier driver left is adopted or removed;
 //! - `driver`: for each batch `copy` through the pipeline, list (`attempt`), `check`, `commit`;
 //! - `run`: the batches as a stream of rows (`report`), and errors as the user sees them; `event` is what a terminal draws;
-//! - `explain`, `lint` and `price`: the plan and what it costs.
+//! - `explain`, `lint` and `price`: the plan and what it costs;
+//! - `show` tells what registers say, `orphans` what is left of drivers, and removes it.
 //!
 //! `model` is the protocol in small, explored exhaustively by a test; `failpoint` marks its steps in the code.
 
@@ -26,6 +27,7 @@ mod evolve;
 mod failpoint;
 mod job;
 mod lint;
+pub(crate) mod orphans;
 mod prepare;
 mod price;
 mod query;
@@ -34,11 +36,14 @@ mod register;
 mod report;
 mod rounds;
 mod run;
+mod show;
 mod target;
 
 pub(crate) use self::event::Events;
 pub use self::event::MigrationEvent;
 pub use self::failpoint::{FAILPOINTS, FailAction, Failpoints};
+pub(crate) use self::job::JobId;
 pub use self::report::{BatchReport, BatchState, MigrationReport, Verdict};
 pub use self::run::Migration;
 pub(crate) use self::run::{answer, report};
+pub(crate) use self::show::{migration, migrations};
