@@ -26,7 +26,7 @@ use iceberg::{NamespaceIdent, TableIdent, TableRequirement, TableUpdate};
 pub use attach::AttachedCatalog;
 pub(crate) use attach::Catalogs;
 pub(crate) use aws::AwsSource;
-pub(crate) use listed::{ListedTable, TableKind};
+pub(crate) use listed::{ListedTable, TableKind, tables_of};
 pub(crate) use new_table::NewTable;
 pub(crate) use provider::{IcebergTable, StatementCatalogs, not_attached};
 pub(crate) use table::{Table, TableName};

@@ -34,6 +34,7 @@
 //! - `sql`: from text to a statement
 //! - `pipeline`: the path of the rows, `scan → select → shuffle → sink → snapshot`
 //! - `migrate`: many batches, each exactly once
+//! - `procedures`: what CALL runs
 //!
 //! The library prints nothing and reads neither the environment nor the home folder. It logs through `tracing`.
 
@@ -44,6 +45,7 @@ mod error;
 mod migrate;
 mod options;
 mod pipeline;
+mod procedures;
 mod retry_after;
 #[cfg(test)]
 mod scripted_server;

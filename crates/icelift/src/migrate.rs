@@ -10,7 +10,8 @@
 //! - `recover`: what an earlier driver left is adopted or removed;
 //! - `driver`: for each batch `copy` through the pipeline, list (`attempt`), `check`, `commit`;
 //! - `run`: the batches as a stream of rows (`report`), and errors as the user sees them; `event` is what a terminal draws;
-//! - `plan`, `explain`, `lint` and `price`: what a run would do and cost.
+//! - `plan`, `explain`, `lint` and `price`: what a run would do and cost;
+//! - `show` tells what registers say, `orphans` what is left of drivers, and removes it.
 //!
 //! `model` is the protocol in small, explored exhaustively by a test; `failpoint` marks its steps in the code.
 
@@ -29,6 +30,7 @@ mod job;
 mod lint;
 #[cfg(test)]
 mod model;
+pub(crate) mod orphans;
 mod plan;
 mod prepare;
 mod price;
@@ -38,13 +40,16 @@ mod register;
 mod report;
 mod rounds;
 mod run;
+mod show;
 mod target;
 pub(crate) mod verify;
 
 pub(crate) use self::event::Events;
 pub use self::event::MigrationEvent;
 pub use self::failpoint::{FAILPOINTS, FailAction, Failpoints};
+pub(crate) use self::job::JobId;
 pub(crate) use self::plan::{Assumptions, answer as explained};
 pub use self::report::{BatchReport, BatchState, MigrationReport, Verdict};
 pub use self::run::Migration;
 pub(crate) use self::run::{answer, report};
+pub(crate) use self::show::{migration, migrations};

@@ -31,7 +31,7 @@ mod verify;
 mod wording;
 
 pub use attach::Attach;
-pub(crate) use call::Call;
+pub(crate) use call::{Arguments, Call, Value};
 pub(crate) use columns::{Column, ColumnType};
 pub(crate) use create_table::{CreateTable, TableSource};
 pub(crate) use insert::Insert;
@@ -101,6 +101,15 @@ pub(crate) fn parse(text: &str) -> Result<Statement> {
 /// Reads the one statement in `text` as DataFusion does, for statements of ours that concern a table of DataFusion's.
 pub(crate) fn parse_for_datafusion(text: &str) -> Result<DataFusionStatement> {
     datafusion_statement(tokens::statement(text)?)
+}
+
+/// Reads a name of one or more parts, with its quotes, as it stands in a statement.
+pub(crate) fn parse_name(text: &str) -> Result<Vec<String>> {
+    let tokens = tokens::statement(text)?;
+    let mut cursor = Cursor::new(&tokens);
+    let name = cursor.name("a name")?;
+    cursor.end()?;
+    Ok(name)
 }
 
 /// The table or schema that a `CREATE`, `DROP` or `INSERT` concerns, also inside `EXPLAIN`, also if [`parse`] rejects

@@ -10,8 +10,10 @@ mod authorities;
 mod errors;
 mod iceberg_storage;
 mod local;
+mod locations;
 mod meter;
 mod s3;
+mod stored;
 mod upload;
 
 use std::ops::Range;
@@ -28,9 +30,11 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use authorities::Authorities;
 pub(crate) use iceberg_storage::own_error;
+pub(crate) use locations::{Held, Locations, is_within};
 pub use meter::MeterReading;
 pub(crate) use meter::{Meter, MeteredStore};
 pub(crate) use s3::{S3Credentials, S3Keys, S3Settings, static_credentials, take_static_credentials};
+pub(crate) use stored::Stored;
 pub(crate) use upload::{Upload, put_requests};
 
 use self::errors::{check_length, is_missing, read_error, write_error};
@@ -148,14 +152,14 @@ impl Store {
             Place::Local(objects, _) => Ok((Arc::clone(objects), local_key(location)?)),
             Place::S3(buckets) => {
                 let (bucket, key) = s3::object_key(location)?;
-                Ok((buckets.get(bucket)?, key))
+                Ok((buckets.get(bucket)? as _, key))
             }
         }
     }
 
     /// The store that holds the folder `location`, and its key; never all that a store has.
     fn resolve_folder(&self, location: &str) -> Result<(Arc<dyn ObjectStore>, Path)> {
-        let (objects, key) = match &self.0.place {
+        let (objects, key): (Arc<dyn ObjectStore>, Path) = match &self.0.place {
             Place::Local(objects, _) => (Arc::clone(objects), local_key(location)?),
             Place::S3(buckets) => {
                 let (bucket, key) = s3::folder_key(location)?;
@@ -252,19 +256,6 @@ impl Store {
             Err(source) if is_missing(&source) => Ok(()),
             Err(source) => Err(write_error(location, source)),
         }
-    }
-
-    /// The locations of all objects below the folder `location` whose names (behind the last `/`) hold `part`.
-    pub async fn list(&self, location: &str, part: &str) -> Result<Vec<String>> {
-        let (objects, folder) = self.resolve_folder(location)?;
-        let base = location.trim_end_matches('/');
-        let found = objects.list(Some(&folder)).try_filter_map(|object| {
-            let named = object.location.filename().is_some_and(|name| name.contains(part));
-            let below = object.location.as_ref().strip_prefix(folder.as_ref());
-            let below = below.map(|below| format!("{base}/{}", below.trim_start_matches('/')));
-            std::future::ready(Ok(below.filter(|_| named)))
-        });
-        found.try_collect().await.map_err(|source| read_error(location, source))
     }
 
     /// Deletes all objects below the folder `location`; those whose names only begin like it stay.

@@ -11,6 +11,7 @@ use super::{Engine, RowStream, create};
 use crate::catalog::{Dropped, ListedTable, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::migrate;
+use crate::procedures;
 use crate::sql::{self, Statement};
 
 /// Runs `statement`, which was read from `text`.
@@ -44,9 +45,9 @@ pub(super) async fn run(engine: &Engine, text: &str, statement: Statement) -> Re
         Statement::Migrate(migrate) => migrate::answer(engine, &migrate).await,
         Statement::ExplainMigrate(migrate) => migrate::explained(engine, &migrate).await,
         Statement::Verify(verify) => migrate::verify::answer(engine, &verify).await,
-        Statement::ShowMigrations { .. } => Err(sql::unbuilt("SHOW MIGRATIONS")),
-        Statement::ShowMigration { .. } => Err(sql::unbuilt("SHOW MIGRATION")),
-        Statement::Call(_) => Err(sql::unbuilt("CALL")),
+        Statement::ShowMigrations { from } => migrate::migrations(engine, from.as_deref()).await,
+        Statement::ShowMigration { target } => migrate::migration(engine, &target).await,
+        Statement::Call(call) => procedures::call(engine, &call).await,
         Statement::Explain { analyze, verbose, statement } => {
             let (view, plan) = match *statement {
                 Statement::CreateTable(table) => create::plan(engine, &table).await?,

@@ -151,13 +151,17 @@ impl Listing {
         table.store.write(&location, Bytes::from(bytes)).await.map_err(place)
     }
 
-    /// Reads a listing; `None` if it is none, or one that fits the table no more.
+    /// Reads a listing; `None` if it is gone, or none, or one that fits the table no more.
     ///
     /// # Errors
     /// The target's store cannot be read.
     pub async fn read(table: &Table, location: &str) -> Result<Option<Self>> {
         let metadata = &table.metadata;
-        let bytes = table.store.read(location).await.map_err(|error| error.place(Stage::Sink, &table.name))?;
+        let bytes = match table.store.read(location).await {
+            // Somebody removes what is left, or its driver what it has committed.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|error| error.place(Stage::Sink, &table.name))?,
+        };
         let Ok(stored) = serde_json::from_slice::<Stored>(&bytes) else { return Ok(None) };
         let fits = stored.version == VERSION
             && stored.table == metadata.uuid()

@@ -124,7 +124,7 @@ pub(crate) async fn unreferenced(table: &Table, mut locations: Vec<String>) -> R
 }
 
 /// Every manifest list, manifest, data and delete file that a snapshot of the table names, and every file of its registers.
-async fn referenced(table: &Table) -> Result<HashSet<String>> {
+pub(super) async fn referenced(table: &Table) -> Result<HashSet<String>> {
     let mut found = HashSet::new();
     let contained = contained(&table.metadata);
     found.extend(table.metadata.snapshots().map(|snapshot| snapshot.manifest_list().to_string()));

@@ -1,4 +1,4 @@
-//! Paths of a local store, and bringing what was written to the disk.
+//! Paths of a local store, bringing what was written to the disk, and files that were begun and never finished.
 //!
 //! What must hold: a file that a commit names survives a power cut, and so do its entry in its folder and the entries
 //! of all folders above that were created for it.
@@ -6,6 +6,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -22,6 +24,62 @@ pub(super) fn path(location: &str) -> Result<&str> {
         )
         .subject(location)),
         _ => Ok(location),
+    }
+}
+
+/// Whether a name is that of a file in which `object_store` collects what it is still to write: it neither lists nor deletes
+/// such files.
+pub(super) fn is_staged(location: &str) -> bool {
+    let name = location.rsplit('/').next().unwrap_or_default();
+    let number = name.split_once('#').map_or("", |(_, number)| number);
+    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The files of that sort below a folder, by their paths from there, and when they were last written to.
+pub(super) async fn staged(location: &str) -> Result<Vec<(String, DateTime<Utc>)>> {
+    let folder = PathBuf::from(path(location)?);
+    let found = tokio::task::spawn_blocking(move || {
+        let mut found = Vec::new();
+        find_staged(&folder, "", &mut found).map(|()| found)
+    });
+    let failed = || Error::new(ErrorKind::Read, "the folder cannot be listed").subject(location);
+    found.await.map_err(|source| failed().source(source))?.map_err(|source| failed().source(source))
+}
+
+/// Does not follow links, which may lead in a circle.
+fn find_staged(folder: &Path, below: &str, found: &mut Vec<(String, DateTime<Utc>)>) -> std::io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        // A name that is no text is none of ours.
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            find_staged(&entry.path(), &format!("{below}{name}/"), found)?;
+        } else if kind.is_file() && is_staged(&name) {
+            match entry.metadata().and_then(|metadata| metadata.modified()) {
+                // Renamed meanwhile: it has become what it was to be.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                written => found.push((format!("{below}{name}"), written?.into())),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Deletes a file; that it is gone already is no error.
+pub(super) async fn remove(location: &str) -> Result<()> {
+    match tokio::fs::remove_file(path(location)?).await {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::new(ErrorKind::Write, "the file cannot be deleted")
+                .subject(location)
+                .hint("check the rights on the warehouse")
+                .source(source))
+        }
+        _ => Ok(()),
     }
 }
 

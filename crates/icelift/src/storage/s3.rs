@@ -12,6 +12,7 @@ mod bucket;
 mod credentials;
 mod errors;
 mod failure;
+mod pending;
 mod request;
 mod service;
 mod settings;
@@ -25,12 +26,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use object_store::RetryConfig;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
-use object_store::{ObjectStore, RetryConfig};
 use secrecy::ExposeSecret;
 
-use self::bucket::Bucket;
+pub(super) use self::bucket::Bucket;
 use self::credentials::CheckedCredentials;
 use self::service::{Connector, Service};
 use self::transport::Transports;
@@ -49,7 +50,7 @@ pub(super) struct Buckets {
     credentials: Arc<CheckedCredentials>,
     meter: Arc<Meter>,
     transports: Arc<Transports>,
-    open: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+    open: Mutex<HashMap<String, Arc<Bucket>>>,
 }
 
 impl fmt::Debug for Buckets {
@@ -71,14 +72,14 @@ impl Buckets {
     }
 
     /// The store of `bucket`.
-    pub fn get(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
+    pub fn get(&self, bucket: &str) -> Result<Arc<Bucket>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = open.get(bucket) {
             return Ok(Arc::clone(found));
         }
-        let store: Arc<dyn ObjectStore> = Arc::new(self.connect(bucket)?);
-        open.insert(bucket.to_string(), Arc::clone(&store));
-        Ok(store)
+        let bucket_store = Arc::new(self.connect(bucket)?);
+        open.insert(bucket.to_string(), Arc::clone(&bucket_store));
+        Ok(bucket_store)
     }
 
     fn connect(&self, bucket: &str) -> Result<Bucket> {

@@ -28,11 +28,11 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// One bucket.
 #[derive(Debug)]
-pub(super) struct Bucket {
-    pub objects: AmazonS3,
-    pub service: Arc<Service>,
+pub(in crate::storage) struct Bucket {
+    pub(super) objects: AmazonS3,
+    pub(super) service: Arc<Service>,
     /// Without a slash at its end.
-    pub url: String,
+    pub(super) url: String,
 }
 
 impl fmt::Display for Bucket {
@@ -43,18 +43,24 @@ impl fmt::Display for Bucket {
 
 /// Deletes one object; that it is gone already is no error.
 async fn delete(service: Arc<Service>, url: String) -> Result<()> {
-    let uri = url.parse().map_err(|source| generic(Box::new(source) as _))?;
+    let uri = url.parse().map_err(generic)?;
     let mut request = HttpRequest::new(HttpRequestBody::empty());
     *request.method_mut() = Method::DELETE;
     *request.uri_mut() = uri;
     match service.send(request).await {
-        Err(failure) if !failure.is_object_missing() => Err(generic(Box::new(failure))),
+        Err(failure) if !failure.is_object_missing() => Err(generic(failure)),
         _ => Ok(()),
     }
 }
 
-fn generic(source: Box<dyn std::error::Error + Send + Sync>) -> object_store::Error {
-    object_store::Error::Generic { store: "S3", source }
+/// An error that `object_store` only carries.
+pub(super) fn generic(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> object_store::Error {
+    object_store::Error::Generic { store: "S3", source: source.into() }
+}
+
+/// A key as it stands in the path of a signed URL.
+pub(super) fn encoded(key: &str) -> String {
+    utf8_percent_encode(key, ENCODED).to_string()
 }
 
 #[async_trait]
@@ -78,8 +84,7 @@ impl ObjectStore for Bucket {
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         let (service, url) = (Arc::clone(&self.service), self.url.clone());
         let deletions = locations.map_ok(move |location| {
-            let deletion =
-                delete(Arc::clone(&service), format!("{url}/{}", utf8_percent_encode(location.as_ref(), ENCODED)));
+            let deletion = delete(Arc::clone(&service), format!("{url}/{}", encoded(location.as_ref())));
             async move { deletion.await.map(|()| location) }
         });
         deletions.try_buffered(DELETIONS).boxed()

@@ -26,7 +26,7 @@ impl Operation {
         let has = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
         let class = match *request.method() {
             Method::HEAD => Request::Head,
-            Method::GET if has("list-type") => Request::List,
+            Method::GET if has("list-type") || has("uploads") => Request::List,
             Method::GET => Request::Get,
             Method::DELETE => Request::Delete,
             _ => Request::Put,

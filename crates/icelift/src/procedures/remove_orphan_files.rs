@@ -1,0 +1,179 @@
+//! `remove_orphan_files`: objects that nothing refers to, listed or removed.
+//!
+//! In two forms. With `job` it is what the drivers of a migration left, told by its names, and fenced where it must be
+//! ([`orphans`]). Without it is whatever lies below the table and is old ([`folder`]), as in Spark. What must hold: nothing
+//! is removed before all that the table refers to is read, and nothing unless `dry_run => false` says so.
+
+mod folder;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::DataType;
+use chrono::{TimeDelta, Utc};
+use futures::{StreamExt, stream};
+
+use self::folder::Search;
+use super::arguments::{Bound, Kind, Parameter};
+use super::{Column, Context, Procedure};
+use crate::catalog::Table;
+use crate::engine::RowStream;
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::migrate::{JobId, orphans};
+use crate::storage::Stored;
+
+/// Spark's default: commits that take longer are not reckoned with.
+const AGE_DEFAULT: TimeDelta = TimeDelta::days(3);
+/// Spark removes nothing that is younger: it may belong to a commit on its way.
+const AGE_MIN: TimeDelta = TimeDelta::hours(24);
+const REMOVALS_DEFAULT: usize = 16;
+/// As many requests as a store has under way unless told otherwise.
+const REMOVALS_MAX: usize = 64;
+/// Rows of one batch of the answer.
+const BATCH_ROWS: usize = 8_192;
+
+pub(super) static PROCEDURE: Procedure = Procedure {
+    name: "remove_orphan_files",
+    parameters: &[
+        Parameter {
+            name: "table",
+            kind: Kind::String,
+            default: None,
+            about: "the table, as in `'default.t'`, in the catalog that is called",
+        },
+        Parameter {
+            name: "older_than",
+            kind: Kind::Timestamp,
+            default: Some("3 days before now"),
+            about: "the time before which an object must have been written, in UTC unless it has a zone; not with `job`",
+        },
+        Parameter {
+            name: "location",
+            kind: Kind::String,
+            default: Some("the table's location"),
+            about: "the folder to look in, which is not above the table's own; not with `job`",
+        },
+        Parameter {
+            name: "dry_run",
+            kind: Kind::Boolean,
+            default: Some("true"),
+            about: "`true` to list, `false` to remove",
+        },
+        Parameter {
+            name: "max_concurrent_deletes",
+            kind: Kind::Integer,
+            default: Some("16"),
+            about: "how many removals are under way at once, from 1 on; more than 64 count as 64",
+        },
+        Parameter {
+            name: "job",
+            kind: Kind::String,
+            default: Some("files of all origins, by their age"),
+            about: "the migration that left the files, by the 16 digits that `SHOW MIGRATIONS` tells, or `'all'`",
+        },
+    ],
+    columns: &[Column { name: "orphan_file_location", data_type: DataType::Utf8 }],
+};
+
+/// What to look for.
+enum Scope {
+    /// Of one migration, or of all.
+    Migrations(Option<JobId>),
+    Folder(Search),
+}
+
+pub(super) async fn run(context: &Context<'_>, bound: &Bound) -> Result<RowStream> {
+    let name = context.table_name(bound.required_string("table")?)?;
+    let scope = scope(bound)?;
+    let dry_run = bound.boolean("dry_run").unwrap_or(true);
+    let concurrency = concurrency(bound)?;
+    if let (Scope::Folder(search), false) = (&scope, dry_run) {
+        check_age(search)?;
+    }
+    let table = context.catalog.load_table(&name.ident).await?;
+    if !dry_run {
+        check_owned(&table)?;
+    }
+    let found = match (scope, dry_run) {
+        (Scope::Migrations(job), true) => orphans::list(&table, job).await?,
+        (Scope::Migrations(job), false) => orphans::remove(&context.catalog, table, job, concurrency).await?,
+        (Scope::Folder(search), true) => folder::list(&table, &search).await?,
+        (Scope::Folder(search), false) => {
+            let found = folder::list(&table, &search).await?;
+            if !found.is_empty() {
+                folder::check_alone(context, &table, &search).await?;
+                orphans::remove_all(&table, &found, concurrency).await?;
+            }
+            found
+        }
+    };
+    answer(context, &found)
+}
+
+fn scope(bound: &Bound) -> Result<Scope> {
+    let Some(job) = bound.string("job") else {
+        let before = match bound.timestamp("older_than") {
+            Some(time) => time,
+            None => Utc::now() - AGE_DEFAULT,
+        };
+        return Ok(Scope::Folder(Search { folder: bound.string("location").map(str::to_string), before }));
+    };
+    // Files that go together would be torn apart.
+    for (argument, is_given) in
+        [("older_than", bound.timestamp("older_than").is_some()), ("location", bound.string("location").is_some())]
+    {
+        if is_given {
+            return Err(Error::new(ErrorKind::Sql, format!("`{argument}` does not go with `job`"))
+                .hint("with `job` all that the migration left is found, whatever its age and wherever it is"));
+        }
+    }
+    match job.to_ascii_lowercase() {
+        all if all == "all" => Ok(Scope::Migrations(None)),
+        job => job.parse().map(|job| Scope::Migrations(Some(job))).map_err(|()| {
+            Error::new(ErrorKind::Sql, format!("`{job}` is no migration, expected 16 hexadecimal digits or `all`"))
+                .hint("SHOW MIGRATIONS tells the digits")
+        }),
+    }
+}
+
+fn concurrency(bound: &Bound) -> Result<usize> {
+    match bound.integer("max_concurrent_deletes") {
+        None => Ok(REMOVALS_DEFAULT),
+        Some(number) if number >= 1 => Ok(usize::try_from(number).unwrap_or(REMOVALS_MAX).min(REMOVALS_MAX)),
+        Some(number) => {
+            Err(Error::new(ErrorKind::Sql, format!("`max_concurrent_deletes` is {number}, expected 1 or more")))
+        }
+    }
+}
+
+fn check_age(search: &Search) -> Result<()> {
+    if search.before <= Utc::now() - AGE_MIN {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Sql, "objects that are younger than 24 hours are not removed").hint(
+        "they may belong to a commit on its way; take an earlier `older_than`, or list them with dry_run => true",
+    ))
+}
+
+/// Tables whose files belong to others say so by a property, which Spark heeds too.
+fn check_owned(table: &Table) -> Result<()> {
+    if table.metadata.properties().get("gc.enabled").is_none_or(|value| !value.eq_ignore_ascii_case("false")) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unsupported, "the table property `gc.enabled` is false: its files may be others' too")
+        .place(Stage::Catalog, &table.name)
+        .hint("list them with dry_run => true"))
+}
+
+fn answer(context: &Context<'_>, found: &[Stored]) -> Result<RowStream> {
+    let schema = PROCEDURE.schema();
+    let batch = |found: &[Stored]| {
+        let locations: StringArray = found.iter().map(|stored| Some(stored.to_string())).collect();
+        Ok(RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(locations) as ArrayRef])?)
+    };
+    let batches: Vec<Result<RecordBatch>> = found.chunks(BATCH_ROWS).map(batch).collect();
+    Ok(RowStream::of(schema, stream::iter(batches).boxed(), context.engine.cleanup.clone()))
+}
+
+#[cfg(test)]
+mod tests;
