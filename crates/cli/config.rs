@@ -11,6 +11,10 @@
 //! memory_limit = "4GB"
 //! threads = 8
 //! format = "table"
+//! bandwidth = "120MB"
+//!
+//! [prices]
+//! aws_nat_per_gb = 0.045
 //! ```
 //!
 //! Values may be secrets: every error names file, line and key, and none shows a value or a line of the file.
@@ -33,6 +37,8 @@ type Value<'t> = Spanned<DeValue<'t>>;
 pub struct Config {
     pub catalogs: Vec<Attach>,
     pub settings: Settings,
+    /// List prices that are replaced, in US dollars, by name.
+    pub prices: Vec<(String, f64)>,
 }
 
 /// What the command line may overrule.
@@ -41,6 +47,8 @@ pub struct Settings {
     pub memory_limit: Option<usize>,
     pub threads: Option<usize>,
     pub format: Option<Format>,
+    /// Bytes that go between source and target in a second.
+    pub bandwidth: Option<usize>,
 }
 
 impl Config {
@@ -75,7 +83,8 @@ impl<'a> Reader<'a> {
             match key.get_ref().as_ref() {
                 "catalog" => config.catalogs = self.catalogs(key, value)?,
                 "settings" => config.settings = self.settings(key, value)?,
-                other => return Err(self.unknown(key, other, "`catalog` and `settings`")),
+                "prices" => config.prices = self.prices(key, value)?,
+                other => return Err(self.unknown(key, other, "`catalog`, `settings` and `prices`")),
             }
         }
         Ok(config)
@@ -122,6 +131,17 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Whether there are such prices is for the engine to say.
+    fn prices(&self, key: &Key, value: &Value<'a>) -> Result<Vec<(String, f64)>, Problem> {
+        let prices = self.table("prices", key, value)?.iter().map(|(key, value)| {
+            let name = key.get_ref().to_string();
+            let wrong = || self.problem(value.span().start, format!("`prices.{name}`: expected a number of dollars"));
+            let amount = self.text_of(&name, value)?.parse().map_err(|_| wrong())?;
+            Ok((name, amount))
+        });
+        prices.collect()
+    }
+
     fn settings(&self, key: &Key, value: &Value<'a>) -> Result<Settings, Problem> {
         let mut settings = Settings::default();
         for (key, value) in self.table("settings", key, value)? {
@@ -135,7 +155,10 @@ impl<'a> Reader<'a> {
                     let known = |_| wrong("expected `table`, `csv`, `tsv` or `json`".to_owned());
                     settings.format = Some(Format::from_str(&text()?, false).map_err(known)?);
                 }
-                other => return Err(self.unknown(key, other, "`memory_limit`, `threads` and `format`")),
+                "bandwidth" => settings.bandwidth = Some(args::bytes(&text()?).map_err(wrong)?),
+                other => {
+                    return Err(self.unknown(key, other, "`memory_limit`, `threads`, `format` and `bandwidth`"));
+                }
             }
         }
         Ok(settings)
@@ -195,14 +218,17 @@ mod tests {
     #[test]
     fn properties_are_flattened_and_variables_expanded() {
         let text = "[catalog.r2]\ntype = 'r2'\nwarehouse = 'w'\ntoken = '${TOKEN}'\ns3.region = 'auto'\n\
-                    's3.path-style' = true\npage = 0x10\n[settings]\nmemory_limit = '2KB'\nthreads = 3\nformat = 'csv'";
+                    's3.path-style' = true\npage = 0x10\n[settings]\nmemory_limit = '2KB'\nthreads = 3\nformat = 'csv'\nbandwidth = '1MB'\n[prices]\naws_get_per_thousand = 0.5\nr2_class_a_free = 0";
         let config = read(text).unwrap();
         let options = [("page", "16"), ("s3.path-style", "true"), ("s3.region", "auto"), ("token", "s3cret")];
         let mut options = BTreeMap::from(options.map(|(key, value)| (key.to_owned(), value.to_owned())));
         options.insert("type".to_owned(), "r2".to_owned());
         assert_eq!(config.catalogs[0].options, options);
         assert_eq!(config.catalogs[0].warehouse.as_deref(), Some("w"));
-        let settings = Settings { memory_limit: Some(2000), threads: Some(3), format: Some(Format::Csv) };
+        let prices = [("aws_get_per_thousand", 0.5), ("r2_class_a_free", 0.0)];
+        assert_eq!(config.prices, prices.map(|(name, dollars)| (name.to_owned(), dollars)));
+        let (format, bandwidth) = (Some(Format::Csv), Some(1_000_000));
+        let settings = Settings { memory_limit: Some(2000), threads: Some(3), format, bandwidth };
         assert_eq!(config.settings, settings);
     }
 
@@ -222,6 +248,7 @@ mod tests {
             ("[settings]\nformat = 's3cret'", 2, "expected `table`"),
             ("[settings]\nthreads = 's3cret'", 2, "expected a number"),
             ("[settings]\nmemory = 's3cret'", 2, "unknown key `memory`"),
+            ("[prices]\naws_nat_per_gb = 's3cret'", 2, "expected a number of dollars"),
             ("\n[catalog.a]\ntoken = 's3cret'", 2, "has no `type`"),
             ("[catalog.a]\ntype = 'local'\ntoken = ['s3cret']", 3, "of type array"),
             ("[catalog.a]\ntype = 'local'\ntoken = 's3cret", 3, "invalid"),

@@ -71,6 +71,13 @@ impl Setup {
         if let Some(threads) = settings.threads {
             builder = builder.parallelism(threads);
         }
+        if let Some(bytes) = settings.bandwidth {
+            builder = builder.bandwidth_bytes_per_second(bytes as u64);
+        }
+        for (name, dollars) in &self.config.prices {
+            let place = self.config_file.as_ref().map(|file| file.display().to_string().into());
+            builder = builder.price(name, *dollars).map_err(|error| Problem { place, error })?;
+        }
         if let Some(failpoints) = failpoints::armed(&self.environment)? {
             builder = builder.failpoints(failpoints);
         }
