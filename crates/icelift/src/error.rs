@@ -63,6 +63,8 @@ pub enum Stage {
     Sink,
     /// Committing.
     Snapshot,
+    /// Comparing source and target.
+    Verify,
 }
 
 impl fmt::Display for Stage {
@@ -74,6 +76,7 @@ impl fmt::Display for Stage {
             Stage::Shuffle => "shuffle",
             Stage::Sink => "sink",
             Stage::Snapshot => "snapshot",
+            Stage::Verify => "verify",
         })
     }
 }

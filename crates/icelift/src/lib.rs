@@ -32,7 +32,7 @@
 //! - `catalog`: what ATTACH creates
 //! - `storage`: bytes, counted
 //! - `sql`: from text to a statement
-//! - `pipeline`: the path of the rows, `scan → select → shuffle → sink → snapshot`
+//! - `pipeline`: the path of the rows, `scan → select → shuffle → sink → snapshot → verify`
 //!
 //! The library prints nothing and reads neither the environment nor the home folder. It logs through `tracing`.
 

@@ -13,6 +13,7 @@ mod reader;
 mod reshape;
 mod rows;
 mod splits;
+mod written;
 
 use std::any::Any;
 use std::fmt;
@@ -35,6 +36,7 @@ use self::bounds::Filter;
 use self::files::PlannedFiles;
 use self::reader::ScanContext;
 use self::splits::Split;
+pub(crate) use self::written::{Piece, pieces};
 use crate::catalog::Table;
 use crate::error::Result;
 

@@ -31,6 +31,7 @@ use datafusion::physical_plan::{
 };
 use futures::stream;
 
+pub(crate) use self::paths::partition_folder;
 use self::settings::SinkSettings;
 use crate::catalog::{Catalog, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};

@@ -5,4 +5,10 @@
 //! of bytes that were read from the target, never of what was meant to be written.
 
 pub(crate) mod content;
+pub(crate) mod emit;
 pub(crate) mod fingerprint;
+pub(crate) mod level;
+pub(crate) mod portable;
+pub(crate) mod read_back;
+#[cfg(test)]
+mod warehouse;

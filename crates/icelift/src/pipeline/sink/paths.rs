@@ -18,7 +18,7 @@ pub(super) fn data_folder(metadata: &TableMetadata) -> String {
 }
 
 /// `name=value/…/`, as Hive and Java write it; empty for a table without partitions.
-pub(super) fn partition_folder(spec: &PartitionSpec, schema: &Schema, values: &Struct) -> String {
+pub(crate) fn partition_folder(spec: &PartitionSpec, schema: &Schema, values: &Struct) -> String {
     let mut folder = String::new();
     for (field, value) in spec.fields().iter().zip(values.fields()) {
         let source = schema.field_by_id(field.source_id).map(|source| source.field_type.as_ref());
