@@ -5,6 +5,7 @@
 //! we wrote with the specification.
 
 mod filters;
+mod fingerprints;
 mod python;
 
 use std::fs::File;
@@ -79,6 +80,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trials.push(trial(format!("interop::codec::{codec}"), move || codec_of(codec, in_file)));
     }
     trials.extend(filters::trials());
+    trials.extend(fingerprints::trials());
     trials
 }
 

@@ -11,7 +11,7 @@ const LINES_MAX: usize = 600;
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// The stages of the pipeline, as `ls` prints them.
-const STAGES: [&str; 5] = ["scan", "select", "shuffle", "sink", "snapshot"];
+const STAGES: [&str; 6] = ["scan", "select", "shuffle", "sink", "snapshot", "verify"];
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![

@@ -15,6 +15,7 @@ import sources
 from audit import audit
 from canon import differences, rows_of
 from doubles import glue_add_others, glue_annotate, glue_answers, glue_entry
+from fingerprints import fingerprint_by_duckdb
 from readback import compare, selfcheck
 from remote import duckdb_queries, pyiceberg_append, pyiceberg_audit, pyiceberg_count
 from warehouse import open_catalog
@@ -78,6 +79,7 @@ COMMANDS = {
         compare_arrow,
         read_back,
         headline,
+        fingerprint_by_duckdb,
         append_by_pyiceberg,
         check_metadata,
         duckdb_queries,

@@ -71,7 +71,7 @@ pub enum Stage {
     Sink,
     /// Committing.
     Snapshot,
-    /// Comparing the target with its source.
+    /// Comparing source and target.
     Verify,
 }
 

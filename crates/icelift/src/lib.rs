@@ -32,7 +32,7 @@
 //! - `catalog`: what ATTACH creates
 //! - `storage`: bytes, counted
 //! - `sql`: from text to a statement
-//! - `pipeline`: the path of the rows, `scan → select → shuffle → sink → snapshot`
+//! - `pipeline`: the path of the rows, `scan → select → shuffle → sink → snapshot → verify`
 //! - `migrate`: many batches, each exactly once
 //! - `procedures`: what CALL runs
 //!

@@ -1,5 +1,5 @@
 //! The path of the rows, in the order in which a folder listing prints it:
-//! `scan → select → shuffle → sink → snapshot`.
+//! `scan → select → shuffle → sink → snapshot → verify`.
 
 pub(crate) mod scan;
 pub(crate) mod select;

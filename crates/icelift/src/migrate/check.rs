@@ -24,7 +24,10 @@ pub(super) async fn check(job: &Job, batch: &str, listing: &Listing) -> Result<(
     let (spec, schema) = (table.metadata.default_partition_spec(), table.metadata.current_schema());
     let mut found: BTreeMap<String, Fingerprint> = BTreeMap::new();
     for (file, read) in listing.files.iter().zip(&read) {
-        found.entry(partition_folder(spec, schema, file.partition())).or_default().merge(read.print);
+        found
+            .entry(partition_folder(spec, schema, file.partition()))
+            .or_default()
+            .merge(read.content.unwrap_or_default());
     }
     let partitions = found.keys().chain(listing.prints.keys());
     for partition in partitions {

@@ -29,25 +29,15 @@ pub(super) struct Adoptable {
 /// The slices that can be adopted, by batch and number.
 pub(super) type Adoptables = HashMap<(BatchId, u32), Vec<Adoptable>>;
 
-/// What is there of earlier epochs.
-#[derive(Debug, Default)]
-pub(crate) struct Left {
-    /// Listings, data files and metadata files.
-    pub locations: Vec<String>,
-    pub listings: Vec<(Attempt, String)>,
-}
-
 /// All objects that drivers wrote for the migration since its birth, whatever became of them.
-pub(crate) async fn left(table: &Table, job: JobId, birth: Birth) -> Result<Left> {
+pub(crate) async fn left(table: &Table, job: JobId, birth: Birth) -> Result<Vec<String>> {
     let part = format!("icelift-{job}-{birth}-");
     let metadata = format!("{}/metadata/", table.metadata.location());
     let mut locations = table.store.list(&metadata, &part).await?;
     let data = data_folder(&table.metadata);
     locations.extend(table.store.list(&format!("{data}/"), &part).await?);
     locations.retain(|location| written_by(location).is_some_and(|writer| (writer.job, writer.birth) == (job, birth)));
-    let listings = locations.iter().filter(|location| location.ends_with(".json"));
-    let listings = listings.filter_map(|location| Some((Attempt::of(location)?, location.clone()))).collect();
-    Ok(Left { locations, listings })
+    Ok(locations)
 }
 
 /// Finds what can be adopted for the batches in `pending`.
@@ -95,7 +85,7 @@ pub(super) async fn tidy(job: &Job) -> Result<()> {
         None => written_by(location).is_some_and(|writer| writer.epoch < register.epoch),
     };
     // Data files first: as long as the listing is there, the files are known to belong together.
-    let mut doomed: Vec<_> = left.locations.into_iter().filter(is_over).collect();
+    let mut doomed: Vec<_> = left.into_iter().filter(is_over).collect();
     doomed.sort_by_key(|location| location.ends_with(".json"));
     job.reach("cleanup.before_delete").await?;
     remove_unreferenced(&table, doomed).await.map_err(place)?;

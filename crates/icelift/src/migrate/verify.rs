@@ -93,7 +93,7 @@ impl Counted {
 
 /// All checks of one batch.
 async fn check(sides: &Sides, pair: BatchPair, level: Level) -> Result<Vec<Check>> {
-    let mut checks = vec![counts(sides, &pair)];
+    let mut checks = vec![counts(sides, &pair, level)];
     if level == Level::Metadata {
         return Ok(checks);
     }
@@ -116,8 +116,11 @@ async fn contents(sides: &Sides, pair: &BatchPair, level: Level) -> Result<Vec<C
         }
     }
     let Some(source) = prints::of_source(sides, pair, level).await? else {
-        let recorded = pair.recorded_print(sides).map(Print::Content);
-        return Ok(vec![Check::prints(&pair.key, None, recorded.as_ref(), Some(&all))]);
+        let recorded = pair.recorded_print(sides).map(Print::Content).filter(|_| level == Level::Content);
+        let check = Check::prints(&pair.key, None, recorded.as_ref(), Some(&all));
+        // With nothing to compare with, nothing is verified.
+        let verdict = if recorded.is_some() { check.verdict } else { Verdict::NotVerified };
+        return Ok(vec![Check { verdict, ..check }]);
     };
     let mut checks = vec![Check::prints(&pair.key, None, Some(&prints::merged(&source, level)), Some(&all))];
     if checks.iter().all(|check| check.verdict == Verdict::Same) {

@@ -13,6 +13,7 @@ mod reader;
 mod reshape;
 mod rows;
 mod splits;
+mod written;
 
 use std::any::Any;
 use std::collections::HashSet;
@@ -39,6 +40,7 @@ use self::files::PlannedFiles;
 pub(crate) use self::ranges::source_range;
 use self::reader::ScanContext;
 use self::splits::Split;
+pub(crate) use self::written::{Piece, pieces};
 use crate::catalog::Table;
 use crate::error::Result;
 

@@ -5,7 +5,17 @@
 //! of bytes that were read from the target, never of what was meant to be written.
 
 mod content;
+mod emit;
 mod fingerprint;
+mod level;
+mod portable;
+mod read_back;
+#[cfg(test)]
+mod warehouse;
 
 pub(crate) use self::content::ContentHasher;
+pub(crate) use self::emit::{Dialect, emit};
 pub(crate) use self::fingerprint::Fingerprint;
+pub(crate) use self::level::Level;
+pub(crate) use self::portable::{PortableFingerprint, PortableHasher};
+pub(crate) use self::read_back::read_back;

@@ -21,7 +21,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 use super::reshape::{Reshape, identified};
-use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::error::{Error, ErrorKind, Result};
 use crate::storage::Store;
 
 /// Bytes read from the end of a file at once, in the hope that the footer is in them.
@@ -118,7 +118,7 @@ fn parquet_error(location: &str, source: ParquetError) -> Error {
     let subject = location.to_string();
     match source {
         ParquetError::External(cause) => match cause.downcast::<Error>() {
-            Ok(own) => own.stage(Stage::Scan).subject(subject),
+            Ok(own) => own.subject(subject),
             Err(cause) => broken(ParquetError::External(cause), subject),
         },
         other => broken(other, subject),
@@ -132,7 +132,6 @@ fn words_of(panic: &(dyn Any + Send)) -> String {
 
 fn broken(source: ParquetError, subject: String) -> Error {
     Error::new(ErrorKind::Read, "the Parquet file cannot be read")
-        .stage(Stage::Scan)
         .subject(subject)
         .hint("the file is truncated or damaged; restore it, or read an older snapshot")
         .source(source)

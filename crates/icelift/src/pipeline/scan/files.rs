@@ -132,12 +132,7 @@ fn spec_of(table: &Table, manifest: &ManifestFile) -> Result<PartitionSpecRef> {
 
 fn planned_file(Entry { entry, spec }: Entry, deletes: &[Arc<DeleteFile>]) -> Result<PlannedFile> {
     let file = entry.data_file().clone();
-    if file.file_format() != DataFileFormat::Parquet {
-        return Err(unsupported(&file, &format!("data files of format {}", file.file_format())));
-    }
-    if file.key_metadata().is_some() {
-        return Err(unsupported(&file, "encrypted data files"));
-    }
+    check_format(&file)?;
     let sequence = entry.sequence_number().unwrap_or(0);
     let applies = |delete: &&Arc<DeleteFile>| delete.applies_to(&file, spec.spec_id(), sequence);
     let deletes: Vec<_> = deletes.iter().filter(applies).cloned().collect();
@@ -146,6 +141,17 @@ fn planned_file(Entry { entry, spec }: Entry, deletes: &[Arc<DeleteFile>]) -> Re
         return Err(unsupported(&file, "equality deletes in partitions whose names Avro does not take"));
     }
     Ok(PlannedFile { file, spec, deletes })
+}
+
+/// Refuses data files that cannot be read.
+pub(super) fn check_format(file: &DataFile) -> Result<()> {
+    if file.file_format() != DataFileFormat::Parquet {
+        return Err(unsupported(file, &format!("data files of format {}", file.file_format())));
+    }
+    if file.key_metadata().is_some() {
+        return Err(unsupported(file, "encrypted data files"));
+    }
+    Ok(())
 }
 
 fn delete_file(manifest: &ManifestFile, Entry { entry, spec }: Entry) -> Result<Arc<DeleteFile>> {

@@ -33,6 +33,7 @@ pub(super) struct ScanContext {
     filter: Option<Filter>,
     batch_rows: usize,
     name_mapping: Option<NameMapping>,
+    stage: Stage,
 }
 
 impl fmt::Debug for ScanContext {
@@ -47,7 +48,13 @@ impl ScanContext {
         let name_mapping = mapping.map(|json| serde_json::from_str(json)).transpose().map_err(|source| {
             Error::new(ErrorKind::Read, format!("the property `{NAME_MAPPING}` is no name mapping")).source(source)
         })?;
-        Ok(Self { table: table.clone(), schema: Arc::clone(projected), filter, batch_rows, name_mapping })
+        let (table, schema, stage) = (table.clone(), Arc::clone(projected), Stage::Scan);
+        Ok(Self { table, schema, filter, batch_rows, name_mapping, stage })
+    }
+
+    /// The same for another stage, which is then named by errors.
+    pub fn of_stage(self, stage: Stage) -> Self {
+        Self { stage, ..self }
     }
 
     pub fn filter(&self) -> Option<&Filter> {
@@ -103,16 +110,15 @@ pub(super) fn read(
     splits: Vec<Split>,
     limit: Option<usize>,
 ) -> BoxStream<'static, Result<RecordBatch>> {
-    let table = context.table.name.clone();
+    let (table, stage) = (context.table.name.clone(), context.stage);
     let pieces = stream::iter(splits).map(move |split| {
         let context = Arc::clone(&context);
         async move {
-            let location = split.file.planned.file.file_path().to_string();
             let rows = read_split(&context, &split).await;
-            rows.map_err(|error| error.stage(Stage::Scan).subject(location))
+            rows.map_err(|error| error.stage(stage).subject(split.file.planned.file.file_path()))
         }
     });
-    let rows = pieces.buffered(2).try_flatten().map_err(move |error| error.place(Stage::Scan, &table));
+    let rows = pieces.buffered(2).try_flatten().map_err(move |error| error.place(stage, &table));
     match limit {
         None => rows.boxed(),
         Some(limit) => stream::try_unfold((rows.boxed(), limit), |(mut rows, left)| async move {
@@ -126,6 +132,14 @@ pub(super) fn read(
         })
         .boxed(),
     }
+}
+
+/// Reads the footer of the split's file, unless it is known.
+pub(super) async fn open(context: &ScanContext, split: &Split) -> Result<()> {
+    let opened = split.file.parquet(context).await;
+    let place =
+        |error: Error| error.subject(split.file.planned.file.file_path()).place(context.stage, &context.table.name);
+    opened.map(|_| ()).map_err(place)
 }
 
 async fn read_split(context: &ScanContext, split: &Split) -> Result<BoxStream<'static, Result<RecordBatch>>> {

@@ -40,7 +40,7 @@ pub(super) fn pack(files: &PlannedFiles, partitions: usize) -> Vec<Vec<Split>> {
 }
 
 /// One piece per row group, as far as the manifest tells where they start.
-fn split(planned: &Arc<PlannedFile>) -> Vec<Split> {
+pub(super) fn split(planned: &Arc<PlannedFile>) -> Vec<Split> {
     let file = Arc::new(OpenFile::new(Arc::clone(planned)));
     let size = planned.file.file_size_in_bytes();
     let offsets = planned.file.split_offsets().unwrap_or_default();

@@ -1,0 +1,219 @@
+//! Reads files again that were just written, before a commit names them.
+//!
+//! In: the descriptions that a commit will put into a manifest. Out: what is in the files. What must hold: every byte comes
+//! from the store; a file that is not as it was described, or holds a row of another partition, is an error and never a
+//! fingerprint.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, SchemaRef};
+use futures::{StreamExt, TryStreamExt, stream};
+use iceberg::arrow::schema_to_arrow_schema;
+use iceberg::spec::{DataFile, NestedFieldRef, Struct};
+use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
+use tokio::task::JoinSet;
+
+use super::content::ContentHasher;
+use super::fingerprint::Fingerprint;
+use super::level::Level;
+use super::portable::{PortableFingerprint, PortableHasher};
+use crate::catalog::Table;
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::scan::{self, Piece};
+use crate::pipeline::shuffle::Partitioner;
+use crate::pipeline::sink::partition_folder;
+use crate::storage::Store;
+
+const REPLACED: &str = "the file is not the one that was written: write it again";
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Readback {
+    pub location: String,
+    pub rows: u64,
+    /// Of the columns asked for; `None` where only metadata is compared.
+    pub content: Option<Fingerprint>,
+    /// The same for other engines, where the level asks for it.
+    pub portable: Option<PortableFingerprint>,
+}
+
+/// Reads `files` of the table's default partition spec on up to `parallelism` cores and tells what each holds. The
+/// fingerprints are of `columns`, which are columns of the table's current schema; all others are read, too.
+///
+/// As many row groups are in memory at once, compressed and a batch of each decoded.
+///
+/// # Errors
+/// A file that is missing, damaged, or not of the size, the number of rows or the partition that it was described with.
+pub(crate) async fn read_back(
+    table: &Table,
+    columns: &SchemaRef,
+    files: Vec<DataFile>,
+    parallelism: usize,
+    level: Level,
+) -> Result<Vec<Readback>> {
+    let place = |error: Error| error.place(Stage::Verify, &table.name);
+    let task = Task::new(table, columns, files, level).map_err(place)?;
+    let parallelism = parallelism.max(1);
+    task.check_sizes(parallelism).await.map_err(place)?;
+    let mut pieces = scan::pieces(table, &task.all, &task.files, Stage::Verify).map_err(place)?;
+    if level == Level::Metadata {
+        // One footer for each file.
+        pieces.dedup_by_key(|piece| piece.file);
+    }
+    run(Arc::new(task), pieces, parallelism).await.map_err(place)
+}
+
+/// Reads the pieces, up to `parallelism` of them at once.
+async fn run(task: Arc<Task>, pieces: Vec<Piece>, parallelism: usize) -> Result<Vec<Readback>> {
+    let mut found: Vec<Readback> = task.files.iter().map(|file| task.nothing_of(file)).collect();
+    let mut running: JoinSet<Result<(usize, Readback)>> = JoinSet::new();
+    let mut waiting = pieces.into_iter();
+    loop {
+        while running.len() < parallelism
+            && let Some(piece) = waiting.next()
+        {
+            running.spawn(Arc::clone(&task).read(piece));
+        }
+        let Some(done) = running.join_next().await else { break };
+        let died = |source| Error::new(ErrorKind::Internal, "a task of the verification died").source(source);
+        let (file, part) = done.map_err(died).and_then(|part| part)?;
+        found[file].merge(part);
+    }
+    for (file, found) in task.files.iter().zip(&found) {
+        if found.rows != file.record_count() {
+            let message = format!("{} rows were read, the file was described with {}", found.rows, file.record_count());
+            return Err(Error::new(ErrorKind::Read, message).subject(file.file_path()));
+        }
+    }
+    Ok(found)
+}
+
+impl Readback {
+    fn merge(&mut self, part: Self) {
+        self.rows += part.rows;
+        if let (Some(content), Some(part)) = (&mut self.content, part.content) {
+            content.merge(part);
+        }
+        if let (Some(portable), Some(part)) = (&mut self.portable, part.portable) {
+            portable.merge(part);
+        }
+    }
+}
+
+async fn check_size(store: Store, file: DataFile) -> Result<()> {
+    let (location, described) = (file.file_path(), file.file_size_in_bytes());
+    let found = store.size_bytes(location).await.map_err(|error| error.subject(location))?;
+    if found == described {
+        return Ok(());
+    }
+    let message = format!("the file has {found} bytes and was described with {described}");
+    Err(Error::new(ErrorKind::Read, message).subject(location).hint(REPLACED))
+}
+
+/// What all pieces share.
+struct Task {
+    table: Table,
+    files: Vec<DataFile>,
+    level: Level,
+    /// All columns of the table.
+    all: SchemaRef,
+    /// Of these the ones that the fingerprints are of.
+    chosen: Vec<usize>,
+    content: SchemaRef,
+    portable: Vec<NestedFieldRef>,
+}
+
+impl Task {
+    fn new(table: &Table, columns: &SchemaRef, files: Vec<DataFile>, level: Level) -> Result<Self> {
+        let schema = table.metadata.current_schema();
+        let all = schema_to_arrow_schema(schema).map_err(|source| {
+            let message = format!("the schema has a type that is not supported: {}", source.message());
+            Error::new(ErrorKind::Unsupported, message).source(source)
+        })?;
+        let id = |field: &Field| field.metadata().get(PARQUET_FIELD_ID_META_KEY).cloned();
+        let position = |wanted: &Field| {
+            let found = all.fields().iter().position(|field| id(wanted).is_some() && id(field) == id(wanted));
+            found.ok_or_else(|| {
+                Error::new(ErrorKind::Internal, format!("the column `{}` is none of the table", wanted.name()))
+            })
+        };
+        let chosen = columns.fields().iter().map(|field| position(field)).collect::<Result<Vec<_>>>()?;
+        let content = Arc::new(all.project(&chosen)?);
+        let fields = schema.as_struct().fields();
+        let portable = chosen.iter().map(|index| Arc::clone(&fields[*index])).collect();
+        Ok(Self { table: table.clone(), files, level, all: Arc::new(all), chosen, content, portable })
+    }
+
+    /// Whether each file is as long as it was described.
+    async fn check_sizes(&self, parallelism: usize) -> Result<()> {
+        let checks: Vec<_> =
+            self.files.iter().cloned().map(|file| check_size(self.table.store.clone(), file)).collect();
+        stream::iter(checks).buffer_unordered(parallelism).try_collect().await
+    }
+
+    fn nothing_of(&self, file: &DataFile) -> Readback {
+        Readback {
+            location: file.file_path().to_string(),
+            rows: 0,
+            content: (self.level >= Level::Content).then(Fingerprint::default),
+            portable: (self.level >= Level::Portable).then(PortableFingerprint::default),
+        }
+    }
+
+    async fn read(self: Arc<Self>, piece: Piece) -> Result<(usize, Readback)> {
+        let (index, file) = (piece.file, &self.files[piece.file]);
+        let mut found = self.nothing_of(file);
+        if self.level == Level::Metadata {
+            piece.open().await?;
+            found.rows = file.record_count();
+            return Ok((index, found));
+        }
+        let read = self.read_rows(piece, file, &mut found).await;
+        read.map_err(|error| error.stage(Stage::Verify).subject(file.file_path()))?;
+        Ok((index, found))
+    }
+
+    async fn read_rows(&self, piece: Piece, file: &DataFile, found: &mut Readback) -> Result<()> {
+        let metadata = &self.table.metadata;
+        let (spec, schema) = (metadata.default_partition_spec(), metadata.current_schema());
+        let mut partitioner = Partitioner::new(spec, schema, &self.all)?;
+        let mut content = ContentHasher::new(&self.content)?;
+        let mut portable = match self.level {
+            Level::Portable => Some(PortableHasher::new(&self.portable)?),
+            _ => None,
+        };
+        let mut batches = piece.read();
+        while let Some(batch) = batches.try_next().await? {
+            self.check_partition(&mut partitioner, &batch, file.partition())?;
+            found.rows += batch.num_rows() as u64;
+            let chosen = batch.project(&self.chosen)?;
+            content.add(&chosen)?;
+            if let Some(portable) = &mut portable {
+                portable.add(&chosen)?;
+            }
+        }
+        found.content = Some(content.fingerprint());
+        found.portable = portable.map(|portable| portable.fingerprint());
+        Ok(())
+    }
+
+    /// Whether all rows belong to the partition that their file is to be committed to.
+    fn check_partition(&self, partitioner: &mut Partitioner, batch: &RecordBatch, described: &Struct) -> Result<()> {
+        let metadata = &self.table.metadata;
+        for (key, _) in partitioner.split(batch.clone())? {
+            if key.values == *described {
+                continue;
+            }
+            let folder =
+                |values| partition_folder(metadata.default_partition_spec(), metadata.current_schema(), values);
+            let (found, described) = (folder(&key.values), folder(described));
+            let message = format!("a row of the partition `{found}` lies in a file of the partition `{described}`");
+            return Err(Error::new(ErrorKind::Read, message).hint(REPLACED));
+        }
+        Ok(())
+    }
+}

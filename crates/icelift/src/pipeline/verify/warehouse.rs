@@ -1,0 +1,64 @@
+//! Tables that tests write through an engine and then look at from within.
+
+use arrow::array::RecordBatch;
+use iceberg::TableIdent;
+use iceberg::spec::DataFile;
+use tempfile::TempDir;
+use tokio_util::task::TaskTracker;
+
+use crate::catalog::{AwsSource, Catalogs, Table};
+use crate::sql::{Attach, script};
+use crate::{Engine, RowStream};
+
+/// The local catalog `r2` with the schema `default`, in a folder that goes with it.
+pub(super) struct Warehouse {
+    engine: Engine,
+    catalogs: Catalogs,
+    _folder: TempDir,
+}
+
+impl Warehouse {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let attach = Attach {
+            name: "r2".to_string(),
+            warehouse: Some(folder.path().display().to_string()),
+            options: [("type".to_string(), "local".to_string())].into_iter().collect(),
+            if_not_exists: false,
+        };
+        let engine = Engine::builder().parallelism(2).attach(attach.clone()).build().await.unwrap();
+        let catalogs = Catalogs::default();
+        catalogs.attach(attach, &AwsSource::default(), &TaskTracker::new()).await.unwrap();
+        let warehouse = Self { engine, catalogs, _folder: folder };
+        warehouse.run("CREATE SCHEMA r2.default").await;
+        warehouse
+    }
+
+    /// Runs a script and returns the rows of its last statement.
+    pub async fn run(&self, text: &str) -> Vec<RecordBatch> {
+        let mut rows = Vec::new();
+        for piece in script::split(text).unwrap() {
+            let answer: RowStream = self.engine.run(&piece.sql).await.unwrap();
+            rows = answer.collect().await.unwrap();
+        }
+        rows
+    }
+
+    /// The table `default.t` as it is now.
+    pub async fn table(&self) -> Table {
+        let ident = TableIdent::from_strs(["default", "t"]).unwrap();
+        self.catalogs.get("r2").unwrap().load_table(&ident).await.unwrap()
+    }
+}
+
+/// The descriptions of a table's data files, as its sink made them.
+pub(super) async fn files(table: &Table) -> Vec<DataFile> {
+    let mut found = Vec::new();
+    let list = table.manifest_list(table.metadata.current_snapshot().unwrap()).await.unwrap();
+    for manifest in list.consume_entries() {
+        let entries = table.manifest(&manifest).await.unwrap().into_parts().0;
+        found.extend(entries.iter().map(|entry| entry.data_file().clone()));
+    }
+    found.sort_by(|a: &DataFile, b| a.file_path().cmp(b.file_path()));
+    found
+}
