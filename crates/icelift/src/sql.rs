@@ -35,7 +35,7 @@ pub(crate) use call::{Arguments, Call, Value};
 pub(crate) use columns::{Column, ColumnType};
 pub(crate) use create_table::{CreateTable, TableSource};
 pub(crate) use insert::Insert;
-pub(crate) use migrate::{Migrate, MigrateOptions, OnError, VerifyLevel};
+pub(crate) use migrate::{Migrate, MigrateOptions, OnError};
 pub(crate) use partition::PartitionField;
 pub(crate) use query::with_distinct_names;
 pub(crate) use verify::{BatchValue, EmitDialect, Verify};

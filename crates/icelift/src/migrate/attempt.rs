@@ -19,7 +19,7 @@ use super::job::{BatchId, Birth, JobId};
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::sink::Written;
-use crate::pipeline::verify::Fingerprint;
+use crate::pipeline::verify::Prints;
 
 const VERSION: u32 = 1;
 
@@ -94,7 +94,7 @@ pub(crate) struct Listing {
     pub source: String,
     pub files: Vec<DataFile>,
     /// The rows as they came from the source, by the folder of their partition.
-    pub prints: BTreeMap<String, Fingerprint>,
+    pub prints: BTreeMap<String, Prints>,
 }
 
 impl Listing {
@@ -116,7 +116,7 @@ struct Stored {
     schema: i32,
     spec: i32,
     format: u8,
-    prints: BTreeMap<String, Fingerprint>,
+    prints: BTreeMap<String, Prints>,
     files: Vec<String>,
 }
 

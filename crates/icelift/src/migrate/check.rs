@@ -3,14 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use datafusion::catalog::TableProvider;
-
 use super::attempt::Listing;
 use super::driver::Job;
 use super::event::MigrationEvent;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::sink::partition_folder;
-use crate::pipeline::verify::{Fingerprint, Level, read_back};
+use crate::pipeline::verify::{Level, Prints, Wanted, read_back};
 
 /// Reads the files again and compares.
 ///
@@ -19,15 +17,14 @@ use crate::pipeline::verify::{Fingerprint, Level, read_back};
 pub(super) async fn check(job: &Job, batch: &str, listing: &Listing) -> Result<()> {
     let table = &job.target.table;
     let parallelism = job.engine.session().state().config().target_partitions();
-    let columns = job.target.schema();
-    let read = read_back(table, &columns, listing.files.clone(), parallelism, Level::Content).await?;
+    // Where less is asked for, adopted files are read all the same: nobody has seen them since they were written.
+    let wanted = Wanted { level: job.options.verify.max(Level::Content), portable: job.portable_columns() };
+    let read = read_back(table, listing.files.clone(), parallelism, wanted).await?;
     let (spec, schema) = (table.metadata.default_partition_spec(), table.metadata.current_schema());
-    let mut found: BTreeMap<String, Fingerprint> = BTreeMap::new();
+    let mut found: BTreeMap<String, Prints> = BTreeMap::new();
     for (file, read) in listing.files.iter().zip(&read) {
-        found
-            .entry(partition_folder(spec, schema, file.partition()))
-            .or_default()
-            .merge(read.content.unwrap_or_default());
+        let prints = Prints { content: read.content.unwrap_or_default(), portable: read.portable };
+        found.entry(partition_folder(spec, schema, file.partition())).or_default().merge(prints);
     }
     let partitions = found.keys().chain(listing.prints.keys());
     for partition in partitions {
@@ -40,13 +37,14 @@ pub(super) async fn check(job: &Job, batch: &str, listing: &Listing) -> Result<(
     job.engine.events.send(MigrationEvent::Verified {
         target: table.name.plain(),
         batch: batch.to_string(),
-        rows: found.values().map(|print| print.rows).sum(),
+        rows: found.values().map(|prints| prints.content.rows).sum(),
         files: listing.files.len(),
     });
     Ok(())
 }
 
-fn differs(partition: &str, there: Fingerprint, came: Fingerprint) -> Error {
+fn differs(partition: &str, there: Prints, came: Prints) -> Error {
+    let (there, came) = (there.content, came.content);
     let place = if partition.is_empty() { String::new() } else { format!(" of `{partition}`") };
     let message = match there.rows == came.rows {
         true => format!("the rows{place} are not those that came from the source"),

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use datafusion::catalog::TableProvider;
 use iceberg::spec::DataFile;
 use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
@@ -28,7 +29,8 @@ use crate::catalog::{CommitOutcome, IcebergTable, NewTable, Table};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::snapshot;
-use crate::sql::{Migrate, MigrateOptions, VerifyLevel};
+use crate::pipeline::verify::{Level, PortableColumns, Prints};
+use crate::sql::{Migrate, MigrateOptions};
 
 /// Source bytes that are copied before the files so far are listed, unless `slice_bytes` says otherwise: what a crash costs
 /// at most.
@@ -139,13 +141,15 @@ impl Job {
         let (ready, listings) = self.ready(number, batch, &mode, slices).await?;
         let rows = ready.files.iter().map(DataFile::record_count).sum();
         self.check_count(batch, ready.detail.print.rows)?;
-        let (files, written_bytes) = (ready.detail.files, ready.detail.bytes);
+        let written_bytes = ready.files.iter().map(DataFile::file_size_in_bytes).sum();
+        let files = ready.files.len() as u64;
         self.commit(ready).await?;
         self.reach("batch.before_tidy").await?;
         self.forget(&listings).await;
         let verdict = match self.options.verify {
-            VerifyLevel::Metadata if !adopted => Verdict::Counted,
-            _ => Verdict::Verified,
+            // Adopted slices were read again, those that were copied in this run were not.
+            Level::Metadata => Verdict::Counted,
+            Level::Content | Level::Portable => Verdict::Verified,
         };
         let report = BatchReport {
             batch: batch.key.clone(),
@@ -156,9 +160,25 @@ impl Job {
             files,
             time: start.elapsed(),
             verdict,
+            failure: None,
         };
         self.say(MigrationEvent::Committed { target: self.target_name(), report: report.clone() });
         Ok(report)
+    }
+
+    /// What goes into the portable fingerprint if the statement asks for it: the columns that source and target both have,
+    /// in the order of the source.
+    pub fn portable_columns(&self) -> Option<PortableColumns> {
+        if self.options.verify < Level::Portable {
+            return None;
+        }
+        let columns = self.target.schema();
+        let fields = self.target.table.metadata.current_schema().as_struct().fields();
+        let source = self.source.schema();
+        let shared = source.fields().iter().filter_map(|field| columns.index_of(field.name()).ok());
+        let indices: Vec<usize> = shared.collect();
+        let fields = indices.iter().filter_map(|index| fields.get(*index).cloned()).collect();
+        Some(PortableColumns { indices, fields })
     }
 
     pub fn source_bytes(&self) -> u64 {
@@ -202,7 +222,7 @@ impl Job {
         self.reach("batch.files_written").await?;
         listing.write(table, &attempt).await?;
         self.reach("batch.listed").await?;
-        if self.options.verify != VerifyLevel::Metadata {
+        if self.options.verify != Level::Metadata {
             self.reach("batch.before_verify").await?;
             check::check(self, &batch.key, &listing).await?;
             self.reach("batch.verified").await?;
@@ -247,19 +267,22 @@ impl Job {
             files: 0,
             bytes: 0,
             print: Default::default(),
+            portable: None,
             schema: table.metadata.current_schema_id(),
             attempt: Uuid::nil(),
             snapshot: 0,
         };
         let (mut files, mut attempts): (Vec<DataFile>, Vec<Attempt>) = (Vec::new(), Vec::new());
+        let mut all = Prints::default();
         for Adoptable { attempt, listing } in slices {
             detail.attempt = attempt.id;
             detail.files += listing.files.len() as u64;
             detail.bytes += listing.bytes();
-            listing.prints.values().for_each(|print| detail.print.merge(*print));
+            listing.prints.values().for_each(|prints| all.merge(*prints));
             files.extend(listing.files);
             attempts.push(attempt);
         }
+        (detail.print, detail.portable) = (all.content, all.portable);
         let in_files: u64 = files.iter().map(DataFile::record_count).sum();
         if in_files != detail.print.rows {
             let message = format!("{} rows came from the source, the files hold {in_files}", detail.print.rows);
@@ -271,7 +294,9 @@ impl Job {
             Mode::Append { before, .. } => {
                 detail.files += before.files;
                 detail.bytes += before.bytes;
-                detail.print.merge(before.print);
+                let mut all = Prints { content: before.print, portable: before.portable };
+                all.merge(Prints { content: detail.print, portable: detail.portable });
+                (detail.print, detail.portable) = (all.content, all.portable);
                 if before.schema != detail.schema {
                     detail.schema = MIXED_SCHEMAS;
                 }

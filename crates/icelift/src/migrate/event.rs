@@ -54,7 +54,7 @@ pub enum MigrationEvent {
         batch: String,
         message: String,
     },
-    /// The statement ends; `finished` tells whether every batch is done.
+    /// The statement ends; `finished` tells whether all that it asked for is done.
     Ended {
         target: String,
         finished: bool,

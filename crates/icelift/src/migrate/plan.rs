@@ -16,7 +16,8 @@ use crate::catalog::{Table, TableKind};
 use crate::engine::{Engine, RowStream};
 use crate::error::Result;
 use crate::pipeline::scan::PlannedFile;
-use crate::sql::{Migrate, VerifyLevel};
+use crate::pipeline::verify::Level as VerifyLevel;
+use crate::sql::Migrate;
 
 /// What a user says of the world that a migration runs in.
 #[derive(Debug, Clone, Default)]

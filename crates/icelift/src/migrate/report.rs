@@ -72,6 +72,8 @@ pub struct BatchReport {
     pub files: u64,
     pub time: Duration,
     pub verdict: Verdict,
+    /// Why it did not arrive.
+    pub failure: Option<String>,
 }
 
 /// What a migration did.

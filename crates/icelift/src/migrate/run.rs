@@ -148,6 +148,10 @@ impl Run {
             rows: prepared.pending.iter().filter_map(of).map(|batch| batch.rows.count).sum(),
             bytes: prepared.pending.iter().filter_map(of).map(|batch| batch.bytes).sum(),
         });
+        if !statement.properties.is_empty() && matches!(prepared.target, Target::Exists { .. }) {
+            let message = "TBLPROPERTIES are for a table that is created; the target keeps its own".to_string();
+            engine.events.send(MigrationEvent::Noticed { target: place.target.clone(), message });
+        }
         let (mut done, mut pending) = (done(&prepared).await?, prepared.pending.clone());
         let (parallel, on_error) = (statement.options.parallel_batches, statement.options.on_error);
         let source = Pinned {
@@ -259,7 +263,10 @@ impl Place {
         self.engine.failpoints.reach("finish.before_report").await?;
         let now = match source.catalog.load_table(&source.name.ident).await {
             Ok(table) => table.metadata.current_snapshot_id(),
-            Err(error) if source.is_final => return Err(error.place(Stage::Catalog, &source.name)),
+            Err(error) if source.is_final => {
+                let error = error.place(Stage::Catalog, &source.name);
+                return Err(wrapped(error, format!("it is not known whether the source {} stands still", source.name)));
+            }
             Err(_) => return Ok(()),
         };
         if now == source.snapshot {
@@ -283,6 +290,9 @@ impl Place {
             message,
         });
         let what = match on_error {
+            _ if error.kind() == ErrorKind::CommitUnknown => {
+                format!("it is not known whether the batch `{batch}` arrived")
+            }
             OnError::Stop => format!("the batch `{batch}` did not arrive"),
             OnError::Continue => format!("the batch `{batch}` and perhaps others did not arrive"),
         };
@@ -295,6 +305,7 @@ impl Place {
             files: 0,
             time: Duration::ZERO,
             verdict: Verdict::Failed,
+            failure: Some(error.to_string()),
         };
         let is_last = error.kind() == ErrorKind::Fenced;
         Failed { report, error: wrapped(error, what), is_last }
@@ -305,7 +316,8 @@ impl Place {
     }
 }
 
-/// The error as the user sees it: what is not there, why, and what to type.
+/// The error as the user sees it: what is not there, and that the same statement goes on. Why, and what to do about that,
+/// is told by its source.
 fn wrapped(error: Error, message: String) -> Error {
     let kind = match error.kind() {
         ErrorKind::Unavailable
@@ -317,13 +329,9 @@ fn wrapped(error: Error, message: String) -> Error {
         | ErrorKind::Fenced => ErrorKind::Stopped,
         kind => kind,
     };
-    let advice = error.advice().map(str::to_string);
-    let resume = "what was committed stays; the same statement continues where this run stopped";
-    let hint = match advice {
-        Some(advice) => format!("{advice}; {resume}"),
-        None => resume.to_string(),
-    };
-    Error::new(kind, message).hint(hint).source(error)
+    Error::new(kind, message)
+        .hint("what was committed stays; the same statement continues where this run stopped")
+        .source(error)
 }
 
 /// The batches that were committed before, of those that the statement is about.
@@ -348,6 +356,7 @@ fn was_done(detail: &Detail) -> BatchReport {
         files: detail.files,
         time: Duration::ZERO,
         verdict: Verdict::NotChecked,
+        failure: None,
     }
 }
 
@@ -358,11 +367,20 @@ pub(crate) async fn answer(engine: &Engine, statement: &Migrate) -> Result<RowSt
     Ok(RowStream::of(Arc::clone(&COLUMNS), rows.boxed(), engine.cleanup.clone()))
 }
 
-/// Runs the statement to its end.
+/// Runs the statement to its end. Where it is to go on behind batches that fail, these are in the report and no error.
 pub(crate) async fn report(engine: &Engine, statement: &Migrate) -> Result<MigrationReport> {
     let run = Run::begin(engine, statement).await?;
-    let batches = run.place.batches;
-    let reports: Vec<_> = run.reports().try_collect().await?;
-    let arrived = reports.iter().filter(|report| report.state != BatchState::Failed).count() as u64;
-    Ok(MigrationReport { finished: arrived == batches, batches: reports })
+    let all = run.place.batches;
+    let mut reports = run.reports();
+    let mut batches: Vec<BatchReport> = Vec::new();
+    let has_failed = |batches: &[BatchReport]| batches.iter().any(|report| report.state == BatchState::Failed);
+    while let Some(report) = reports.next().await {
+        match report {
+            Ok(report) => batches.push(report),
+            Err(_) if statement.options.on_error == OnError::Continue && has_failed(&batches) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let arrived = batches.iter().filter(|report| report.state != BatchState::Failed).count() as u64;
+    Ok(MigrationReport { finished: arrived == all, batches })
 }

@@ -18,24 +18,19 @@ use futures::{StreamExt, stream};
 
 use self::counts::counts;
 use self::drill::drill;
-use self::prints::Print;
 use self::rows::{COLUMNS, Check, Verdict};
 use self::sides::{BatchPair, Sides};
 use crate::engine::{Engine, RowStream};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::verify::Level;
-use crate::sql::{Verify, VerifyLevel};
+use crate::sql::Verify;
 
 /// Runs the statement: one row for each check, as it is made. Differences end it with an error.
 pub(crate) async fn answer(engine: &Engine, statement: &Verify) -> Result<RowStream> {
-    let level = match statement.level {
-        Some(VerifyLevel::Metadata) => Level::Metadata,
-        None | Some(VerifyLevel::Content) => Level::Content,
-        Some(VerifyLevel::Portable) => Level::Portable,
-    };
+    let level = statement.level.unwrap_or_default();
     let sides = Sides::new(engine, statement).await?;
     if let Some(dialect) = statement.emit {
-        return emit::answer(engine, &sides, dialect);
+        return emit::answer(engine, &sides, dialect, statement.batch.as_ref());
     }
     let target = sides.target.table.name.clone();
     let pairs = sides.pairs(statement.batch.as_ref())?;
@@ -108,15 +103,14 @@ async fn check(sides: &Sides, pair: BatchPair, level: Level) -> Result<Vec<Check
 async fn contents(sides: &Sides, pair: &BatchPair, level: Level) -> Result<Vec<Check>> {
     let target = prints::of_target(sides, pair, level).await?;
     let all = prints::merged(&target, level);
-    if let (Level::Content, Some(recorded)) = (level, pair.recorded_print(sides)) {
-        let recorded = Print::Content(recorded);
+    let recorded = pair.recorded_print(sides, level);
+    if let Some(recorded) = recorded {
         let check = Check::prints(&pair.key, None, Some(&recorded), Some(&all));
         if check.verdict == Verdict::Same {
             return Ok(vec![check]);
         }
     }
     let Some(source) = prints::of_source(sides, pair, level).await? else {
-        let recorded = pair.recorded_print(sides).map(Print::Content).filter(|_| level == Level::Content);
         let check = Check::prints(&pair.key, None, recorded.as_ref(), Some(&all));
         // With nothing to compare with, nothing is verified.
         let verdict = if recorded.is_some() { check.verdict } else { Verdict::NotVerified };

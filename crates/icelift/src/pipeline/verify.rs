@@ -9,6 +9,7 @@ mod emit;
 mod fingerprint;
 mod level;
 mod portable;
+mod prints;
 mod read_back;
 #[cfg(test)]
 mod warehouse;
@@ -18,4 +19,5 @@ pub(crate) use self::emit::{Dialect, emit};
 pub(crate) use self::fingerprint::Fingerprint;
 pub(crate) use self::level::Level;
 pub(crate) use self::portable::{PortableFingerprint, PortableHasher};
-pub(crate) use self::read_back::read_back;
+pub(crate) use self::prints::{Hashers, PortableColumns, Prints};
+pub(crate) use self::read_back::{Wanted, read_back};

@@ -16,7 +16,7 @@ use crate::error::Result;
 
 mod settings;
 
-pub(crate) use settings::{MigrateOptions, OnError, VerifyLevel};
+pub(crate) use settings::{MigrateOptions, OnError};
 
 /// `MIGRATE TABLE source TO target …`
 #[derive(Debug, Clone, PartialEq)]

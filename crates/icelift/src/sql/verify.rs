@@ -3,9 +3,9 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::{Cursor, set_once, string_value};
-use super::migrate::VerifyLevel;
 use super::tokens::sql_error;
 use crate::error::Result;
+use crate::pipeline::verify::Level;
 
 /// `VERIFY TABLE target [AGAINST source] …`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(crate) struct Verify {
     pub target: Vec<String>,
     /// `None` is the source that the target's register names.
     pub source: Option<Vec<String>>,
-    pub level: Option<VerifyLevel>,
+    pub level: Option<Level>,
     /// `None` is every batch.
     pub batch: Option<BatchValue>,
     pub emit: Option<EmitDialect>,
@@ -37,7 +37,7 @@ pub(crate) enum EmitDialect {
 /// The clauses read so far.
 #[derive(Default)]
 struct Clauses {
-    level: Option<VerifyLevel>,
+    level: Option<Level>,
     batch: Option<BatchValue>,
     emit: Option<EmitDialect>,
 }
@@ -78,11 +78,11 @@ impl Clauses {
     }
 }
 
-fn level(cursor: &mut Cursor<'_>) -> Result<VerifyLevel> {
+fn level(cursor: &mut Cursor<'_>) -> Result<Level> {
     let place = cursor.place();
     let name = cursor.word_or_string("'metadata', 'content' or 'portable'")?;
-    VerifyLevel::named(&name).ok_or_else(|| {
-        let names = VerifyLevel::NAMES;
+    Level::named(&name).ok_or_else(|| {
+        let names = Level::NAMES;
         sql_error(format!("unknown level `{name}`, expected {names}"), place)
     })
 }
@@ -135,7 +135,7 @@ mod tests {
             verified("verify table R2.\"Ns\".t against glue.default.s emit sql for Spark batch 2019 using 'Portable';");
         assert_eq!(verify.target, ["r2", "Ns", "t"]);
         assert_eq!(verify.source.unwrap(), ["glue", "default", "s"]);
-        assert_eq!(verify.level, Some(VerifyLevel::Portable));
+        assert_eq!(verify.level, Some(Level::Portable));
         assert_eq!(verify.batch, Some(BatchValue::Literal("2019".to_string())));
         assert_eq!(verify.emit, Some(EmitDialect::Spark));
 
@@ -143,8 +143,8 @@ mod tests {
         let least = Verify { target, source: None, level: None, batch: None, emit: None };
         assert_eq!(verified("VERIFY TABLE r2.n.t"), least);
         let verify = verified("VERIFY TABLE r2.n.t USING metadata EMIT SQL FOR 'duckdb'");
-        assert_eq!((verify.level, verify.emit), (Some(VerifyLevel::Metadata), Some(EmitDialect::DuckDb)));
-        assert_eq!(verified("VERIFY TABLE t USING content").level, Some(VerifyLevel::Content));
+        assert_eq!((verify.level, verify.emit), (Some(Level::Metadata), Some(EmitDialect::DuckDb)));
+        assert_eq!(verified("VERIFY TABLE t USING content").level, Some(Level::Content));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::pipeline::verify::Fingerprint;
+use crate::pipeline::verify::{Fingerprint, PortableFingerprint};
 
 /// Details that a register keeps after older ones have moved to a file.
 pub(super) const KEPT_DETAILS: usize = 100;
@@ -48,6 +48,9 @@ pub(crate) struct Detail {
     pub bytes: u64,
     /// The rows as the target holds them, and their number.
     pub print: Fingerprint,
+    /// The same for other engines, where the level of verification was `portable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub portable: Option<PortableFingerprint>,
     /// The target's schema that the fingerprint was taken with.
     pub schema: i32,
     pub attempt: Uuid,

@@ -8,27 +8,41 @@ use futures::StreamExt;
 
 use super::sides::Sides;
 use crate::engine::{Engine, RowStream};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::verify::{Dialect, Level, emit};
-use crate::sql::EmitDialect;
+use crate::sql::{BatchValue, EmitDialect};
 
 /// One row for each side: its name and the query.
-pub(super) fn answer(engine: &Engine, sides: &Sides, dialect: EmitDialect) -> Result<RowStream> {
+///
+/// # Errors
+/// One batch alone, which another engine would have to be told how to find; types that it cannot do.
+pub(super) fn answer(
+    engine: &Engine,
+    sides: &Sides,
+    dialect: EmitDialect,
+    batch: Option<&BatchValue>,
+) -> Result<RowStream> {
+    if batch.is_some() {
+        return Err(Error::new(ErrorKind::Unsupported, "EMIT SQL is about the whole table, not about one BATCH")
+            .stage(Stage::Verify)
+            .hint("add the condition to the query that is printed"));
+    }
     let dialect = match dialect {
         EmitDialect::DuckDb => Dialect::DuckDb,
         EmitDialect::Spark => Dialect::Spark,
     };
     let fields = sides.compared_fields(Level::Portable);
-    let mut names = vec![("target", sides.target.table.name.plain())];
+    let mut names = vec![("target", sides.target.table.name.plain(), None)];
     if let Some(source) = &sides.source {
-        names.insert(0, ("source", source.table.name.plain()));
+        names.insert(0, ("source", source.table.name.plain(), sides.source_filter()));
     }
-    let queries = names.iter().map(|(_, name)| emit(dialect, name, &fields, None)).collect::<Result<Vec<_>>>()?;
+    let query = |(_, name, filter): &(&str, String, Option<&str>)| emit(dialect, name, &fields, *filter);
+    let queries = names.iter().map(query).collect::<Result<Vec<_>>>()?;
     let schema = Arc::new(Schema::new(vec![
         Field::new("side", DataType::Utf8, false),
         Field::new("sql", DataType::Utf8, false),
     ]));
-    let side: ArrayRef = Arc::new(StringArray::from_iter_values(names.iter().map(|(side, _)| *side)));
+    let side: ArrayRef = Arc::new(StringArray::from_iter_values(names.iter().map(|(side, ..)| *side)));
     let sql: ArrayRef = Arc::new(StringArray::from(queries));
     let rows = RecordBatch::try_new(Arc::clone(&schema), vec![side, sql])?;
     let rows = futures::stream::once(async move { Ok(rows) }).boxed();

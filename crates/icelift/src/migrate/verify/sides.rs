@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use iceberg::spec::NestedFieldRef;
 
+use super::prints::Print;
 use super::rows::{Check, Verdict};
 use crate::catalog::{IcebergTable, Table, TableName};
 use crate::engine::names::{table_name, unknown_catalog};
@@ -19,7 +20,7 @@ use crate::migrate::batches::{self, Batch, BatchBy};
 use crate::migrate::copy::restricted;
 use crate::migrate::register::{Detail, Register};
 use crate::pipeline::select::{self, Assignment};
-use crate::pipeline::verify::{Fingerprint, Level};
+use crate::pipeline::verify::{Level, Prints};
 use crate::sql::{self, BatchValue, Migrate, Verify};
 
 /// What is compared.
@@ -39,6 +40,8 @@ pub(super) struct Sides {
     source_plan: Vec<Batch>,
     target_plan: Vec<Batch>,
     details: BTreeMap<String, Detail>,
+    /// The target's columns that are not the source's columns of the same name as they are.
+    computed: BTreeSet<String>,
 }
 
 /// One batch on both sides.
@@ -57,9 +60,13 @@ impl BatchPair {
     }
 
     /// What was recorded, if it was taken of the columns that are compared.
-    pub fn recorded_print(&self, sides: &Sides) -> Option<Fingerprint> {
+    pub fn recorded_print(&self, sides: &Sides, level: Level) -> Option<Print> {
         let schema = sides.target.table.metadata.current_schema_id();
-        self.recorded.as_ref().filter(|detail| detail.schema == schema).map(|detail| detail.print)
+        let detail = self.recorded.as_ref().filter(|detail| detail.schema == schema)?;
+        match level {
+            Level::Portable => detail.portable.map(Print::Portable),
+            Level::Metadata | Level::Content => Some(Print::Content(detail.print)),
+        }
     }
 }
 
@@ -154,6 +161,7 @@ impl Sides {
         let target_plan = batches::batches(&target, &state, &[], &by).await;
         // Where the target's metadata does not tell its batches, both sides are compared as wholes.
         let (by, target_plan, details) = match target_plan {
+            Ok(plan) if by == BatchBy::Whole => (by, plan, whole(details)),
             Ok(plan) => (by, plan, details),
             Err(error) if error.kind() == ErrorKind::Unsupported => {
                 let plan = batches::batches(&target, &state, &[], &BatchBy::Whole).await?;
@@ -166,7 +174,12 @@ impl Sides {
             None => Vec::new(),
         };
         let keeps_all_rows = statement.where_text.is_none();
+        let computed = match &source {
+            Some(source) => computed(engine, source, &statement).await?,
+            None => BTreeSet::new(),
+        };
         Ok(Self {
+            computed,
             engine: engine.clone(),
             source,
             target,
@@ -213,6 +226,11 @@ impl Sides {
         Ok(keys.into_iter().map(pair).collect())
     }
 
+    /// The WHERE of the migration, in its own words.
+    pub fn source_filter(&self) -> Option<&str> {
+        self.statement.where_text.as_deref()
+    }
+
     pub fn counts_are_comparable(&self) -> bool {
         self.keeps_all_rows
     }
@@ -243,7 +261,9 @@ impl Sides {
             return all();
         }
         let schema = source.schema();
-        schema.fields().iter().filter_map(|field| self.columns.index_of(field.name()).ok()).collect()
+        let is_copied = |name: &&str| !self.computed.contains(*name);
+        let names = schema.fields().iter().map(|field| field.name().as_str()).filter(is_copied);
+        names.filter_map(|name| self.columns.index_of(name).ok()).collect()
     }
 
     /// The same as fields of the target's schema.
@@ -361,7 +381,9 @@ fn whole(details: BTreeMap<String, Detail>) -> BTreeMap<String, Detail> {
         match &mut all {
             None => all = Some(Detail { key: "all".to_string(), ..detail }),
             Some(all) => {
-                all.print.merge(detail.print);
+                let mut prints = Prints { content: all.print, portable: all.portable };
+                prints.merge(Prints { content: detail.print, portable: detail.portable });
+                (all.print, all.portable) = (prints.content, prints.portable);
                 all.files += detail.files;
                 all.bytes += detail.bytes;
                 if all.schema != detail.schema {
@@ -371,6 +393,17 @@ fn whole(details: BTreeMap<String, Detail>) -> BTreeMap<String, Detail> {
         }
     }
     all.into_iter().map(|detail| (detail.key.clone(), detail)).collect()
+}
+
+/// The names of the query's columns that are more than a column of the same name.
+async fn computed(engine: &Engine, source: &IcebergTable, statement: &Migrate) -> Result<BTreeSet<String>> {
+    let view = View::new(engine, false).await;
+    view.show(source.clone())?;
+    let plan = view.plan(&statement.query).await?;
+    let LogicalPlan::Projection(projection) = &plan else { return Ok(BTreeSet::new()) };
+    let named = projection.expr.iter().zip(plan.schema().fields());
+    let is_computed = |(expr, field): &(&Expr, &FieldRef)| !matches!((*expr).clone().unalias(), Expr::Column(column) if column.name == *field.name());
+    Ok(named.filter(is_computed).map(|(_, field)| field.name().clone()).collect())
 }
 
 /// The source's batches, without those that the statement's WHERE leaves out.
@@ -386,6 +419,11 @@ fn is_batch(key: &str, wanted: &BatchValue) -> bool {
     let value = key.split_once('=').map(|(_, value)| value);
     match wanted {
         BatchValue::Null => value == Some("null"),
-        BatchValue::Literal(text) => key == text || value == Some(text),
+        BatchValue::Literal(text) => key == text || value.is_some_and(|value| value == text || is_instant(value, text)),
     }
+}
+
+/// Whether the key's value is the timestamp as SQL writes it: with a space where the key has a `T`.
+fn is_instant(value: &str, text: &str) -> bool {
+    value.contains('T') && value.replacen('T', " ", 1) == *text
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use iceberg::spec::DataFile;
 
-use crate::pipeline::verify::Fingerprint;
+use crate::pipeline::verify::{PortableColumns, Prints};
 
 /// What a sink has written.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub(crate) struct Written {
     pub files: Vec<DataFile>,
     pub rows: u64,
     /// The rows as they came in, by the folder of their partition.
-    pub prints: BTreeMap<String, Fingerprint>,
+    pub prints: BTreeMap<String, Prints>,
 }
 
 /// Takes the files of one sink.
@@ -22,13 +22,15 @@ pub(crate) struct Written {
 pub(crate) struct Delivery {
     /// What the names of the files begin with.
     pub file_prefix: String,
+    /// What goes into the portable fingerprint, if one is wanted.
+    pub portable: Option<PortableColumns>,
     rows: AtomicU64,
     written: Mutex<Option<Written>>,
 }
 
 impl Delivery {
-    pub fn new(file_prefix: String) -> Self {
-        Self { file_prefix, rows: AtomicU64::new(0), written: Mutex::default() }
+    pub fn new(file_prefix: String, portable: Option<PortableColumns>) -> Self {
+        Self { file_prefix, portable, rows: AtomicU64::new(0), written: Mutex::default() }
     }
 
     /// Rows that have come in so far.

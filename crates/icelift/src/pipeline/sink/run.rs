@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::SinkTarget;
-use super::delivery::Written;
+use super::delivery::{Delivery, Written};
 use super::encode::{Encoder, OpenRowGroup};
 use super::files::{self, Files, Leftovers};
 use super::paths;
@@ -22,7 +22,7 @@ use crate::catalog::CommitOutcome;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::shuffle::{Lanes, PartitionKey, Partitioner};
 use crate::pipeline::snapshot;
-use crate::pipeline::verify::{ContentHasher, Fingerprint};
+use crate::pipeline::verify::{Hashers, Prints};
 
 /// Batches that wait in front of a lane.
 const LANE_QUEUE_BATCHES: usize = 2;
@@ -94,7 +94,8 @@ async fn write(
     for (input, rows) in inputs.into_iter().enumerate() {
         let partitioner = Partitioner::new(spec, target.table.metadata.current_schema(), &target.schema);
         let partitioner = partitioner.map_err(|error| error.stage(Stage::Shuffle))?;
-        let prints = target.delivery.as_ref().map(|_| Prints::new(target, &prints)).transpose()?;
+        let prints =
+            target.delivery.as_ref().map(|delivery| Fingerprints::new(target, delivery, &prints)).transpose()?;
         let (lanes, senders) = (Arc::clone(&lanes), senders.clone());
         let route = Route { input, partitioner, lanes, senders, prints, target: Arc::clone(target) };
         tasks.spawn(route.run(rows, Arc::clone(&rows_in)));
@@ -141,29 +142,30 @@ struct Route {
     partitioner: Partitioner,
     lanes: Arc<Lanes>,
     senders: Vec<mpsc::Sender<Part>>,
-    prints: Option<Prints>,
+    prints: Option<Fingerprints>,
     target: Arc<SinkTarget>,
 }
 
 /// The fingerprints of the rows that came in, by the folder of their partition.
-type SharedPrints = Arc<Mutex<BTreeMap<String, Fingerprint>>>;
+type SharedPrints = Arc<Mutex<BTreeMap<String, Prints>>>;
 
 /// Takes the fingerprints of one input.
-struct Prints {
-    hasher: ContentHasher,
-    by_key: HashMap<Arc<[u8]>, (PartitionKey, Fingerprint)>,
+struct Fingerprints {
+    hashers: Hashers,
+    by_key: HashMap<Arc<[u8]>, (PartitionKey, Prints)>,
     all: SharedPrints,
 }
 
-impl Prints {
-    fn new(target: &SinkTarget, all: &SharedPrints) -> Result<Self> {
-        Ok(Self { hasher: ContentHasher::new(&target.schema)?, by_key: HashMap::new(), all: Arc::clone(all) })
+impl Fingerprints {
+    fn new(target: &SinkTarget, delivery: &Delivery, all: &SharedPrints) -> Result<Self> {
+        let hashers = Hashers::new(&target.schema, delivery.portable.as_ref())?;
+        Ok(Self { hashers, by_key: HashMap::new(), all: Arc::clone(all) })
     }
 
     fn add(&mut self, key: &PartitionKey, rows: &RecordBatch) -> Result<()> {
-        self.hasher.add(rows)?;
-        let new = || (key.clone(), Fingerprint::default());
-        self.by_key.entry(Arc::clone(&key.bytes)).or_insert_with(new).1.merge(self.hasher.take());
+        let prints = self.hashers.hash(rows)?;
+        let new = || (key.clone(), Prints::default());
+        self.by_key.entry(Arc::clone(&key.bytes)).or_insert_with(new).1.merge(prints);
         Ok(())
     }
 

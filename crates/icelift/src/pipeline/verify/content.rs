@@ -64,11 +64,6 @@ impl ContentHasher {
         Ok(hashes)
     }
 
-    /// The fingerprint of all rows so far.
-    pub fn fingerprint(&self) -> Fingerprint {
-        self.found
-    }
-
     /// The fingerprint of the rows since the last call.
     pub fn take(&mut self) -> Fingerprint {
         std::mem::take(&mut self.found)

@@ -68,6 +68,8 @@ impl FromStr for PortableFingerprint {
     }
 }
 
+super::fingerprint::stored_as_text!(PortableFingerprint);
+
 /// Computes the fingerprint of rows as they pass. One for each stream of rows; their fingerprints add up.
 pub(crate) struct PortableHasher {
     columns: Vec<NestedFieldRef>,
@@ -108,11 +110,6 @@ impl PortableHasher {
     /// The fingerprint of the rows since the last call.
     pub fn take(&mut self) -> PortableFingerprint {
         std::mem::take(&mut self.found)
-    }
-
-    /// The fingerprint of all rows so far.
-    pub fn fingerprint(&self) -> PortableFingerprint {
-        self.found
     }
 }
 

@@ -10,17 +10,16 @@ mod tests;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::arrow::schema_to_arrow_schema;
-use iceberg::spec::{DataFile, NestedFieldRef, Struct};
-use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
+use iceberg::spec::{DataFile, Struct};
 use tokio::task::JoinSet;
 
-use super::content::ContentHasher;
 use super::fingerprint::Fingerprint;
 use super::level::Level;
-use super::portable::{PortableFingerprint, PortableHasher};
+use super::portable::PortableFingerprint;
+use super::prints::{Hashers, PortableColumns, Prints};
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::scan::{self, Piece};
@@ -41,8 +40,16 @@ pub(crate) struct Readback {
     pub portable: Option<PortableFingerprint>,
 }
 
+/// What is wanted of the files.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    pub level: Level,
+    /// What goes into the portable fingerprint; all columns unless set.
+    pub portable: Option<PortableColumns>,
+}
+
 /// Reads `files` of the table's default partition spec on up to `parallelism` cores and tells what each holds. The
-/// fingerprints are of `columns`, which are columns of the table's current schema; all others are read, too.
+/// fingerprint `content1` is of all columns of the table's current schema.
 ///
 /// As many row groups are in memory at once, compressed and a batch of each decoded.
 ///
@@ -50,13 +57,13 @@ pub(crate) struct Readback {
 /// A file that is missing, damaged, or not of the size, the number of rows or the partition that it was described with.
 pub(crate) async fn read_back(
     table: &Table,
-    columns: &SchemaRef,
     files: Vec<DataFile>,
     parallelism: usize,
-    level: Level,
+    wanted: Wanted,
 ) -> Result<Vec<Readback>> {
     let place = |error: Error| error.place(Stage::Verify, &table.name);
-    let task = Task::new(table, columns, files, level).map_err(place)?;
+    let level = wanted.level;
+    let task = Task::new(table, files, wanted).map_err(place)?;
     let parallelism = parallelism.max(1);
     task.check_sizes(parallelism).await.map_err(place)?;
     let mut pieces = scan::pieces(table, &task.all, &task.files, Stage::Verify).map_err(place)?;
@@ -121,31 +128,21 @@ struct Task {
     level: Level,
     /// All columns of the table.
     all: SchemaRef,
-    /// Of these the ones that the fingerprints are of.
-    chosen: Vec<usize>,
-    content: SchemaRef,
-    portable: Vec<NestedFieldRef>,
+    portable: Option<PortableColumns>,
 }
 
 impl Task {
-    fn new(table: &Table, columns: &SchemaRef, files: Vec<DataFile>, level: Level) -> Result<Self> {
+    fn new(table: &Table, files: Vec<DataFile>, wanted: Wanted) -> Result<Self> {
         let schema = table.metadata.current_schema();
         let all = schema_to_arrow_schema(schema).map_err(|source| {
             let message = format!("the schema has a type that is not supported: {}", source.message());
             Error::new(ErrorKind::Unsupported, message).source(source)
         })?;
-        let id = |field: &Field| field.metadata().get(PARQUET_FIELD_ID_META_KEY).cloned();
-        let position = |wanted: &Field| {
-            let found = all.fields().iter().position(|field| id(wanted).is_some() && id(field) == id(wanted));
-            found.ok_or_else(|| {
-                Error::new(ErrorKind::Internal, format!("the column `{}` is none of the table", wanted.name()))
-            })
-        };
-        let chosen = columns.fields().iter().map(|field| position(field)).collect::<Result<Vec<_>>>()?;
-        let content = Arc::new(all.project(&chosen)?);
         let fields = schema.as_struct().fields();
-        let portable = chosen.iter().map(|index| Arc::clone(&fields[*index])).collect();
-        Ok(Self { table: table.clone(), files, level, all: Arc::new(all), chosen, content, portable })
+        let every = || PortableColumns { indices: (0..fields.len()).collect(), fields: fields.to_vec() };
+        let Wanted { level, portable } = wanted;
+        let portable = (level == Level::Portable).then(|| portable.unwrap_or_else(every));
+        Ok(Self { table: table.clone(), files, level, all: Arc::new(all), portable })
     }
 
     /// Whether each file is as long as it was described.
@@ -181,23 +178,16 @@ impl Task {
         let metadata = &self.table.metadata;
         let (spec, schema) = (metadata.default_partition_spec(), metadata.current_schema());
         let mut partitioner = Partitioner::new(spec, schema, &self.all)?;
-        let mut content = ContentHasher::new(&self.content)?;
-        let mut portable = match self.level {
-            Level::Portable => Some(PortableHasher::new(&self.portable)?),
-            _ => None,
-        };
+        let mut hashers = Hashers::new(&self.all, self.portable.as_ref())?;
+        let mut prints = Prints::default();
         let mut batches = piece.read();
         while let Some(batch) = batches.try_next().await? {
             self.check_partition(&mut partitioner, &batch, file.partition())?;
             found.rows += batch.num_rows() as u64;
-            let chosen = batch.project(&self.chosen)?;
-            content.add(&chosen)?;
-            if let Some(portable) = &mut portable {
-                portable.add(&chosen)?;
-            }
+            prints.merge(hashers.hash(&batch)?);
         }
-        found.content = Some(content.fingerprint());
-        found.portable = portable.map(|portable| portable.fingerprint());
+        found.content = Some(prints.content);
+        found.portable = self.portable.as_ref().map(|_| prints.portable.unwrap_or_default());
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use datafusion::sql::sqlparser::tokenizer::Location;
 
 use crate::byte_count::byte_count;
 use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::verify::Level;
 use crate::sql::cursor::Cursor;
 use crate::sql::options::{self, Keys};
 use crate::sql::tokens::placed;
@@ -21,7 +22,7 @@ const SLICE_BYTES_MIN: u64 = 1 << 10;
 /// How a migration runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MigrateOptions {
-    pub verify: VerifyLevel,
+    pub verify: Level,
     pub merge_schema: bool,
     pub on_error: OnError,
     pub parallel_batches: usize,
@@ -29,14 +30,6 @@ pub(crate) struct MigrateOptions {
     /// The key is `final`.
     pub final_run: bool,
     pub slice_bytes: Option<u64>,
-}
-
-/// How closely source and target are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum VerifyLevel {
-    Metadata,
-    Content,
-    Portable,
 }
 
 /// What follows when a batch fails.
@@ -49,7 +42,7 @@ pub(crate) enum OnError {
 impl Default for MigrateOptions {
     fn default() -> Self {
         Self {
-            verify: VerifyLevel::Content,
+            verify: Level::Content,
             merge_schema: true,
             on_error: OnError::Stop,
             parallel_batches: 1,
@@ -73,7 +66,7 @@ impl MigrateOptions {
     fn take(&mut self, key: &str, value: &str) -> Result<(), Refusal> {
         let expected = |what: &str| Refusal::wrong(key, value, what);
         match key {
-            "verify" => self.verify = VerifyLevel::named(value).ok_or_else(|| expected(VerifyLevel::NAMES))?,
+            "verify" => self.verify = Level::named(value).ok_or_else(|| expected(Level::NAMES))?,
             "merge_schema" => self.merge_schema = flag(value).ok_or_else(|| expected("true or false"))?,
             "on_error" => self.on_error = OnError::named(value).ok_or_else(|| expected("stop or continue"))?,
             "parallel_batches" => {
@@ -92,20 +85,6 @@ impl MigrateOptions {
             unknown => return Err(Refusal::unknown(unknown)),
         }
         Ok(())
-    }
-}
-
-impl VerifyLevel {
-    /// What an error offers.
-    pub const NAMES: &str = "metadata, content or portable";
-
-    pub fn named(name: &str) -> Option<Self> {
-        match name.to_ascii_lowercase().as_str() {
-            "metadata" => Some(Self::Metadata),
-            "content" => Some(Self::Content),
-            "portable" => Some(Self::Portable),
-            _ => None,
-        }
     }
 }
 

@@ -3,6 +3,7 @@ use iceberg::spec::Transform;
 use super::settings::OnError;
 use super::*;
 use crate::error::ErrorKind;
+use crate::pipeline::verify::Level;
 use crate::sql::{Statement, parse};
 
 fn migrated(text: &str) -> Migrate {
@@ -41,7 +42,7 @@ fn everything() {
     assert_eq!(shown(&migrate.partition_by.unwrap()), ["identity year", "bucket[4] id"]);
     assert_eq!(shown(&[migrate.batch_by.unwrap()]), ["month ts"]);
     assert_eq!(migrate.properties, BTreeMap::from([("A.b".to_string(), "c".to_string())]));
-    assert_eq!(migrate.options.verify, VerifyLevel::Portable);
+    assert_eq!(migrate.options.verify, Level::Portable);
     assert!(!migrate.options.merge_schema);
 }
 
@@ -112,7 +113,7 @@ fn batches() {
 #[test]
 fn every_option() {
     let all = MigrateOptions {
-        verify: VerifyLevel::Metadata,
+        verify: Level::Metadata,
         merge_schema: false,
         on_error: OnError::Continue,
         parallel_batches: 64,

@@ -27,7 +27,7 @@ fn print<'a>(batches: impl IntoIterator<Item = &'a RecordBatch>) -> Fingerprint 
     let mut batches = batches.into_iter().peekable();
     let mut hasher = ContentHasher::new(&batches.peek().unwrap().schema()).unwrap();
     batches.for_each(|batch| hasher.add(batch).unwrap());
-    hasher.fingerprint()
+    hasher.take()
 }
 
 fn of(column: impl Array + 'static) -> Fingerprint {
@@ -335,7 +335,7 @@ fn other_columns_than_announced() {
     assert_eq!(error.to_string(), "the column `c0` came as Utf8, another type was announced");
     let error = hasher.add(&announced.project(&[0]).unwrap()).unwrap_err();
     assert_eq!(error.to_string(), "1 columns came, 2 were announced");
-    assert_eq!(hasher.fingerprint(), Fingerprint::default());
+    assert_eq!(hasher.take(), Fingerprint::default());
 }
 
 /// The rows of the worked example in the reference.

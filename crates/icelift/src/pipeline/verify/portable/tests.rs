@@ -26,7 +26,7 @@ fn batch(columns: Vec<ArrayRef>) -> RecordBatch {
 fn print<'a>(columns: &[NestedFieldRef], batches: impl IntoIterator<Item = &'a RecordBatch>) -> PortableFingerprint {
     let mut hasher = PortableHasher::new(columns).unwrap();
     batches.into_iter().for_each(|batch| hasher.add(batch).unwrap());
-    hasher.fingerprint()
+    hasher.take()
 }
 
 /// The texts of all rows of one column.
