@@ -266,5 +266,21 @@ async fn fence(catalog: &Arc<dyn Catalog>, mut table: Table, job: JobId, gone: &
         .hint("a driver is at work; stop it, or wait until it has finished"))
 }
 
+/// Names of files, for tests of what becomes of such files.
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests_of_names {
+    use super::{Register, Table};
+    use crate::migrate::attempt::Attempt;
+
+    /// The name that a file would have from a driver of another epoch.
+    pub(crate) fn with_epoch(location: &str, epoch: u64) -> String {
+        let attempt = Attempt::of(location).unwrap();
+        location.replace(&attempt.to_string(), &Attempt { epoch, id: uuid::Uuid::new_v4(), ..attempt }.to_string())
+    }
+
+    /// The name of a file of details of the table's one migration.
+    pub(crate) fn details_name(table: &Table) -> String {
+        let registers = Register::all(&table.metadata).unwrap();
+        format!("icelift-{}-batches-0123.json", registers[0].0)
+    }
+}
