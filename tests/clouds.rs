@@ -9,6 +9,7 @@ mod glue;
 mod keys;
 mod migration;
 mod objects;
+mod orphans;
 mod races;
 mod uploads;
 mod weed;
@@ -23,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(glue::trials());
     trials.extend(keys::trials());
     trials.extend(objects::trials());
+    trials.extend(orphans::trials());
     trials.extend(races::trials());
     trials.extend(uploads::trials());
     trials.extend(weed::trials());

@@ -82,6 +82,26 @@ impl S3Client {
         Ok(elements(&String::from_utf8(page.to_vec())?, "Key").iter().map(|key| unescaped(key)).collect())
     }
 
+    /// Begins a multipart upload. Returns the server's name for it.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn start_upload(&self, bucket: &str, key: &str) -> Result<String, Error> {
+        let answer = self.send(Method::POST, &format!("/{bucket}/{key}"), "uploads=", Bytes::new()).await?;
+        let answer = String::from_utf8(answer.to_vec())?;
+        let id = elements(&answer, "UploadId").first().map(|id| unescaped(id));
+        id.ok_or_else(|| format!("no upload in `{answer}`").into())
+    }
+
+    /// Ends a multipart upload without an object.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn abort_upload(&self, bucket: &str, key: &str, id: &str) -> Result<(), Error> {
+        let query = format!("uploadId={}", encoded(id));
+        self.send(Method::DELETE, &format!("/{bucket}/{key}"), &query, Bytes::new()).await.map(|_| ())
+    }
+
     async fn send(&self, method: Method, path: &str, query: &str, body: Bytes) -> Result<Bytes, Error> {
         let host = self.endpoint.trim_start_matches("http://");
         let mut headers = HeaderMap::new();

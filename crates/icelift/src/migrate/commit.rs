@@ -114,7 +114,7 @@ enum Sent {
 async fn send(job: &Job, ready: &Ready) -> Result<Sent> {
     let base = job.load_target().await?;
     let register = Register::of(&base.metadata, job.id)?.ok_or_else(register_gone)?;
-    let older = Older::due(&register.done, &base.metadata, job.id)?;
+    let older = Older::due(&register, &base.metadata, job.id)?;
     if let Some(older) = &older {
         older.write(&base).await?;
         job.reach("commit.details_written").await?;

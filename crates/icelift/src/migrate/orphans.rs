@@ -16,6 +16,8 @@
 //! - A commit that is built on T or later does not name f. In this round every batch is done, so that a further commit of one
 //!   is refused, whoever sends it; and a driver of a later round adopts nothing of this one.
 //!
+//! Files of another birth of the migration are none of this table's: it may share its place with one that was renamed.
+//!
 //! A file of details has no epoch in its name: it is named by what is in it. The one that the next commit may write is spared.
 
 use std::collections::{BTreeMap, HashSet};
@@ -26,7 +28,7 @@ use uuid::Uuid;
 
 use super::attempt::written_by;
 use super::claim::claim;
-use super::job::JobId;
+use super::job::{Birth, JobId};
 use super::recover::referenced;
 use super::register::{Older, Pin, Register};
 use crate::catalog::{Catalog, Table};
@@ -44,6 +46,7 @@ const FENCES: usize = 8;
 /// How far the drivers of a migration are gone.
 #[derive(Debug, Clone, Copy)]
 struct Gone {
+    birth: Birth,
     /// The last epoch whose files nobody will refer to any more.
     until: u64,
     /// Whether that holds behind a fence only, which has this epoch.
@@ -53,7 +56,7 @@ struct Gone {
 impl Gone {
     fn of(register: &Register) -> Self {
         let needs_fence = !register.is_finished();
-        Self { until: register.epoch + u64::from(needs_fence), needs_fence }
+        Self { birth: register.birth, until: register.epoch + u64::from(needs_fence), needs_fence }
     }
 }
 
@@ -115,9 +118,9 @@ pub(crate) fn jobs(table: &Table) -> Result<HashSet<JobId>> {
 }
 
 /// Whether an object is a file of details of batches, by its name.
-fn is_details(location: &str) -> bool {
+fn is_details(location: &str, birth: Birth) -> bool {
     let name = location.rsplit('/').next().unwrap_or_default();
-    name.split_once("icelift-").and_then(|(_, rest)| rest.split('-').nth(1)) == Some("batches")
+    name.contains(&format!("-{birth}-batches-"))
 }
 
 /// Everything that the table refers to: files of all snapshots, the log of metadata files, statistics, and the files of its
@@ -133,7 +136,7 @@ pub(crate) async fn known(table: &Table) -> Result<Locations> {
     // Tables that other catalogs wrote into a folder have it.
     known.insert(&format!("{}/metadata/version-hint.text", metadata.location()));
     for (job, register) in Register::all(metadata)? {
-        known.extend(Older::due(&register.done, metadata, job)?.map(|older| older.location));
+        known.extend(Older::due(&register, metadata, job)?.map(|older| older.location));
     }
     Ok(known)
 }
@@ -168,8 +171,8 @@ async fn find(table: &Table, migrations: &Migrations) -> Result<Vec<(JobId, Stor
     let is_gone = |stored: &Stored| {
         let of_job = job_of(&stored.location).and_then(|job| migrations.get(&job));
         of_job.is_some_and(|gone| match written_by(&stored.location) {
-            Some(writer) => writer.epoch <= gone.until,
-            None => is_details(&stored.location),
+            Some(writer) => writer.birth == gone.birth && writer.epoch <= gone.until,
+            None => is_details(&stored.location, gone.birth),
         })
     };
     let is_metadata = |stored: &Stored| stored.location.ends_with(METADATA_FILE);
@@ -266,5 +269,21 @@ async fn fence(catalog: &Arc<dyn Catalog>, mut table: Table, job: JobId, gone: &
         .hint("a driver is at work; stop it, or wait until it has finished"))
 }
 
+/// Names of files, for tests of what becomes of such files.
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests_of_names {
+    use super::{Register, Table};
+    use crate::migrate::attempt::Attempt;
+
+    /// The name that a file would have from a driver of another epoch.
+    pub(crate) fn with_epoch(location: &str, epoch: u64) -> String {
+        let attempt = Attempt::of(location).unwrap();
+        location.replace(&attempt.to_string(), &Attempt { epoch, id: uuid::Uuid::new_v4(), ..attempt }.to_string())
+    }
+
+    /// The name of a file of details of the table's one migration.
+    pub(crate) fn details_name(table: &Table) -> String {
+        let registers = Register::all(&table.metadata).unwrap();
+        format!("icelift-{}-{}-batches-0123.json", registers[0].0, registers[0].1.birth)
+    }
+}

@@ -32,7 +32,8 @@ pub(crate) struct Older {
 
 impl Older {
     /// The file that is due, if one is.
-    pub fn due(done: &Done, metadata: &TableMetadata, job: JobId) -> Result<Option<Self>> {
+    pub fn due(register: &Register, metadata: &TableMetadata, job: JobId) -> Result<Option<Self>> {
+        let Register { birth, done, .. } = register;
         let Some(moved) = done.overflow() else { return Ok(None) };
         let link = Link { previous: done.older.clone(), batches: moved.to_vec() };
         let bytes = serde_json::to_vec(&link).map_err(|source| {
@@ -41,7 +42,7 @@ impl Older {
                 .source(source)
         })?;
         let hash = hex(&Sha256::digest(&bytes)[..16]);
-        let location = format!("{}/metadata/icelift-{job}-batches-{hash}.json", metadata.location());
+        let location = format!("{}/metadata/icelift-{job}-{birth}-batches-{hash}.json", metadata.location());
         Ok(Some(Self { location, bytes: bytes.into(), moved: link.batches.len() }))
     }
 

@@ -1,6 +1,7 @@
 //! What goes over the wire, and what becomes of the answers. Every test has a server of its own.
 
 mod errors;
+mod pending;
 mod retries;
 mod settings;
 mod uploads;
