@@ -85,7 +85,8 @@ pub fn code(stop: &Stop) -> u8 {
     match stop {
         Stop::Failed(problem) => match problem.error.kind() {
             ErrorKind::Config => 2,
-            ErrorKind::CommitUnknown => 3,
+            ErrorKind::CommitUnknown | ErrorKind::Fenced | ErrorKind::Stopped => 3,
+            ErrorKind::Difference => 4,
             _ => 1,
         },
         Stop::Signalled { signal: Signal::Interrupt, .. } => 130,

@@ -1,9 +1,11 @@
 //! What a session is made of: command line, configuration file and environment, brought together once.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use icelift::{Engine, EngineBuilder, Error, ErrorKind};
+use icelift::{Engine, EngineBuilder, Error, ErrorKind, Failpoints};
 use tokio::runtime::Runtime;
 
 use crate::args::{Args, Format};
@@ -52,7 +54,8 @@ impl Setup {
         let catalogs = std::mem::take(&mut self.config.catalogs);
         let file = self.config_file.as_ref().filter(|_| !catalogs.is_empty());
         let place = file.map(|file| file.display().to_string().into());
-        let built = catalogs.into_iter().fold(self.builder(), EngineBuilder::attach).build().await;
+        let builder = catalogs.into_iter().fold(self.builder(), EngineBuilder::attach);
+        let built = builder.failpoints(self.failpoints()?).build().await;
         built.map_err(|error| Stop::Failed(Problem { place, error }))
     }
 
@@ -67,6 +70,20 @@ impl Setup {
             builder = builder.parallelism(threads);
         }
         builder
+    }
+
+    /// Where tests stop a migration: `ICELIFT_FAILPOINTS`; the points that are reached are noted in the file
+    /// `ICELIFT_FAILPOINTS_HIT`.
+    fn failpoints(&self) -> Result<Failpoints, Error> {
+        let Some(points) = self.environment.get("ICELIFT_FAILPOINTS") else { return Ok(Failpoints::default()) };
+        let file = self.environment.get("ICELIFT_FAILPOINTS_HIT").cloned();
+        Failpoints::parse(points, move |name| {
+            // Opened each time: where it is a pipe, whoever does not read it holds the migration up at this point.
+            let file = file.as_ref().map(|file| OpenOptions::new().append(true).create(true).open(file));
+            if let Some(Ok(mut file)) = file {
+                let _ = writeln!(file, "{name}");
+            }
+        })
     }
 
     /// Whether counts and times are shown.
