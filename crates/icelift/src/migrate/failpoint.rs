@@ -9,14 +9,13 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::error::{Error, ErrorKind, Result};
 
 /// All failpoints, in the order of the protocol.
-pub const FAILPOINTS: [&str; 20] = [
+pub const FAILPOINTS: [&str; 19] = [
     "claim.before_commit",
     "claim.after_commit",
     "recover.before_listing",
-    "recover.listed_again",
+    "recover.adopted",
     "cleanup.before_delete",
     "cleanup.after_delete",
-    "recover.adopted",
     "batch.before_write",
     "batch.files_written",
     "batch.listed",
