@@ -3,7 +3,10 @@
 //! An attempt is one driver's work on one slice of one batch. When all its files are written, it writes a listing of them.
 //! What must hold:
 //! - nobody deletes a file of another driver's attempt unless its epoch is fenced and no snapshot refers to the file;
-//! - from its listing on, an attempt's own driver does not delete its files either: the next driver may have adopted them.
+//! - from its listing on, an attempt's own driver does not delete its files either: the next driver may have adopted them;
+//! - a listing says which driver vouches for its files, and only the next driver adopts them. Any driver in between might
+//!   still be about to delete them, however late. Who finds a listing lists the files again under its own name, so that they
+//!   can be handed on.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -74,6 +77,8 @@ pub(crate) fn written_by(location: &str) -> Option<(JobId, u64)> {
 /// What an attempt has written, whole.
 #[derive(Debug, Clone)]
 pub(crate) struct Listing {
+    /// The driver that has written the files, or found them and left them where they are.
+    pub owner: Uuid,
     /// Hash of the source's files that the slice was read from.
     pub source: String,
     pub files: Vec<DataFile>,
@@ -82,8 +87,8 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    pub fn new(source: String, written: Written) -> Self {
-        Self { source, files: written.files, prints: written.prints }
+    pub fn new(owner: Uuid, source: String, written: Written) -> Self {
+        Self { owner, source, files: written.files, prints: written.prints }
     }
 
     pub fn bytes(&self) -> u64 {
@@ -95,6 +100,7 @@ impl Listing {
 #[derive(Debug, Serialize, Deserialize)]
 struct Stored {
     version: u32,
+    owner: Uuid,
     source: String,
     table: Uuid,
     schema: i32,
@@ -121,6 +127,7 @@ impl Listing {
         };
         let stored = Stored {
             version: VERSION,
+            owner: self.owner,
             source: self.source.clone(),
             table: metadata.uuid(),
             schema: metadata.current_schema_id(),
@@ -154,7 +161,8 @@ impl Listing {
         let (partition, schema) = (metadata.default_partition_type(), metadata.current_schema());
         let file = |json: &String| deserialize_data_file_from_json(json, stored.spec, partition, schema).ok();
         let files: Option<Vec<_>> = stored.files.iter().map(file).collect();
-        Ok(files.map(|files| Self { source: stored.source, files, prints: stored.prints }))
+        let (owner, source, prints) = (stored.owner, stored.source, stored.prints);
+        Ok(files.map(|files| Self { owner, source, files, prints }))
     }
 }
 

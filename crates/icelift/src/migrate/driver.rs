@@ -2,7 +2,7 @@
 //!
 //! The order of the steps is the protocol of `model.rs`; the failpoints mark them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -13,18 +13,18 @@ use uuid::Uuid;
 
 use super::attempt::{Attempt, Listing};
 use super::batches::{self, Batch};
-use super::claim::claim;
+use super::claim::{claim, taken_over};
 use super::commit::{Ready, commit};
 use super::copy::copy;
 use super::event::MigrationEvent;
 use super::job::{BatchId, JobId};
 use super::prepare::{Prepared, Target};
-use super::recover::{Adoptable, Adoptables, recover};
+use super::recover::{Adoptable, Adoptables, Heritage, recover};
 use super::register::{Detail, MIXED_SCHEMAS, Register};
 use super::report::{BatchReport, BatchState, Verdict};
 use super::rounds::{self, Mode};
 use super::{check, target};
-use crate::catalog::{CommitOutcome, IcebergTable, Table};
+use crate::catalog::{Catalog, CommitOutcome, IcebergTable, NewTable, Table};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::snapshot;
@@ -45,6 +45,10 @@ pub(crate) struct Job {
     pub target: IcebergTable,
     pub plan: Vec<Batch>,
     modes: BTreeMap<u32, Mode>,
+    /// The numbers of the batches to do.
+    pub pending: Vec<u32>,
+    /// What the target knew when the claim had landed.
+    pub register: Register,
     /// The source's snapshot.
     pin: Option<i64>,
     pub owner: Uuid,
@@ -63,16 +67,10 @@ impl Job {
         let owner = Uuid::new_v4();
         let epoch = prepared.register.as_ref().map_or(1, |register| register.epoch + 1);
         let next = Register { owner, epoch, ..prepared.next.clone() };
-        let target = claimed(engine, &prepared, next).await?;
-        let pending: HashSet<_> = prepared
-            .pending
-            .iter()
-            .filter_map(|number| prepared.plan.get(*number as usize))
-            .collect::<Vec<_>>()
-            .iter()
-            .map(|batch| BatchId::new(&batch.key))
-            .collect();
-        let resumed = prepared.register.is_some();
+        let (target, register) = claimed(engine, &prepared, next).await?;
+        let before = prepared.register.as_ref().map(|register| register.owner);
+        // A commit of an earlier driver may have landed since the plan was made.
+        let pending = prepared.pending.iter().copied().filter(|number| !register.done.contains(*number)).collect();
         let catalog = Arc::clone(&prepared.target_catalog);
         let job = Self {
             engine: engine.clone(),
@@ -80,20 +78,41 @@ impl Job {
             options: prepared.statement.options.clone(),
             statement: prepared.statement,
             source: prepared.source,
-            target: IcebergTable::new(catalog, target.clone())?,
+            target: IcebergTable::new(catalog, target)?,
             plan: prepared.plan,
             modes: prepared.modes,
+            pending,
+            register,
             pin: prepared.next.pin.snapshot,
             owner,
             epoch: AtomicU64::new(epoch),
             commits: AsyncMutex::default(),
             adoptables: Mutex::default(),
         };
-        if resumed {
-            let adoptables = recover(&job, &target, epoch, &pending).await?;
+        if let Some(owner) = before {
+            let heritage = Heritage { owner, epoch, wanted: job.wanted() };
+            let adoptables = recover(&job, &heritage).await?;
             *job.adoptables.lock().unwrap_or_else(PoisonError::into_inner) = adoptables;
         }
         Ok(Arc::new(job))
+    }
+
+    /// The slices that are to be written, of all batches that are not done, by the hashes of their source files.
+    fn wanted(&self) -> HashMap<BatchId, Option<Vec<String>>> {
+        let batch = |number: u32| {
+            let batch = self.plan.get(number as usize)?;
+            // How a batch that is not for this run comes into the target was not looked at.
+            let slices = self.modes.get(&number).map(|mode| {
+                let slices = batches::slices(mode.files(batch), self.slice_bytes());
+                slices.iter().map(|files| batches::files_digest(files)).collect()
+            });
+            Some((BatchId::new(&batch.key), slices))
+        };
+        self.register.pending().filter_map(batch).collect()
+    }
+
+    fn slice_bytes(&self) -> u64 {
+        self.options.slice_bytes.unwrap_or(SLICE_BYTES)
     }
 
     pub async fn reach(&self, failpoint: &'static str) -> Result<()> {
@@ -157,9 +176,8 @@ impl Job {
 
     /// Writes and verifies all slices of a batch, or adopts them.
     async fn write(&self, batch: &Batch, mode: &Mode) -> Result<Written> {
-        let slice_bytes = self.options.slice_bytes.unwrap_or(SLICE_BYTES);
         let mut written = Written::default();
-        for (slice, files) in (0..).zip(batches::slices(mode.files(batch), slice_bytes)) {
+        for (slice, files) in (0..).zip(batches::slices(mode.files(batch), self.slice_bytes())) {
             let source = batches::files_digest(&files);
             let done = match self.adopt(batch, slice, &source).await? {
                 Some(adopted) => {
@@ -176,7 +194,7 @@ impl Job {
                     };
                     self.reach("batch.before_write").await?;
                     let copied = copy(self, batch, &files, &attempt).await?;
-                    self.list(batch, attempt, Listing::new(source, copied)).await?
+                    self.list(batch, attempt, Listing::new(self.owner, source, copied)).await?
                 }
             };
             written.slices.push(done);
@@ -315,9 +333,10 @@ struct Written {
     adopted: bool,
 }
 
-/// The target with the register in it, after a commit that has landed.
-async fn claimed(engine: &Engine, prepared: &Prepared, next: Register) -> Result<Table> {
+/// The target and what it knows, after a commit that has landed.
+async fn claimed(engine: &Engine, prepared: &Prepared, next: Register) -> Result<(Table, Register)> {
     let (catalog, ident) = (&prepared.target_catalog, &prepared.target_name.ident);
+    let (owner, epoch) = (next.owner, next.epoch);
     engine.failpoints.reach("claim.before_commit").await?;
     match &prepared.target {
         Target::Exists(table) => {
@@ -327,19 +346,34 @@ async fn claimed(engine: &Engine, prepared: &Prepared, next: Register) -> Result
             let mut new = new.as_ref().clone();
             let register: BTreeMap<_, _> = next.properties(prepared.job)?.into_iter().collect();
             new.properties.extend(register);
-            let staged = catalog.stage_table(new).await?;
-            match snapshot::create(catalog, &staged).await {
-                CommitOutcome::Landed => {}
-                CommitOutcome::NotLanded(error) | CommitOutcome::Unknown(error) => return Err(error),
+            if let Err(error) = created(catalog, new).await {
+                return Err(lost_race(prepared, error).await);
             }
         }
     }
     engine.failpoints.reach("claim.after_commit").await?;
     let table = catalog.load_table(ident).await?;
-    let register = Register::of(&table.metadata, prepared.job)?;
-    let owner = register.map(|register| register.owner);
-    if owner.is_none() {
-        return Err(target::register_lost(&table.name));
+    match Register::of(&table.metadata, prepared.job)? {
+        None => Err(target::register_lost(&table.name)),
+        Some(register) if (register.owner, register.epoch) != (owner, epoch) => Err(taken_over()),
+        Some(register) => Ok((table, register)),
     }
-    Ok(table)
+}
+
+async fn created(catalog: &Arc<dyn Catalog>, new: NewTable) -> Result<()> {
+    let staged = catalog.stage_table(new).await?;
+    match snapshot::create(catalog, &staged).await {
+        CommitOutcome::Landed => Ok(()),
+        CommitOutcome::NotLanded(error) | CommitOutcome::Unknown(error) => Err(error),
+    }
+}
+
+/// Why the target was not created: another driver of the same migration may have been faster.
+async fn lost_race(prepared: &Prepared, error: Error) -> Error {
+    if error.kind() != ErrorKind::AlreadyExists {
+        return error;
+    }
+    let table = prepared.target_catalog.load_table(&prepared.target_name.ident).await;
+    let register = table.and_then(|table| Register::of(&table.metadata, prepared.job));
+    if let Ok(Some(_)) = register { taken_over().source(error) } else { error }
 }

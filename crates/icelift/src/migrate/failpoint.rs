@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::error::{Error, ErrorKind, Result};
 
 /// All failpoints, in the order of the protocol.
-pub const FAILPOINTS: [&str; 19] = [
+pub const FAILPOINTS: [&str; 20] = [
     "claim.before_commit",
     "claim.after_commit",
     "recover.before_listing",
-    "recover.adopted",
+    "recover.listed_again",
     "cleanup.before_delete",
     "cleanup.after_delete",
+    "recover.adopted",
     "batch.before_write",
     "batch.files_written",
     "batch.listed",

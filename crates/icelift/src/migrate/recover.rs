@@ -1,11 +1,15 @@
 //! What an earlier driver left: whole files to adopt, and others to remove.
 //!
 //! To be called behind a claim that has landed. No commit of an earlier epoch can land any more, so what no snapshot refers
-//! to now it will never refer to. Whether a snapshot refers to a file is read from the table, not concluded.
+//! to now it will never refer to, unless a later driver adopts it. That one adopts only what this driver has listed again, and
+//! this driver removes nothing that it has listed: so however late it removes the rest, it is of no use to anybody.
+//! Whether a snapshot refers to a file is read from the table, not concluded.
 
 use std::collections::{HashMap, HashSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
+use iceberg::spec::{Operation, SnapshotRef, TableMetadata};
+use uuid::Uuid;
 
 use super::attempt::{Attempt, Listing, written_by};
 use super::driver::Job;
@@ -48,39 +52,76 @@ pub(crate) async fn left(table: &Table, job: super::job::JobId, epoch: u64) -> R
     Ok(Left { locations, listings })
 }
 
-/// Finds what can be adopted for the batches in `pending` and removes what cannot.
-pub(super) async fn recover(job: &Job, table: &Table, epoch: u64, pending: &HashSet<BatchId>) -> Result<Adoptables> {
+/// What a driver may adopt.
+pub(super) struct Heritage {
+    /// The driver before it. What others have listed is not safe: who came after them may still be about to remove it.
+    pub owner: Uuid,
+    /// The driver's own epoch.
+    pub epoch: u64,
+    /// The batches that are not done, with the hashes of the source files of their slices where those are known.
+    pub wanted: HashMap<BatchId, Option<Vec<String>>>,
+}
+
+impl Heritage {
+    fn fits(&self, attempt: &Attempt, listing: &Listing) -> bool {
+        let wanted = match self.wanted.get(&attempt.batch) {
+            Some(Some(slices)) => slices.get(attempt.slice as usize) == Some(&listing.source),
+            Some(None) => true,
+            None => false,
+        };
+        wanted && listing.owner == self.owner
+    }
+}
+
+/// Finds what can be adopted, lists it again under the driver's own name, and removes what cannot.
+pub(super) async fn recover(job: &Job, heritage: &Heritage) -> Result<Adoptables> {
+    let table = &job.target.table;
     let place = |error: Error| error.place(Stage::Sink, &table.name);
     job.reach("recover.before_listing").await?;
-    let left = left(table, job.id, epoch).await.map_err(place)?;
-    let (mut adoptables, mut kept) = (Adoptables::new(), HashSet::new());
-    let wanted = left.listings.iter().filter(|(attempt, _)| pending.contains(&attempt.batch));
+    let left = left(table, job.id, heritage.epoch).await.map_err(place)?;
+    let referenced = if left.locations.is_empty() { HashSet::new() } else { referenced(table).await.map_err(place)? };
+    let wanted = left.listings.iter().filter(|(attempt, _)| heritage.wanted.contains_key(&attempt.batch));
     let reads = wanted.map(|(attempt, location)| async move {
-        Ok::<_, Error>(Listing::read(table, location).await?.map(|listing| (*attempt, location.clone(), listing)))
+        Ok::<_, Error>(Listing::read(table, location).await?.map(|listing| (*attempt, listing)))
     });
-    let mut listings = stream::iter(reads).buffered(READ_CONCURRENCY);
-    while let Some(read) = listings.try_next().await? {
-        let Some((attempt, location, listing)) = read else { continue };
-        kept.insert(location);
-        kept.extend(listing.files.iter().map(|file| file.file_path().to_string()));
-        adoptables.entry((attempt.batch, attempt.slice)).or_default().push(Adoptable { attempt, listing });
-    }
-    let doomed: Vec<_> = left.locations.into_iter().filter(|location| !kept.contains(location)).collect();
+    let read: Vec<_> = stream::iter(reads).buffered(READ_CONCURRENCY).try_collect().await?;
+    let is_free = |listing: &Listing| !listing.files.iter().any(|file| referenced.contains(file.file_path()));
+    let found = read.into_iter().flatten().filter(|(attempt, listing)| heritage.fits(attempt, listing));
+    let found = found.filter(|(_, listing)| is_free(listing)).map(|(attempt, listing)| Adoptable {
+        attempt: Attempt { epoch: heritage.epoch, ..attempt },
+        listing: Listing { owner: job.owner, ..listing },
+    });
+    let found: Vec<Adoptable> = found.collect();
+    stream::iter(&found)
+        .map(|Adoptable { attempt, listing }| listing.write(table, attempt))
+        .buffer_unordered(READ_CONCURRENCY)
+        .try_for_each(|()| async { Ok(()) })
+        .await?;
+    job.reach("recover.listed_again").await?;
+    let files = found.iter().flat_map(|Adoptable { listing, .. }| &listing.files);
+    let kept: HashSet<&str> = files.map(|file| file.file_path()).collect();
+    let is_doomed = |location: &String| !referenced.contains(location) && !kept.contains(location.as_str());
+    let doomed: Vec<_> = left.locations.into_iter().filter(is_doomed).collect();
     job.reach("cleanup.before_delete").await?;
-    remove_unreferenced(table, doomed).await.map_err(place)?;
+    remove(table, &doomed).await.map_err(place)?;
     job.reach("cleanup.after_delete").await?;
+    let mut adoptables = Adoptables::new();
+    for adoptable in found {
+        adoptables.entry((adoptable.attempt.batch, adoptable.attempt.slice)).or_default().push(adoptable);
+    }
     Ok(adoptables)
 }
 
 /// Deletes those of the objects that no snapshot of the table refers to. Returns them.
 pub(crate) async fn remove_unreferenced(table: &Table, locations: Vec<String>) -> Result<Vec<String>> {
     let unreferenced = unreferenced(table, locations).await?;
-    stream::iter(&unreferenced)
-        .map(|location| table.store.delete(location))
-        .buffer_unordered(READ_CONCURRENCY)
-        .try_for_each(|()| async { Ok(()) })
-        .await?;
+    remove(table, &unreferenced).await?;
     Ok(unreferenced)
+}
+
+async fn remove(table: &Table, locations: &[String]) -> Result<()> {
+    let removals = stream::iter(locations).map(|location| table.store.delete(location));
+    removals.buffer_unordered(READ_CONCURRENCY).try_for_each(|()| async { Ok(()) }).await
 }
 
 /// Those of the objects that no snapshot of the table, and no register, refers to.
@@ -96,14 +137,13 @@ pub(crate) async fn unreferenced(table: &Table, mut locations: Vec<String>) -> R
 /// Every manifest list, manifest, data and delete file that a snapshot of the table names, and every file of its registers.
 async fn referenced(table: &Table) -> Result<HashSet<String>> {
     let mut found = HashSet::new();
-    let lists = table.metadata.snapshots().map(|snapshot| async move {
-        let list = table.manifest_list(snapshot).await?;
-        Ok::<_, Error>((snapshot.manifest_list().to_string(), list))
-    });
+    let contained = contained(&table.metadata);
+    found.extend(table.metadata.snapshots().map(|snapshot| snapshot.manifest_list().to_string()));
+    let snapshots = table.metadata.snapshots().filter(|snapshot| !contained.contains(&snapshot.snapshot_id()));
+    let lists = snapshots.map(|snapshot| table.manifest_list(snapshot));
     let mut lists = stream::iter(lists).buffered(READ_CONCURRENCY);
     let mut manifests = HashMap::new();
-    while let Some((location, list)) = lists.try_next().await? {
-        found.insert(location);
+    while let Some(list) = lists.try_next().await? {
         for manifest in list.consume_entries() {
             manifests.entry(manifest.manifest_path.clone()).or_insert(manifest);
         }
@@ -122,4 +162,16 @@ async fn referenced(table: &Table) -> Result<HashSet<String>> {
         found.extend(register.older_files(table).await?);
     }
     Ok(found)
+}
+
+/// The snapshots that name nothing that a later one does not name: those of a migration that appends to itself. Without this
+/// the lists of a migration with many batches would be read in the square of their number.
+fn contained(metadata: &TableMetadata) -> HashSet<i64> {
+    let appends = |snapshot: &SnapshotRef| {
+        let summary = snapshot.summary();
+        summary.operation == Operation::Append && summary.additional_properties.contains_key("icelift.job")
+    };
+    let ours: HashSet<i64> = metadata.snapshots().filter(|it| appends(it)).map(|it| it.snapshot_id()).collect();
+    let parents = metadata.snapshots().filter(|it| appends(it)).filter_map(|it| it.parent_snapshot_id());
+    parents.filter(|parent| ours.contains(parent)).collect()
 }

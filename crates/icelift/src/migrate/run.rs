@@ -11,6 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::driver::Job;
 use super::event::MigrationEvent;
 use super::prepare::{Prepared, Target};
+use super::register::Detail;
 use super::report::{BatchReport, BatchState, COLUMNS, MigrationReport, Verdict};
 use crate::engine::{Engine, RowStream};
 use crate::error::{Error, ErrorKind, Result};
@@ -135,11 +136,18 @@ impl Run {
             rows: prepared.pending.iter().filter_map(of).map(|batch| batch.rows.count).sum(),
             bytes: prepared.pending.iter().filter_map(of).map(|batch| batch.bytes).sum(),
         });
-        let (done, pending) = (done(&prepared).await?, prepared.pending.clone());
+        let (mut done, mut pending) = (done(&prepared).await?, prepared.pending.clone());
         let (parallel, on_error) = (statement.options.parallel_batches, statement.options.on_error);
         // A target that does not exist is created even if there is nothing to put into it.
         let idle = pending.is_empty() && prepared.register.as_ref() == Some(&prepared.next);
         let job = if idle { None } else { Some(Job::claim(engine, prepared).await.map_err(|it| place.told(it))?) };
+        if let Some(job) = &job {
+            let landed = pending.iter().filter(|number| !job.pending.contains(number));
+            let keys = landed.filter_map(|number| job.plan.get(*number as usize)).map(|batch| batch.key.as_str());
+            let details = job.register.done.by_key();
+            done.extend(keys.filter_map(|key| details.get(key)).map(|detail| was_done(detail)));
+            pending = job.pending.clone();
+        }
         Ok(Self { job, done, pending, parallel, on_error, place })
     }
 
@@ -169,6 +177,8 @@ impl Run {
 struct Failed {
     report: BatchReport,
     error: Error,
+    /// Whether no other batch could arrive either: another driver has taken over.
+    is_last: bool,
 }
 
 /// Passes reports on, and ends with the first error.
@@ -185,12 +195,12 @@ impl Ending {
         match next {
             _ if self.over => None,
             Some(Ok(report)) => Some(Some(Ok(report))),
-            Some(Err(Failed { error, .. })) if self.on_error == OnError::Stop => {
+            Some(Err(Failed { error, is_last, .. })) if is_last || self.on_error == OnError::Stop => {
                 self.over = true;
                 self.place.end(false);
                 Some(Some(Err(error)))
             }
-            Some(Err(Failed { report, error })) => {
+            Some(Err(Failed { report, error, .. })) => {
                 self.failed.get_or_insert(error);
                 Some(Some(Ok(report)))
             }
@@ -230,7 +240,8 @@ impl Place {
             time: Duration::ZERO,
             verdict: Verdict::Failed,
         };
-        Failed { report, error: wrapped(error, what) }
+        let is_last = error.kind() == ErrorKind::Fenced;
+        Failed { report, error: wrapped(error, what), is_last }
     }
 
     fn told(&self, error: Error) -> Error {
@@ -266,7 +277,11 @@ async fn done(prepared: &Prepared) -> Result<Vec<BatchReport>> {
     let is_picked = |number: u32| prepared.picked.as_ref().is_none_or(|picked| picked.contains(&number));
     let done =
         (0..).zip(&prepared.plan).filter(|(number, _)| is_picked(*number) && prepared.next.done.contains(*number));
-    let reports = done.filter_map(|(_, batch)| details.get(&batch.key)).map(|detail| BatchReport {
+    Ok(done.filter_map(|(_, batch)| details.get(&batch.key)).map(was_done).collect())
+}
+
+fn was_done(detail: &Detail) -> BatchReport {
+    BatchReport {
         batch: detail.key.clone(),
         state: BatchState::Done,
         rows: detail.print.rows,
@@ -275,8 +290,7 @@ async fn done(prepared: &Prepared) -> Result<Vec<BatchReport>> {
         files: detail.files,
         time: Duration::ZERO,
         verdict: Verdict::NotChecked,
-    });
-    Ok(reports.collect())
+    }
 }
 
 /// Runs the statement: one row for each batch, as it is done.
