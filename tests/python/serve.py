@@ -14,7 +14,7 @@ import pyarrow as pa
 import sources
 from audit import audit
 from canon import differences, rows_of
-from doubles import glue_add_others, glue_annotate, glue_answers, glue_entry
+from doubles import assume_role, glue_add_others, glue_annotate, glue_answers, glue_entry
 from readback import compare, selfcheck
 from remote import duckdb_queries, pyiceberg_append, pyiceberg_audit, pyiceberg_count
 from warehouse import open_catalog
@@ -79,6 +79,7 @@ COMMANDS = {
         read_back,
         headline,
         append_by_pyiceberg,
+        assume_role,
         check_metadata,
         duckdb_queries,
         pyiceberg_append,
