@@ -6,11 +6,13 @@
 
 mod commits;
 mod glue;
+mod identities;
 mod keys;
 mod migration;
 mod objects;
 mod orphans;
 mod races;
+mod refusals;
 mod uploads;
 mod weed;
 mod world;
@@ -22,10 +24,12 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = commits::trials();
     trials.extend(migration::trials());
     trials.extend(glue::trials());
+    trials.extend(identities::trials());
     trials.extend(keys::trials());
     trials.extend(objects::trials());
     trials.extend(orphans::trials());
     trials.extend(races::trials());
+    trials.extend(refusals::trials());
     trials.extend(uploads::trials());
     trials.extend(weed::trials());
     trials

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::interop::ask;
 use crate::support;
 use crate::support::servers::{
-    AWS_BUCKET, Process, R2_BUCKET, aws_keys, glue, r2, start_glue, start_rest_fixture, start_weed, weed,
+    AWS_BUCKET, Process, R2_BUCKET, aws_keys, aws_session, glue, r2, start_glue, start_rest_fixture, start_weed, weed,
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -55,6 +55,7 @@ fn glue_is_as_strict_as_aws() -> Result<(), Failed> {
     let keys = aws_keys();
     let found = ask(json!({
         "do": "glue_answers", "endpoint": &glue()?.endpoint, "access_key": keys.access_key, "secret_key": keys.secret_key,
+        "session": aws_session()?,
     }))?;
     let expected = json!({
         "right version": "taken",
@@ -62,6 +63,10 @@ fn glue_is_as_strict_as_aws() -> Result<(), Failed> {
         "missing table": "EntityNotFoundException",
         "existing table": "AlreadyExistsException",
         "other key": "UnrecognizedClientException",
+        "session": "taken",
+        "session without its token": "UnrecognizedClientException",
+        "token of no session": "UnrecognizedClientException",
+        "token with another key": "UnrecognizedClientException",
         "pages of 12 tables": [10, 2],
     });
     equal(found, expected)

@@ -1,6 +1,9 @@
 //! AWS refuses: what Glue says, and what is said without Glue.
 
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use libtest_mimic::{Failed, Trial};
 
@@ -73,20 +76,27 @@ pub(super) fn trials() -> Vec<Trial> {
     let others = [
         trial("glue_is_a_web_page", glue_is_a_web_page),
         trial("glue_port_is_closed", glue_port_is_closed),
+        trial("glue_hangs", glue_hangs),
         trial("no_aws_credentials", no_aws_credentials),
         trial("no_aws_region", no_aws_region),
         trial("no_such_aws_profile", no_such_aws_profile),
+        trial("no_such_aws_profile_of_the_environment", no_such_aws_profile_of_the_environment),
         trial("hive_table", hive_table),
     ];
     answers.chain(others).collect()
 }
 
-fn attach(endpoint: &str) -> String {
-    format!("ATTACH 's3://lake/warehouse' AS g (TYPE glue, \"glue.endpoint\" '{endpoint}')")
+/// `more` are further options.
+fn attach(endpoint: &str, more: &str) -> String {
+    format!("ATTACH 's3://lake/warehouse' AS g (TYPE glue, \"glue.endpoint\" '{endpoint}'{more})")
 }
 
 /// With an identity of the environment; the endpoint is not what is wrong.
 fn glue_fails(endpoint: &str, code: i32, words: &[&str]) -> Result<(), Failed> {
+    attached_glue_fails(&attach(endpoint, ""), code, words)
+}
+
+fn attached_glue_fails(attach: &str, code: i32, words: &[&str]) -> Result<(), Failed> {
     let mut terminal = Terminal::new()?;
     for (name, value) in
         [("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", TOKEN), ("AWS_REGION", "us-east-1")]
@@ -95,7 +105,7 @@ fn glue_fails(endpoint: &str, code: i32, words: &[&str]) -> Result<(), Failed> {
     }
     let words = [&["g"], words].concat();
     let expected = Expected { code, words: &words, secrets: &[TOKEN], within: SOON };
-    terminal.fails(&[&attach(endpoint), "SELECT * FROM g.db.t"], &expected)
+    terminal.fails(&[attach, "SELECT * FROM g.db.t"], &expected)
 }
 
 /// Who gives the address of something else.
@@ -107,6 +117,30 @@ fn glue_is_a_web_page() -> Result<(), Failed> {
 fn glue_port_is_closed() -> Result<(), Failed> {
     let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
     glue_fails(&format!("http://127.0.0.1:{port}"), 1, &["GetTable", "`db.t`", "connection refused", "`glue.endpoint`"])
+}
+
+/// It takes the call and says nothing: the wait is the one that was asked for, not the two minutes of the default.
+fn glue_hangs() -> Result<(), Failed> {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let endpoint = scripted::start(move |_| {
+        counted.fetch_add(1, Relaxed);
+        Reply::Hang
+    })?;
+    let limits = ", \"http-client.apache.socket-timeout-ms\" 500, \"glue.max-retries\" 1";
+    let words = [
+        "GetTable",
+        "`db.t`",
+        "did not answer",
+        "`glue.endpoint`",
+        "http-client.apache.socket-timeout-ms",
+        "glue.max-retries",
+    ];
+    attached_glue_fails(&attach(&endpoint, limits), 1, &words)?;
+    match calls.load(Relaxed) {
+        2 => Ok(()),
+        calls => Err(format!("found {calls} calls, expected one and its repetition").into()),
+    }
 }
 
 fn without_identity(environment: &[(&str, &str)], attach: &str, code: i32, words: &[&str]) -> Result<(), Failed> {
@@ -125,8 +159,30 @@ fn no_aws_region() -> Result<(), Failed> {
 }
 
 fn no_such_aws_profile() -> Result<(), Failed> {
-    let attach = "ATTACH AS g (TYPE glue, \"client.profile-name\" 'nobodys', \"client.region\" 'us-east-1')";
-    without_identity(&[], attach, 1, &["`g`", "no AWS credentials", "AWS_PROFILE"])
+    let attach = "ATTACH AS g (TYPE glue, \"client.profile-name\" 'nosuch', \"client.region\" 'us-east-1')";
+    let words =
+        ["`g`", "AWS profile `nosuch`", "`client.profile-name`", "there is none", "aws configure --profile nosuch"];
+    without_identity(&[], attach, 2, &words)
+}
+
+/// Whether it is missed for its region or for its keys, and whatever other profiles there are.
+fn no_such_aws_profile_of_the_environment() -> Result<(), Failed> {
+    for region in [None, Some("us-east-1")] {
+        for others in [None, Some("[profile other]\nregion = us-east-1\n")] {
+            let mut terminal = Terminal::new()?;
+            terminal.set("AWS_PROFILE", "nosuch");
+            region.iter().for_each(|region| terminal.set("AWS_REGION", *region));
+            if let Some(others) = others {
+                std::fs::create_dir(terminal.folder().join(".aws"))?;
+                std::fs::write(terminal.folder().join(".aws/config"), others)?;
+            }
+            let known = if others.is_some() { "there are `other`" } else { "there is none" };
+            let words = ["`g`", "AWS profile `nosuch`", "AWS_PROFILE names", known, "aws configure --profile nosuch"];
+            let expected = Expected { code: 2, words: &words, secrets: &[], within: SOON };
+            terminal.fails(&["ATTACH AS g (TYPE glue)"], &expected)?;
+        }
+    }
+    Ok(())
 }
 
 fn hive_table() -> Result<(), Failed> {

@@ -1,4 +1,4 @@
-"""What Glue's stand-in answers to boto3."""
+"""What the stand-ins of Glue and STS answer to boto3."""
 
 import uuid
 
@@ -7,8 +7,15 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 
-def glue_answers(endpoint, access_key, secret_key):
-    """How it takes what a client may get wrong, by a name for each case."""
+def assume_role(endpoint, access_key, secret_key, role):
+    """Keys of a session that an STS gives."""
+    sts = _client(endpoint, access_key, secret_key, service="sts")
+    given = sts.assume_role(RoleArn=role, RoleSessionName="trial")["Credentials"]
+    return {"access_key": given["AccessKeyId"], "secret_key": given["SecretAccessKey"], "token": given["SessionToken"]}
+
+
+def glue_answers(endpoint, access_key, secret_key, session):
+    """How it takes what a client may get wrong, by a name for each case; `session` has the keys of one."""
     glue, database = _client(endpoint, access_key, secret_key), f"doubles_{uuid.uuid4().hex}"
     glue.create_database(DatabaseInput={"Name": database})
     for number in range(12):
@@ -20,7 +27,11 @@ def glue_answers(endpoint, access_key, secret_key):
         "stale version": _outcome(lambda: glue.update_table(**update)),
         "missing table": _outcome(lambda: glue.get_table(DatabaseName=database, Name="missing")),
         "existing table": _outcome(lambda: glue.create_table(**_table(database, "t0"))),
-        "other key": _outcome(lambda: _client(endpoint, "other", secret_key).get_database(Name=database)),
+        "other key": _asked_with(database, endpoint, "other", secret_key),
+        "session": _asked_with(database, endpoint, **session),
+        "session without its token": _asked_with(database, endpoint, **session | {"token": None}),
+        "token of no session": _asked_with(database, endpoint, **session | {"token": session["token"][:-4] + "AAAA"}),
+        "token with another key": _asked_with(database, endpoint, **session | {"access_key": access_key}),
         "pages of 12 tables": [
             len(page["TableList"]) for page in glue.get_paginator("get_tables").paginate(DatabaseName=database)
         ],
@@ -55,13 +66,18 @@ def glue_entry(endpoint, access_key, secret_key, database, table):
     return {key: found.get(key) for key in ("Description", "Owner", "Parameters", "VersionId", "TableType")}
 
 
-def _client(endpoint, access_key, secret_key):
+def _asked_with(database, endpoint, access_key, secret_key, token=None):
+    return _outcome(lambda: _client(endpoint, access_key, secret_key, token).get_database(Name=database))
+
+
+def _client(endpoint, access_key, secret_key, token=None, service="glue"):
     return boto3.client(
-        "glue",
+        service,
         endpoint_url=endpoint,
         region_name="us-east-1",
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
+        aws_session_token=token,
         config=Config(retries={"max_attempts": 1}),
     )
 

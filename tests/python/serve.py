@@ -14,7 +14,7 @@ import pyarrow as pa
 import sources
 from audit import audit
 from canon import differences, rows_of
-from doubles import glue_add_others, glue_annotate, glue_answers, glue_entry
+from doubles import assume_role, glue_add_others, glue_annotate, glue_answers, glue_entry
 from fingerprints import fingerprint_by_duckdb
 from readback import compare, selfcheck
 from remote import duckdb_queries, pyiceberg_append, pyiceberg_audit, pyiceberg_count
@@ -81,6 +81,7 @@ COMMANDS = {
         headline,
         fingerprint_by_duckdb,
         append_by_pyiceberg,
+        assume_role,
         check_metadata,
         duckdb_queries,
         pyiceberg_append,

@@ -247,7 +247,7 @@ fn sts_that_tells() -> Result<(), Failed> {
         let body = format!(
             "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{message}</Message></Error></ErrorResponse>"
         );
-        Reply::Answer { status: 403, kind: "text/xml", body }
+        Reply::xml(403, body)
     })?;
     let environment = [("AWS_ENDPOINT_URL_STS", sts), ("AWS_SESSION_TOKEN", "<session>".to_owned())];
     let attach = "ATTACH AS g (TYPE glue, \"client.region\" 'us-east-1', \"client.access-key-id\" 'AK', \

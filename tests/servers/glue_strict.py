@@ -2,18 +2,23 @@
 
 - UpdateTable with a stale VersionId fails with ConcurrentModificationException; moto takes any.
 - GetTables and GetDatabases answer in pages of at most GLUE_PAGE_ITEMS (100, as in AWS); moto gives all at once.
-- A caller whose access key is not GLUE_ACCESS_KEY gets UnrecognizedClientException. The signature is not checked.
+- A caller gets UnrecognizedClientException unless its access key is GLUE_ACCESS_KEY, without a session's token, or that of a
+  session that SeaweedFS's STS gave, with that session's token. The signature is not checked; S3 checks it for the same keys.
 
 `python glue_strict.py` listens on a free port of 127.0.0.1, prints `ready <port>`, and ends when standard input closes.
 """
 
 import base64
+import hashlib
+import hmac
 import json
 import logging
 import os
+import pathlib
 import re
 import sys
 import threading
+import time
 
 from moto.core.responses import ActionResult
 from moto.glue.exceptions import GlueClientError
@@ -23,6 +28,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 ACCESS_KEY = os.environ["GLUE_ACCESS_KEY"]
 PAGE_ITEMS = int(os.environ.get("GLUE_PAGE_ITEMS", "100"))
+STS = json.loads(pathlib.Path(__file__).with_name("weed-iam.json").read_text())["sts"]
 
 
 class ConcurrentModification(GlueClientError):
@@ -61,6 +67,27 @@ def paged(list_all, key):
     return replacement
 
 
+def is_known(access_key, token):
+    return access_key == ACCESS_KEY if token is None else access_key == session_key(token)
+
+
+def session_key(token):
+    """The access key of a session of SeaweedFS's STS, whose token is a JWT. None if it is forged or has ended."""
+    try:
+        signed, signature = token.rsplit(".", 1)
+        expected = hmac.digest(base64.b64decode(STS["signingKey"]), signed.encode(), "sha256")
+        claims = json.loads(from_base64(signed.split(".")[1]))
+        if not hmac.compare_digest(from_base64(signature), expected) or claims["exp"] < time.time():
+            return None
+        return "ASIA" + hashlib.sha256(f"access-key:{claims['sid']}".encode()).hexdigest()[:16]
+    except (ValueError, KeyError, IndexError):
+        return None
+
+
+def from_base64(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
 def key_checked(application):
     """Refuses Glue's operations for foreign keys before moto sees them."""
     message = "The security token included in the request is invalid."
@@ -69,7 +96,8 @@ def key_checked(application):
     def replacement(environment, start_response):
         of_glue = environment.get("HTTP_X_AMZ_TARGET", "").startswith("AWSGlue.")
         credential = re.search(r"Credential=([^/,]+)/", environment.get("HTTP_AUTHORIZATION", ""))
-        if of_glue and (credential is None or credential[1] != ACCESS_KEY):
+        token = environment.get("HTTP_X_AMZ_SECURITY_TOKEN")
+        if of_glue and not is_known(credential and credential[1], token):
             headers = [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(refusal)))]
             start_response("400 Bad Request", headers)
             return [refusal]

@@ -40,7 +40,7 @@ def free_ports(count):
 
 def arguments(folder, s3_port, catalog_port):
     iam = pathlib.Path(__file__).with_name("weed-iam.json")
-    [role] = json.loads(iam.read_text())["roles"]
+    [vended] = [role["roleArn"] for role in json.loads(iam.read_text())["roles"] if role["roleName"] == "vend"]
     ports = dict(zip(PARTS, free_ports(len(PARTS))))
     grpc = [f"-{part}.port.grpc={port + GRPC}" for part, port in ports.items()]
     http = [f"-{part}.port={port}" for part, port in (ports | {"s3": s3_port}).items()]
@@ -63,7 +63,7 @@ def arguments(folder, s3_port, catalog_port):
         "-bucket=aws-lake,r2-lake",
         "-tableBucket=warehouse",
         "-volume.max=40",
-        f"-s3.iceberg.credentialRole={role['roleArn']}",
+        f"-s3.iceberg.credentialRole={vended}",
         "-s3.iceberg.credentialDurationSeconds=900",
         f"-s3.externalUrl=http://127.0.0.1:{s3_port}",
     ]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use icelift::Attach;
 use libtest_mimic::Failed;
@@ -12,7 +13,7 @@ use super::root;
 /// A run that is being put together.
 pub(crate) struct Binary {
     command: Command,
-    home: TempDir,
+    home: Arc<TempDir>,
 }
 
 /// What a run left.
@@ -26,12 +27,12 @@ pub(crate) struct Ran {
 /// A run under way.
 pub(crate) struct Started {
     child: Child,
-    _home: TempDir,
+    _home: Arc<TempDir>,
 }
 
 impl Binary {
     pub(crate) fn new() -> Result<Self, Failed> {
-        let home = tempfile::tempdir()?;
+        let home = Arc::new(tempfile::tempdir()?);
         let mut command = Command::new(env!("CARGO_BIN_EXE_icelift"));
         command.current_dir(root()).args(["--format", "csv", "--quiet"]).env_clear();
         command.env("HOME", home.path()).env("TMPDIR", home.path()).env("AWS_EC2_METADATA_DISABLED", "true");
@@ -41,6 +42,11 @@ impl Binary {
     /// A folder that goes with the run.
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
+    }
+
+    /// Keeps that folder for a look after the run.
+    pub(crate) fn keep_home(&self) -> Arc<TempDir> {
+        Arc::clone(&self.home)
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {

@@ -38,6 +38,7 @@ pub(crate) enum Reply {
     Answer {
         status: u16,
         kind: &'static str,
+        headers: Vec<(&'static str, String)>,
         body: String,
     },
     /// Never answers.
@@ -45,16 +46,32 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
+    fn new(status: u16, kind: &'static str, body: impl ToString) -> Self {
+        Self::Answer { status, kind, headers: Vec::new(), body: body.to_string() }
+    }
+
     pub(crate) fn json(status: u16, body: impl ToString) -> Self {
-        Self::Answer { status, kind: "application/json", body: body.to_string() }
+        Self::new(status, "application/json", body)
     }
 
     pub(crate) fn text(status: u16, body: impl ToString) -> Self {
-        Self::Answer { status, kind: "text/plain;charset=UTF-8", body: body.to_string() }
+        Self::new(status, "text/plain;charset=UTF-8", body)
     }
 
     pub(crate) fn html(status: u16, body: impl ToString) -> Self {
-        Self::Answer { status, kind: "text/html", body: body.to_string() }
+        Self::new(status, "text/html", body)
+    }
+
+    pub(crate) fn xml(status: u16, body: impl ToString) -> Self {
+        Self::new(status, "application/xml", body)
+    }
+
+    /// The answer with one header more.
+    pub(crate) fn header(mut self, name: &'static str, value: impl ToString) -> Self {
+        if let Self::Answer { headers, .. } = &mut self {
+            headers.push((name, value.to_string()));
+        }
+        self
     }
 
     /// An error of the Iceberg REST protocol.
@@ -65,12 +82,12 @@ impl Reply {
     /// An error of the Glue API.
     pub(crate) fn glue(name: &str, message: &str) -> Self {
         let body = serde_json::json!({"__type": name, "message": message, "Message": message});
-        Self::Answer { status: 400, kind: "application/x-amz-json-1.1", body: body.to_string() }
+        Self::new(400, "application/x-amz-json-1.1", body)
     }
 
     /// An error of S3; `more` are further elements.
     pub(crate) fn s3(status: u16, code: &str, message: &str, more: &str) -> Self {
-        Self::Answer { status, kind: "application/xml", body: s3_error(code, message, more) }
+        Self::xml(status, s3_error(code, message, more))
     }
 }
 
@@ -102,10 +119,11 @@ fn serve(mut stream: TcpStream, answers: &dyn Fn(&Asked) -> Reply) -> std::io::R
     stream.set_read_timeout(Some(SILENCE_MAX))?;
     let asked = read(&mut BufReader::new(stream.try_clone()?))?;
     match answers(&asked) {
-        Reply::Answer { status, kind, body } => {
+        Reply::Answer { status, kind, headers, body } => {
+            let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            let length = body.len();
             let head = format!(
-                "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
-                body.len()
+                "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n{headers}\r\n"
             );
             stream.write_all(head.as_bytes())?;
             if asked.method != "HEAD" {

@@ -1,4 +1,4 @@
-//! Real servers on this machine: S3 and a REST catalog by SeaweedFS, Glue by moto, the reference REST catalog in Java.
+//! Real servers on this machine: S3, STS and a REST catalog by SeaweedFS, Glue by moto, the reference REST catalog in Java.
 //!
 //! There is one of each in a test process, started when the first trial asks for it. All share one S3 server, in which AWS and
 //! R2 have a bucket and keys of their own, and neither may touch the other's. In front of what stands for R2 each trial puts
@@ -18,6 +18,7 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use super::root;
+use crate::interop::ask;
 pub(crate) use process::Process;
 
 /// The bucket of what stands for AWS.
@@ -44,6 +45,18 @@ pub(crate) fn admin_keys() -> Keys {
 /// Keys that are good for `AWS_BUCKET`, and for Glue.
 pub(crate) fn aws_keys() -> Keys {
     Keys::new("test-aws-key", "test-aws-secret")
+}
+
+/// A role that `aws_keys` may assume at SeaweedFS's STS, which is where S3 is: it reads `AWS_BUCKET`.
+pub(crate) const AWS_ROLE: &str = "arn:aws:iam::000000000000:role/aws-reader";
+
+/// Keys of a session of that role, with which Glue may be called too: `access_key`, `secret_key`, `token`.
+pub(crate) fn aws_session() -> Result<Value, Failed> {
+    let keys = aws_keys();
+    ask(json!({
+        "do": "assume_role", "endpoint": &weed()?.s3_endpoint, "role": AWS_ROLE,
+        "access_key": keys.access_key, "secret_key": keys.secret_key,
+    }))
 }
 
 /// Keys that are good for `R2_BUCKET`, which only the servers know: clients have those of the proxy.

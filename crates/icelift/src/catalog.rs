@@ -121,8 +121,14 @@ pub(crate) trait Catalog: Debug + Send + Sync {
     /// Reads a table's current metadata.
     async fn load_table(&self, ident: &TableIdent) -> Result<Table>;
 
-    /// Describes a table that does not exist yet, with the field ids it is given. Its first commit creates it, so that
-    /// nobody ever sees it without the rows of `CREATE TABLE … AS`.
+    /// Refuses a new table that the catalog would never take, without a request.
+    fn check_new_table(&self, _ident: &TableIdent, _location: Option<&str>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Describes a table that does not exist yet and passes [`check_new_table`](Self::check_new_table), with the
+    /// field ids it is given. Its first commit creates it, so that nobody ever sees it without the rows of
+    /// `CREATE TABLE … AS`.
     async fn stage_table(&self, table: NewTable) -> Result<Table>;
 
     /// Takes a table out of the catalog and leaves its files.

@@ -9,6 +9,7 @@
 mod http;
 mod identity;
 mod options;
+mod profile;
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use secrecy::ExposeSecret;
 pub(super) use self::identity::AwsIdentity;
 pub(super) use self::options::AwsOptions;
 use self::options::{Keys, Role};
+use self::profile::MissingProfile;
 use crate::error::{Error, Result};
 use crate::options::Options;
 
@@ -61,9 +63,22 @@ pub(super) struct AwsAccess {
 }
 
 impl AwsAccess {
-    /// Brings together what the options and the source say. No credentials are asked for yet.
+    /// Brings together what the options and the source say. No credentials are asked for yet, unless it takes them to tell
+    /// whether a profile is missed.
     pub async fn new(options: &Options, aws: AwsOptions, source: &AwsSource) -> Result<Self> {
-        let config = base_config(options, &aws, source).await?;
+        let missing = match source {
+            AwsSource::Defaults => MissingProfile::find(&aws).await,
+            AwsSource::Options | AwsSource::Config(_) => None,
+        };
+        if let Some(missing) = missing.as_ref().filter(|missing| missing.is_of_options()) {
+            return Err(missing.error(options));
+        }
+        // What is not found might have been in that profile.
+        let missed = |error: Error| match &missing {
+            Some(missing) => missing.error(options).source(error),
+            None => error,
+        };
+        let config = base_config(options, &aws, source).await.map_err(missed)?;
         let config = with_region(options, config, &aws)?;
         let provider = match (&aws.glue_keys, config.credentials_provider()) {
             (Some(keys), _) => keys.provider(),
@@ -71,6 +86,9 @@ impl AwsAccess {
             (None, None) => return Err(no_source(options)),
         };
         let name = options.catalog();
+        if missing.is_some() && aws.glue_keys.is_none() {
+            AwsIdentity::new(name, provider.clone(), None).check().await.map_err(missed)?;
+        }
         let glue = match &aws.role {
             Some(role) => {
                 AwsIdentity::assumed(name, &role.arn, assumed(role, &config, provider.clone()).await, provider)

@@ -9,6 +9,7 @@
 mod client;
 mod commit;
 mod failure;
+mod limits;
 mod links;
 mod place;
 mod table_input;
@@ -24,6 +25,7 @@ use url::Url;
 
 use self::client::GlueClient;
 use self::failure::Reason;
+use self::limits::Limits;
 use self::links::target_of;
 use self::place::{check_database_name, check_table_name, database_name, table_location};
 use self::table_input::METADATA_LOCATION;
@@ -64,6 +66,7 @@ impl GlueCatalog {
         let endpoint = checked_endpoint(&mut options)?;
         let skip_archive = options.take_flag("glue.skip-archive")?.unwrap_or(true);
         let skip_name_validation = options.take_flag("glue.skip-name-validation")?.unwrap_or(false);
+        let limits = Limits::take(&mut options)?;
         let mut s3 = S3Settings::take(&mut options)?;
         options.finish()?;
         let access = AwsAccess::new(&options, aws, source).await?;
@@ -74,7 +77,7 @@ impl GlueCatalog {
             // No AWS is meant, or a private way to it: neither is sure to have a host for each bucket.
             (s3.endpoint, s3.path_style) = (Some(endpoint.clone()), true);
         }
-        let client = GlueClient::new(&name, catalog_id, endpoint, &access);
+        let client = GlueClient::new(&name, catalog_id, endpoint, limits, &access);
         let store = Store::s3(s3, std::sync::Arc::new(access.s3), cleanup);
         Ok(Self { name, client, store, warehouse, skip_archive, skip_name_validation })
     }
@@ -204,14 +207,17 @@ impl Catalog for GlueCatalog {
         self.read(ident, &found.entry).await
     }
 
+    fn check_new_table(&self, ident: &TableIdent, _location: Option<&str>) -> Result<()> {
+        if self.skip_name_validation { Ok(()) } else { check_table_name(&ident.name) }
+    }
+
     async fn stage_table(&self, table: NewTable) -> Result<Table> {
         let name = self.table_name(&table.ident);
-        if !self.skip_name_validation {
-            check_table_name(&table.ident.name)?;
-        }
         let (place, database) = self.database(&table.ident.namespace).await?;
-        if self.client.table(&place, &table.ident.name).await?.is_some() {
-            return Err(table_exists(&name));
+        if let Some(entry) = self.client.table(&place, &table.ident.name).await? {
+            // What a link leads to, its entry does not tell.
+            let refusal = place::kind(&entry).refusal(&name).filter(|_| entry.target_table().is_none());
+            return Err(refusal.unwrap_or_else(|| table_exists(&name)));
         }
         let location = table_location(&table, &database, self.warehouse.as_deref())?;
         Ok(Table::staged(name, table.metadata(location)?, self.store.clone()))

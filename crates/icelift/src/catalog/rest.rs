@@ -100,6 +100,10 @@ impl Catalog for Rest {
         self.load(ident).await
     }
 
+    fn check_new_table(&self, ident: &TableIdent, location: Option<&str>) -> Result<()> {
+        self.client.rules.check_new_table(ident, location)
+    }
+
     async fn stage_table(&self, table: NewTable) -> Result<Table> {
         self.stage(table).await
     }

@@ -55,12 +55,16 @@ impl<'a> Prepared<'a> {
     async fn new(engine: &'a Engine, statement: &CreateTable) -> Result<Option<Self>> {
         let name = table_name(&statement.name)?;
         let catalog = engine.catalogs.get(&name.catalog).ok_or_else(|| unknown_catalog(&statement.name))?;
-        let existing = match catalog.load_table(&name.ident).await {
-            Ok(_) if statement.if_not_exists => return Ok(None),
-            Ok(table) => Some(table).filter(|_| statement.or_replace),
-            Err(error) if error.kind() == ErrorKind::NotFound && error.at().is_none() => None,
-            Err(error) => return Err(error),
+        let checked = catalog.check_new_table(&name.ident, statement.location.as_deref());
+        checked.map_err(|error| error.place(Stage::Catalog, &name))?;
+        let existing = match statement.or_replace || statement.if_not_exists {
+            true => existing(&catalog, &name).await?,
+            // Staging tells whether the name is free.
+            false => None,
         };
+        if existing.is_some() && statement.if_not_exists {
+            return Ok(None);
+        }
         let view = View::new(engine, false).await;
         let described = describe(&view, statement, &name).await;
         let (new, query) = described.map_err(|it| it.place(Stage::Catalog, &name))?;
@@ -82,6 +86,15 @@ impl<'a> Prepared<'a> {
         }
         let metadata = self.new.clone().metadata("explained:/".to_string())?;
         Ok(Table::staged(self.name.clone(), metadata, self.catalog.store().clone()))
+    }
+}
+
+/// The table that has the name already.
+async fn existing(catalog: &Arc<dyn Catalog>, name: &TableName) -> Result<Option<Table>> {
+    match catalog.load_table(&name.ident).await {
+        Ok(table) => Ok(Some(table)),
+        Err(error) if error.kind() == ErrorKind::NotFound && error.at().is_none() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

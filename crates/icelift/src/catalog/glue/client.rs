@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use aws_sdk_glue::Client;
 use aws_sdk_glue::config::interceptors::BeforeTransmitInterceptorContextRef;
-use aws_sdk_glue::config::timeout::TimeoutConfig;
 use aws_sdk_glue::config::{Builder, ConfigBag, Intercept, RuntimeComponents, retry::RetryConfig};
 use aws_sdk_glue::error::BoxError;
 use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
@@ -19,13 +18,10 @@ use aws_sdk_glue::types::{Database, DatabaseInput, Table, TableInput};
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::failure::{Call, Failure, Reason};
+use super::limits::Limits;
 use crate::catalog::aws::{AwsAccess, AwsIdentity};
 use crate::error::Result;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(120);
-const ATTEMPTS_MAX: u32 = 5;
 const REPEAT_WAIT: Duration = Duration::from_millis(200);
 const REPEAT_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The most that Glue gives at once.
@@ -40,6 +36,8 @@ pub(super) struct GlueClient {
     client: Client,
     calls: Calls,
     identity: AwsIdentity,
+    /// How often a write is repeated.
+    write_retries: u32,
     /// The wait before a write is repeated for the first time.
     pub repeat_wait: Duration,
 }
@@ -81,22 +79,24 @@ pub(super) struct Unsent {
 }
 
 impl GlueClient {
-    pub fn new(catalog: &str, catalog_id: Option<String>, endpoint: Option<String>, access: &AwsAccess) -> Self {
+    pub fn new(
+        catalog: &str,
+        catalog_id: Option<String>,
+        endpoint: Option<String>,
+        limits: Limits,
+        access: &AwsAccess,
+    ) -> Self {
         let calls = Calls::default();
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .operation_timeout(OPERATION_TIMEOUT)
-            .build();
         let mut config = Builder::from(&access.config)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
-            .timeout_config(timeouts)
+            .retry_config(limits.attempts())
+            .timeout_config(limits.timeouts())
             .interceptor(calls.clone());
         if let Some(endpoint) = endpoint {
             config = config.endpoint_url(endpoint);
         }
         let (client, identity) = (Client::from_conf(config.build()), access.glue.clone());
-        Self { catalog: catalog.to_string(), catalog_id, client, calls, identity, repeat_wait: REPEAT_WAIT }
+        let (catalog, write_retries) = (catalog.to_string(), limits.retries);
+        Self { catalog, catalog_id, client, calls, identity, write_retries, repeat_wait: REPEAT_WAIT }
     }
 
     /// Requests so far, repeated ones counted again.
@@ -250,7 +250,7 @@ impl GlueClient {
         let mut waits = ExponentialBuilder::default()
             .with_min_delay(self.repeat_wait)
             .with_max_delay(REPEAT_WAIT_MAX)
-            .with_max_times(ATTEMPTS_MAX as usize - 1)
+            .with_max_times(self.write_retries as usize)
             .with_jitter()
             .build();
         let mut may_land = false;

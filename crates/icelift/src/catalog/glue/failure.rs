@@ -5,6 +5,7 @@ use std::fmt;
 use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_glue::operation::RequestId;
 
+use super::limits::SOCKET_TIMEOUT;
 use crate::error::{Error, ErrorKind, Stage};
 use crate::secrets::Secrets;
 
@@ -45,6 +46,15 @@ impl Call<'_> {
     fn writes(&self) -> bool {
         !self.action.starts_with("Get")
     }
+
+    fn of_object(&self) -> String {
+        if self.object.is_empty() { String::new() } else { format!(" on `{}`", self.object) }
+    }
+
+    /// What is known of a call whose answer is missing.
+    fn outcome(&self) -> &'static str {
+        if self.writes() { "; it is not known whether it was done" } else { "" }
+    }
 }
 
 impl Failure {
@@ -63,9 +73,10 @@ impl Failure {
         let code = error.code().map(str::to_string);
         let message = secrets.scrub(&error.message().map(first_line).unwrap_or_default());
         let reason = if unsent { Reason::Refused } else { reason(code.as_deref(), status) };
-        let said = match status.filter(|_| code.is_none()) {
-            Some(status) => not_glue(call, status),
-            None => describe(call, reason, code.as_deref(), &message),
+        let said = match (status.filter(|_| code.is_none()), &error) {
+            (Some(status), _) => not_glue(call, status),
+            (None, SdkError::TimeoutError(_)) => unanswered(call),
+            (None, _) => describe(call, reason, code.as_deref(), &message),
         };
         let said = said.stage(Stage::Catalog).subject(call.catalog);
         // The SDK's error holds the answer as it came, and AWS repeats signed headers, a session token among them.
@@ -100,11 +111,17 @@ impl fmt::Display for Answer {
     }
 }
 
+/// The connection stands, and nothing comes.
+fn unanswered(call: Call<'_>) -> Error {
+    let (action, of_object, outcome) = (call.action, call.of_object(), call.outcome());
+    Error::new(ErrorKind::Unavailable, format!("Glue did not answer {action}{of_object} in time{outcome}")).hint(format!(
+        "check the network, `glue.endpoint` and proxies; `{SOCKET_TIMEOUT}` sets how long to wait, and `glue.max-retries` how often"
+    ))
+}
+
 /// A proxy, or another server.
 fn not_glue(call: Call<'_>, status: u16) -> Error {
-    let Call { action, object, .. } = call;
-    let of_object = if object.is_empty() { String::new() } else { format!(" on `{object}`") };
-    let outcome = if call.writes() { "; it is not known whether it was done" } else { "" };
+    let (action, of_object, outcome) = (call.action, call.of_object(), call.outcome());
     let message = format!("what answers {status} to {action}{of_object} does not speak as Glue does{outcome}");
     Error::new(ErrorKind::Unavailable, message).hint("check `glue.endpoint`, `client.region` and proxies")
 }
@@ -134,9 +151,8 @@ fn first_line(message: &str) -> String {
 }
 
 fn describe(call: Call<'_>, reason: Reason, code: Option<&str>, message: &str) -> Error {
-    let Call { action, object, .. } = call;
+    let (action, of_object) = (call.action, call.of_object());
     let kind = if call.writes() { ErrorKind::Write } else { ErrorKind::Read };
-    let of_object = if object.is_empty() { String::new() } else { format!(" on `{object}`") };
     match (reason, code) {
         (_, Some("AccessDeniedException" | "AccessDenied")) => {
             Error::new(ErrorKind::Denied, format!("AWS denies glue:{action}{of_object}: {message}"))
@@ -156,7 +172,7 @@ fn describe(call: Call<'_>, reason: Reason, code: Option<&str>, message: &str) -
                 .hint("try again later, or have the account's quota of Glue calls raised")
         }
         (Reason::Lost, _) => {
-            let outcome = if call.writes() { "; it is not known whether it was done" } else { "" };
+            let outcome = call.outcome();
             let said = if message.is_empty() { String::new() } else { format!(": {message}") };
             Error::new(ErrorKind::Unavailable, format!("Glue gave no answer to {action}{of_object}{said}{outcome}"))
                 .hint("check the network, `client.region` and `glue.endpoint`")

@@ -104,7 +104,6 @@ impl Rest {
     pub async fn stage(&self, table: NewTable) -> Result<Table> {
         let ident = table.ident.clone();
         let rules = self.client.rules.as_ref();
-        rules.check_new_table(&ident, table.location.as_deref())?;
         let mut wanted = Wanted::new(table).map_err(|error| error.place(Stage::Catalog, &self.table_name(&ident)))?;
         wanted.properties = taken_properties(rules, &ident, wanted.properties);
         let answered = match self.ask_for_table(Operation::StageTable, &ident, &wanted).await {

@@ -14,6 +14,7 @@ fn detail(key: &str, pin: i64) -> Detail {
         files: 1,
         bytes: 10,
         print: Fingerprint { rows: 5, sum: 7 },
+        portable: None,
         schema: 0,
         attempt: Uuid::from_u128(1),
         snapshot: 100,

@@ -94,9 +94,7 @@ async fn properties_that_r2_refuses_are_left_out_of_creations_and_commits() {
 async fn what_r2_refuses_is_refused_before_a_call() {
     let server = serving(SILENT, |_| Reply::status(418)).await;
     let rest = attach_r2(&server, &[]).await.unwrap();
-    let mut new = new_table(false);
-    new.location = Some("s3://b/x".to_string());
-    assert_eq!(rest.stage_table(new).await.unwrap_err().kind(), ErrorKind::Sql);
+    assert_eq!(rest.check_new_table(&ident(), Some("s3://b/x")).unwrap_err().kind(), ErrorKind::Sql);
     let system = NamespaceIdent::new("system".to_string());
     assert_eq!(rest.create_namespace(&system, no_properties()).await.unwrap_err().kind(), ErrorKind::Sql);
     assert!(calls(&server).is_empty());
