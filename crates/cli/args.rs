@@ -13,7 +13,8 @@ Examples:
   icelift demo                                                a migration from start to end, offline
 
 Exit codes:
-  0 done   1 failed   2 usage or configuration   3 it is not known whether a commit landed
+  0 done   1 failed   2 usage or configuration   4 a verification found a difference
+  3 stopped, run the same command again to go on; or it is not known whether a commit landed
   130 SIGINT   141 nobody reads the output any more   143 SIGTERM";
 
 /// Moves Apache Iceberg tables between catalogs with plain SQL.

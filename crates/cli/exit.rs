@@ -85,12 +85,30 @@ pub fn code(stop: &Stop) -> u8 {
     match stop {
         Stop::Failed(problem) => match problem.error.kind() {
             ErrorKind::Config => 2,
-            ErrorKind::CommitUnknown => 3,
+            // Run again, the statement goes on; only after CommitUnknown it is to be looked at first.
+            ErrorKind::Stopped | ErrorKind::Fenced | ErrorKind::CommitUnknown => 3,
+            ErrorKind::Difference => 4,
             _ => 1,
         },
         Stop::Signalled { signal: Signal::Interrupt, .. } => 130,
         Stop::Signalled { signal: Signal::Terminate, .. } => 143,
         // Not 0: what a script had still to do has not been done.
         Stop::PipeClosed => 141,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_tell_what_to_do() {
+        let failed = |kind| code(&Error::new(kind, "no").into());
+        assert_eq!([ErrorKind::Config, ErrorKind::Sql, ErrorKind::Drift, ErrorKind::Read].map(failed), [2, 1, 1, 1]);
+        assert_eq!([ErrorKind::Stopped, ErrorKind::Fenced, ErrorKind::CommitUnknown].map(failed), [3, 3, 3]);
+        assert_eq!(failed(ErrorKind::Difference), 4);
+        let signalled = |signal| code(&Stop::Signalled { place: None, signal });
+        assert_eq!([Signal::Interrupt, Signal::Terminate].map(signalled), [130, 143]);
+        assert_eq!(code(&Stop::PipeClosed), 141);
     }
 }
