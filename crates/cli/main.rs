@@ -6,6 +6,7 @@ mod args;
 mod config;
 mod demo;
 mod exit;
+mod failpoints;
 mod log;
 mod memory;
 mod print;

@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 use crate::args::{Args, Format};
 use crate::config::Config;
 use crate::exit::{Problem, Stop};
+use crate::failpoints;
 use crate::memory;
 use crate::ui;
 
@@ -52,11 +53,11 @@ impl Setup {
         let catalogs = std::mem::take(&mut self.config.catalogs);
         let file = self.config_file.as_ref().filter(|_| !catalogs.is_empty());
         let place = file.map(|file| file.display().to_string().into());
-        let built = catalogs.into_iter().fold(self.builder(), EngineBuilder::attach).build().await;
+        let built = catalogs.into_iter().fold(self.builder()?, EngineBuilder::attach).build().await;
         built.map_err(|error| Stop::Failed(Problem { place, error }))
     }
 
-    fn builder(&self) -> EngineBuilder {
+    fn builder(&self) -> Result<EngineBuilder, Stop> {
         let settings = &self.config.settings;
         let mut builder =
             Engine::builder().variables(self.environment.clone()).aws_defaults().spill_folder(std::env::temp_dir());
@@ -66,7 +67,10 @@ impl Setup {
         if let Some(threads) = settings.threads {
             builder = builder.parallelism(threads);
         }
-        builder
+        if let Some(failpoints) = failpoints::armed(&self.environment)? {
+            builder = builder.failpoints(failpoints);
+        }
+        Ok(builder)
     }
 
     /// Whether counts and times are shown.
