@@ -12,7 +12,7 @@ mod objects;
 mod races;
 mod uploads;
 mod weed;
-mod world;
+pub(crate) mod world;
 
 use libtest_mimic::Trial;
 

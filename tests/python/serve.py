@@ -15,6 +15,16 @@ import sources
 from audit import audit
 from canon import differences, rows_of
 from doubles import glue_add_others, glue_annotate, glue_answers, glue_entry
+from migrations import (
+    damage_file,
+    delete_positions,
+    delete_rows,
+    expire_snapshots,
+    metadata_location,
+    migration_audit,
+    migration_objects,
+    set_back,
+)
 from readback import compare, selfcheck
 from remote import duckdb_queries, pyiceberg_append, pyiceberg_audit, pyiceberg_count
 from warehouse import open_catalog
@@ -88,6 +98,14 @@ COMMANDS = {
         glue_annotate,
         glue_answers,
         glue_entry,
+        migration_audit,
+        migration_objects,
+        delete_positions,
+        delete_rows,
+        damage_file,
+        set_back,
+        expire_snapshots,
+        metadata_location,
     )
 }
 
