@@ -15,7 +15,7 @@ mod races;
 mod refusals;
 mod uploads;
 mod weed;
-mod world;
+pub(crate) mod world;
 
 use libtest_mimic::Trial;
 

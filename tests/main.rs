@@ -18,6 +18,8 @@ mod concurrent;
 mod doubles;
 /// Tables of other engines read by us, and our tables read by them.
 mod interop;
+/// MIGRATE stopped at every step, run twice at once, and what others do to its tables meanwhile.
+mod migrate;
 /// Planted secrets, and the hunt for them in everything that is printed, logged and written.
 mod secrets;
 /// Every script of sql/, as a user runs it.
@@ -41,12 +43,14 @@ fn main() {
     trials.extend(concurrent::trials());
     trials.extend(doubles::trials());
     trials.extend(interop::trials());
+    trials.extend(migrate::trials());
     trials.extend(secrets::trials());
     trials.extend(shipped_sql::trials());
     trials.extend(slt::trials());
     trials.extend(tidy::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     interop::clean_up();
+    migrate::clean_up();
     support::servers::clean_up();
     conclusion.exit();
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 
-use icelift::{Error, Failpoints};
+use icelift::{Error, ErrorKind, Failpoints};
 
 /// `name:kill|error|stall[:nth]`, several separated by commas.
 const ARMED: &str = "ICELIFT_FAILPOINTS";
@@ -17,13 +17,15 @@ pub fn armed(environment: &BTreeMap<String, String>) -> Result<Option<Failpoints
     if points.is_none() && file.is_none() {
         return Ok(None);
     }
-    let file = file.cloned();
-    // Opened each time, so that where it is a pipe, whoever does not read it holds the migration up at this point. One write
-    // and no buffer: a process that ends at once has told.
+    let file = file
+        .map(|file| OpenOptions::new().create(true).append(true).open(file))
+        .transpose()
+        .map_err(|error| Error::new(ErrorKind::Config, format!("the file of {HIT} cannot be written")).source(error))?;
+    // One write and no buffer: a process that ends at once has told.
     let told = move |name: &str| {
-        let Some(file) = &file else { return };
-        let noted = OpenOptions::new().create(true).append(true).open(file);
-        if let Err(error) = noted.and_then(|mut file| file.write_all(format!("{name}\n").as_bytes())) {
+        if let Some(mut file) = file.as_ref()
+            && let Err(error) = file.write_all(format!("{name}\n").as_bytes())
+        {
             tracing::warn!(%error, name, "a failpoint that was reached could not be noted");
         }
     };

@@ -16,50 +16,50 @@ use crate::support::servers::{R2_BUCKET, r2, weed};
 pub(super) const SEED_ROWS: usize = 10;
 
 /// Waits that a test can wait for.
-pub(super) const HASTY: [(&str, &str); 3] =
+pub(crate) const HASTY: [(&str, &str); 3] =
     [("s3.retry.min-wait-ms", "20"), ("s3.retry.max-wait-ms", "700"), ("rest.client.retry-timeout-ms", "20000")];
 
 /// A fault that a table of trials makes when its trial comes.
-pub(super) type MakeRule = fn() -> FaultRule;
+pub(crate) type MakeRule = fn() -> FaultRule;
 
-pub(super) struct World {
-    pub(super) proxy: R2Proxy,
-    pub(super) namespace: String,
+pub(crate) struct World {
+    pub(crate) proxy: R2Proxy,
+    pub(crate) namespace: String,
     folder: TempDir,
 }
 
-pub(super) fn equal<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), Failed> {
+pub(crate) fn equal<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), Failed> {
     if found == expected { Ok(()) } else { Err(format!("{what}: found {found:?}, expected {expected:?}").into()) }
 }
 
 impl World {
     /// Namespaces are shared with all other trials, so each needs a name of its own.
-    pub(super) fn new(namespace: impl Into<String>) -> Result<Self, Failed> {
+    pub(crate) fn new(namespace: impl Into<String>) -> Result<Self, Failed> {
         Self::with(namespace, |_| {})
     }
 
-    pub(super) fn with(namespace: impl Into<String>, change: impl FnOnce(&mut Settings)) -> Result<Self, Failed> {
+    pub(crate) fn with(namespace: impl Into<String>, change: impl FnOnce(&mut Settings)) -> Result<Self, Failed> {
         let (proxy, folder) = (r2(change)?, tempfile::tempdir()?);
         std::fs::write(folder.path().join("ca.pem"), proxy.ca_pem())?;
         Ok(Self { proxy, namespace: namespace.into(), folder })
     }
 
     /// The file of the authority that the proxy's certificates are from.
-    pub(super) fn ca(&self) -> PathBuf {
+    pub(crate) fn ca(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
-    pub(super) fn table(&self) -> String {
+    pub(crate) fn table(&self) -> String {
         format!("r2.{}.t", self.namespace)
     }
 
     /// What PyIceberg and DuckDB are told.
-    pub(super) fn catalog(&self) -> Value {
+    pub(crate) fn catalog(&self) -> Value {
         let proxy = &self.proxy;
         json!({"uri": proxy.catalog_uri(), "warehouse": proxy.warehouse(), "token": proxy.token(), "ca": self.ca()})
     }
 
-    pub(super) fn attach(&self, options: &[(&str, &str)]) -> Attach {
+    pub(crate) fn attach(&self, options: &[(&str, &str)]) -> Attach {
         let (uri, ca) = (self.proxy.catalog_uri(), self.ca().display().to_string());
         let own = [("type", "r2"), ("uri", &uri), ("token", self.proxy.token()), ("ssl.cabundle", &ca)];
         let options = own.iter().chain(options).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
@@ -127,7 +127,7 @@ impl World {
     }
 
     /// Everything in the table's folder.
-    pub(super) fn objects(&self, audit: &Value) -> Result<Vec<String>, Failed> {
+    pub(crate) fn objects(&self, audit: &Value) -> Result<Vec<String>, Failed> {
         let prefix = prefix(audit)?;
         let keys = listed(weed()?.client()?.list(R2_BUCKET, &prefix))?;
         Ok(keys.into_iter().map(|key| format!("s3://{R2_BUCKET}/{key}")).collect())
@@ -139,16 +139,16 @@ impl World {
     }
 
     /// The requests of one operation so far.
-    pub(super) fn requests(&self, operation: &str) -> Vec<Recorded> {
+    pub(crate) fn requests(&self, operation: &str) -> Vec<Recorded> {
         self.proxy.requests().into_iter().filter(|request| request.operation == operation).collect()
     }
 
-    pub(super) fn count(&self, operation: &str) -> usize {
+    pub(crate) fn count(&self, operation: &str) -> usize {
         self.requests(operation).len()
     }
 
     /// Requests for free, that is: deletions.
-    pub(super) fn deletions(&self) -> usize {
+    pub(crate) fn deletions(&self) -> usize {
         self.proxy.requests().iter().filter(|request| request.class == Class::Free).count()
     }
 }

@@ -14,13 +14,26 @@ os.environ["AWS_REQUEST_CHECKSUM_CALCULATION"] = "when_required"
 
 def duckdb_queries(catalog, queries):
     """The rows of each query, as text; the catalog is attached as `r2`."""
+    connection = _attached(catalog)
+    answers = [connection.execute(query).fetchall() for query in queries]
+    connection.close()
+    return [[[_text(cell) for cell in row] for row in rows] for rows in answers]
+
+
+def duckdb_arrow(catalog, query):
+    """The rows of a query as an Arrow table; the catalog is attached as `r2`."""
+    connection = _attached(catalog)
+    rows = connection.execute(query).to_arrow_table()
+    connection.close()
+    return rows
+
+
+def _attached(catalog):
     connection = connect_duckdb()
     connection.execute(f"SET ca_cert_file = '{catalog['ca']}'")
     connection.execute(f"CREATE SECRET (TYPE ICEBERG, TOKEN '{catalog['token']}')")
     connection.execute(f"ATTACH '{catalog['warehouse']}' AS r2 (TYPE ICEBERG, ENDPOINT '{catalog['uri']}')")
-    answers = [connection.execute(query).fetchall() for query in queries]
-    connection.close()
-    return [[[_text(cell) for cell in row] for row in rows] for rows in answers]
+    return connection
 
 
 def pyiceberg_count(catalog, table):

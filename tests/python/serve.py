@@ -16,6 +16,16 @@ from audit import audit
 from canon import differences, rows_of
 from doubles import assume_role, glue_add_others, glue_annotate, glue_answers, glue_entry
 from fingerprints import fingerprint_by_duckdb
+from migrations import (
+    damage_file,
+    delete_positions,
+    delete_rows,
+    expire_snapshots,
+    metadata_location,
+    migration_audit,
+    migration_objects,
+    set_back,
+)
 from readback import compare, selfcheck
 from remote import duckdb_queries, pyiceberg_append, pyiceberg_audit, pyiceberg_count
 from warehouse import open_catalog
@@ -91,6 +101,14 @@ COMMANDS = {
         glue_annotate,
         glue_answers,
         glue_entry,
+        migration_audit,
+        migration_objects,
+        delete_positions,
+        delete_rows,
+        damage_file,
+        set_back,
+        expire_snapshots,
+        metadata_location,
     )
 }
 

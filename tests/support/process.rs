@@ -26,7 +26,8 @@ pub(crate) struct Ran {
 
 /// A run under way.
 pub(crate) struct Started {
-    child: Child,
+    /// None only while it is waited for.
+    child: Option<Child>,
     _home: Arc<TempDir>,
 }
 
@@ -81,9 +82,14 @@ impl Binary {
         self.sql(&format!("ATTACH '{warehouse}' AS {} ({})", attach.name, options.join(", ")))
     }
 
+    pub(crate) fn args(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
+        self
+    }
+
     pub(crate) fn start(mut self) -> Result<Started, Failed> {
         let child = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        Ok(Started { child, _home: self.home })
+        Ok(Started { child: Some(child), _home: self.home })
     }
 
     pub(crate) fn run(self) -> Result<Ran, Failed> {
@@ -97,11 +103,38 @@ impl Binary {
 }
 
 impl Started {
-    pub(crate) fn wait(self) -> Result<Ran, Failed> {
-        let output = self.child.wait_with_output()?;
+    pub(crate) fn wait(mut self) -> Result<Ran, Failed> {
+        let output = self.child.take().ok_or("unreachable: waited for twice")?.wait_with_output()?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let code = output.status.code().unwrap_or(-1);
         Ok(Ran { code, stdout: text(&output.stdout), stderr: text(&output.stderr) })
+    }
+}
+
+impl Started {
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) -> Result<(), Failed> {
+        let id = self.child.as_ref().map(|child| child.id().to_string()).unwrap_or_default();
+        let sent = Command::new("kill").args(["-s", name, &id]).stderr(Stdio::null()).status()?;
+        if sent.success() { Ok(()) } else { Err(format!("SIG{name} cannot be sent to {id}").into()) }
+    }
+
+    /// What the kernel says of it: `R` and `S` for one that runs, `T` for one that is stopped, `Z` for one that has ended.
+    pub(crate) fn state(&self) -> Result<char, Failed> {
+        let id = self.child.as_ref().map(|child| child.id()).unwrap_or_default();
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+        state.ok_or_else(|| format!("no state in `{stat}`").into())
+    }
+}
+
+impl Drop for Started {
+    /// A trial that failed leaves no process behind.
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 

@@ -60,8 +60,8 @@ pub(crate) struct Job {
     /// Held by the batch that is being committed.
     pub commits: AsyncMutex<()>,
     adoptables: Mutex<Adoptables>,
-    /// Whether another driver was there before, so that there may be files of its attempts.
-    pub resumed: bool,
+    /// Whether another driver was there before.
+    resumed: bool,
 }
 
 impl Job {
@@ -114,6 +114,11 @@ impl Job {
 
     pub async fn load_target(&self) -> Result<Table> {
         self.target.catalog().load_table(&self.target.table.name.ident).await
+    }
+
+    /// Whether there may be files that belong to nobody: of an earlier driver, or of a commit that a fence has ended.
+    pub fn may_leave_files(&self) -> bool {
+        self.resumed || self.epoch.load(SeqCst) > self.register.epoch
     }
 
     fn say(&self, event: MigrationEvent) {
@@ -382,7 +387,13 @@ async fn lost_race(prepared: &Prepared, error: Error) -> Error {
     }
     let table = prepared.target_catalog.load_table(&prepared.target_name.ident).await;
     let register = table.and_then(|table| Register::of(&table.metadata, prepared.job));
-    if let Ok(Some(_)) = register { taken_over().source(error) } else { error }
+    if let Ok(Some(_)) = register {
+        return taken_over().source(error);
+    }
+    Error::new(ErrorKind::CommitConflict, "the table was created by somebody else at the same moment")
+        .place(Stage::Catalog, &prepared.target_name)
+        .hint("let the other process finish, if it is a migration")
+        .source(error)
 }
 
 /// Creates the table, without a register: were the register in it, a request that comes late could bring it back.

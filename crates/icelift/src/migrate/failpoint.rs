@@ -42,6 +42,8 @@ pub enum FailAction {
     Error,
     /// The step waits for ever.
     Stall,
+    /// The process stops, all of it, until it gets SIGCONT: a machine that sleeps and wakes up.
+    Freeze,
 }
 
 /// Failpoints that are armed, and who is told of those that are reached.
@@ -87,14 +89,23 @@ impl Failpoints {
             Some(FailAction::Kill) => std::process::abort(),
             Some(FailAction::Error) => Err(Error::new(ErrorKind::Unavailable, format!("stopped at {name} by a test"))),
             Some(FailAction::Stall) => std::future::pending().await,
+            Some(FailAction::Freeze) => freeze(),
         }
     }
 }
 
+fn freeze() -> Result<()> {
+    let kill = std::process::Command::new("kill").args(["-STOP", &std::process::id().to_string()]).status();
+    kill.map(drop).map_err(|source| Error::new(ErrorKind::Internal, "the process cannot be stopped").source(source))
+}
+
 fn point(text: &str) -> Result<Point> {
     let wrong = || {
-        Error::new(ErrorKind::Config, format!("`{text}` is no failpoint, expected `name:kill|error|stall[:nth]`"))
-            .hint(format!("the names are {}", FAILPOINTS.join(", ")))
+        Error::new(
+            ErrorKind::Config,
+            format!("`{text}` is no failpoint, expected `name:kill|error|stall|freeze[:nth]`"),
+        )
+        .hint(format!("the names are {}", FAILPOINTS.join(", ")))
     };
     let mut parts = text.split(':');
     let name = parts.next().filter(|name| FAILPOINTS.contains(name)).ok_or_else(wrong)?;
@@ -102,6 +113,7 @@ fn point(text: &str) -> Result<Point> {
         Some("kill") => FailAction::Kill,
         Some("error") => FailAction::Error,
         Some("stall") => FailAction::Stall,
+        Some("freeze") => FailAction::Freeze,
         _ => return Err(wrong()),
     };
     let nth = parts.next().map_or(Ok(1), |nth| nth.parse().map_err(|_| wrong()))?;

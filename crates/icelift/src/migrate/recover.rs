@@ -78,16 +78,17 @@ pub(super) async fn tidy(job: &Job) -> Result<()> {
     }
     let done = (0..).zip(&job.plan).filter(|(number, _)| register.done.contains(*number));
     let done: HashSet<_> = done.map(|(_, batch)| BatchId::new(&batch.key)).collect();
+    job.reach("cleanup.before_delete").await?;
     let left = left(&table, job.id, job.birth).await.map_err(place)?;
     let is_over = |location: &String| match Attempt::of(location) {
-        Some(attempt) => done.contains(&attempt.batch),
+        // Of a later epoch the register, as it was read, knows nothing: a driver of a further pin may be writing the batch anew.
+        Some(attempt) => attempt.epoch <= register.epoch && done.contains(&attempt.batch),
         // Manifests are never adopted, and behind the fence of a later epoch no commit with them lands.
         None => written_by(location).is_some_and(|writer| writer.epoch < register.epoch),
     };
     // Data files first: as long as the listing is there, the files are known to belong together.
     let mut doomed: Vec<_> = left.into_iter().filter(is_over).collect();
     doomed.sort_by_key(|location| location.ends_with(".json"));
-    job.reach("cleanup.before_delete").await?;
     remove_unreferenced(&table, doomed).await.map_err(place)?;
     job.reach("cleanup.after_delete").await
 }

@@ -190,7 +190,7 @@ impl Run {
             }
         });
         let close = stream::once(async move {
-            if let Some(job) = tidied.filter(|job| job.resumed)
+            if let Some(job) = tidied.filter(|job| job.may_leave_files())
                 && let Err(error) = tidy(&job).await
             {
                 tracing::warn!(%error, "files of earlier runs could not be removed; remove_orphan_files lists them");

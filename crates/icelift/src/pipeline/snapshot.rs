@@ -164,7 +164,8 @@ fn check_unchanged(planned: &Table, base: &Table) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Error::new(ErrorKind::Write, format!("{what} while the statement ran"))
+    let kind = if before.uuid() == now.uuid() { ErrorKind::Write } else { ErrorKind::Drift };
+    Err(Error::new(kind, format!("{what} while the statement ran"))
         .place(Stage::Snapshot, &base.name)
         .hint("run the statement again"))
 }

@@ -1,0 +1,133 @@
+//! Random schedules: processes that are killed, fail or sleep at any moment, until one comes to its end.
+//!
+//! Each schedule comes from a number, which a failure tells. `ICELIFT_SEEDS=<count>` runs so many instead of as many as the
+//! time allows, `ICELIFT_SEED=<number>` begins with a certain one. Moments are milliseconds, so that a schedule may come out
+//! differently on another machine.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use libtest_mimic::{Failed, Trial};
+
+use super::bench::{Bench, Going, Left, Outcome, With};
+use super::crashes::{FRESH, RESUMED};
+
+const TIME: Duration = Duration::from_secs(20);
+/// Those that went wrong once, and some that never did.
+const KEPT: [u64; 4] = [1, 2, 3, 4];
+
+const STOPS_MAX: u64 = 3;
+/// Runs that are not stopped by us until one has to come to its end.
+const RUNS_MAX: usize = 4;
+/// About as long as a run takes.
+const RUN_MS: u64 = 1_200;
+
+pub(super) fn trials() -> Vec<Trial> {
+    vec![
+        Trial::test("migrate::schedules::new", new),
+        Trial::test("migrate::schedules::kept", || KEPT.into_iter().try_for_each(schedule)),
+    ]
+}
+
+fn new() -> Result<(), Failed> {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>()).transpose();
+    let (count, first) = (number("ICELIFT_SEEDS")?, number("ICELIFT_SEED")?);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis();
+    let (first, start) = (first.unwrap_or(u64::try_from(now)?), Instant::now());
+    let is_over = |ran: u64| count.map_or(start.elapsed() > TIME, |count| ran >= count);
+    for seed in (0..).take_while(|ran| !is_over(*ran)).map(|ran| first.wrapping_add(ran)) {
+        schedule(seed)?;
+    }
+    Ok(())
+}
+
+fn schedule(seed: u64) -> Result<(), Failed> {
+    let mut story = Vec::new();
+    played(seed, &mut story)
+        .map_err(|failed| format!("seed {seed}: {}\n{}", story.join(", "), failed.message().unwrap_or_default()).into())
+}
+
+fn played(seed: u64, story: &mut Vec<String>) -> Result<(), Failed> {
+    let mut random = Random(seed);
+    let bench = Bench::new()?;
+    let mut asleep = Vec::new();
+    for _ in 0..=random.below(STOPS_MAX) {
+        stop(&bench, &mut random, &mut asleep, story)?;
+    }
+    let machine = machine(&mut random);
+    let going = bench.start(With { args: &machine.0, options: &machine.1, ..With::default() })?;
+    std::thread::sleep(Duration::from_millis(random.below(RUN_MS)));
+    let mut last = None;
+    for sleeper in asleep {
+        allowed(&sleeper.wakes()?)?;
+    }
+    let first = going.wait()?;
+    story.push(format!("not stopped: {}", first.code));
+    if allowed(&first)? != 0 {
+        for _ in 1..RUNS_MAX {
+            let next = bench.run(With::default())?;
+            story.push(format!("not stopped: {}", next.code));
+            if allowed(&next)? == 0 {
+                last = Some(next);
+                break;
+            }
+        }
+        if last.is_none() {
+            return Err("no run came to its end".into());
+        }
+    }
+    bench.holds(Left::Torn).map(drop)
+}
+
+/// One run that does not come to its end, or does.
+fn stop(bench: &Bench, random: &mut Random, asleep: &mut Vec<Going>, story: &mut Vec<String>) -> Result<(), Failed> {
+    let machine = machine(random);
+    let with = With { args: &machine.0, options: &machine.1, ..With::default() };
+    let kind = random.below(4);
+    if kind < 2 {
+        let names: Vec<_> = FRESH.iter().chain(&RESUMED).collect();
+        let name = names[random.below(names.len() as u64) as usize];
+        let points = format!("{name}:{}:{}", ["kill", "error"][kind as usize], 1 + random.below(4));
+        let outcome = bench.run(With { points: &points, ..with })?;
+        story.push(format!("{points}: {}", outcome.code));
+        return allowed(&outcome).map(drop);
+    }
+    let going = bench.start(with)?;
+    let moment = random.below(RUN_MS);
+    std::thread::sleep(Duration::from_millis(moment));
+    story.push(format!("{} after {moment} ms", ["killed", "asleep"][kind as usize - 2]));
+    if kind == 2 {
+        going.started.signal("KILL")?;
+        allowed(&going.wait()?)?;
+    } else {
+        going.started.signal("STOP")?;
+        asleep.push(going);
+    }
+    Ok(())
+}
+
+/// Done, to be continued, or killed: nothing else may become of a run. Returns the code.
+fn allowed(outcome: &Outcome) -> Result<i32, Failed> {
+    match outcome.code {
+        code @ (0 | 3 | -1) => Ok(code),
+        code => Err(format!("exit code {code}: {}", outcome.stderr).into()),
+    }
+}
+
+/// Arguments and options that make no difference to what arrives.
+fn machine(random: &mut Random) -> (Vec<&'static str>, String) {
+    let threads = ["1", "2", "4"][random.below(3) as usize];
+    (vec!["--threads", threads], format!(", parallel_batches = {}", 1 + random.below(3)))
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+}

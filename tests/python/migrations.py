@@ -1,0 +1,172 @@
+"""Whether a migrated table holds what its source holds, looked at past icelift: DuckDB reads the rows, PyIceberg the metadata.
+
+A table is {"folder": …, "table": …} in a local catalog, or {"catalog": …, "table": …} in one that speaks REST.
+"""
+
+import json
+from pathlib import Path
+
+from canon import differences, rows_of
+from pyiceberg.typedef import Record
+from readback import connect_duckdb
+from remote import _rest, duckdb_arrow
+from warehouse import commit, open_catalog, position_deletes
+
+REGISTER = "icelift.migration."
+
+
+def migration_audit(source, target, columns="*", condition="true"):
+    """What the trials compare: rows, snapshots for each batch, objects.
+
+    `columns` is the query's SELECT in DuckDB's words. Rows of the target for which `condition` does not hold are somebody
+    else's. With `at` the source is what it was at that metadata file.
+    """
+    found = _load(target)
+    metadata = found.metadata
+    wanted = _local_rows(source.get("at") or metadata_location(source["folder"], source["table"]), columns, found.schema())
+    summaries = [snapshot.summary.additional_properties for snapshot in metadata.snapshots]
+    registers = {key: json.loads(text) for key, text in metadata.properties.items() if key.startswith(REGISTER)}
+    rows = _rows(target, found, condition)
+    return {
+        "difference": differences(wanted, rows),
+        "rows": len(rows),
+        "total_records": _total_records(found),
+        "batches": _counts(summary.get("icelift.batch") for summary in summaries),
+        "snapshots": len(metadata.snapshots),
+        "registers": list(registers.values()),
+        "location": metadata.location,
+        "objects": sorted(_objects(found, registers.values())),
+    }
+
+
+def migration_objects(target):
+    """Files in the folder of a local table that no metadata names, and those named that are not there."""
+    found = _load(target)
+    registers = [json.loads(text) for key, text in found.metadata.properties.items() if key.startswith(REGISTER)]
+    known = {path.removeprefix("file://") for path in _objects(found, registers)}
+    there = {str(path) for path in Path(found.location().removeprefix("file://")).rglob("*") if path.is_file()}
+    return {"left": sorted(there - known), "gone": sorted(known - there)}
+
+
+def _load(table):
+    if "folder" in table:
+        return open_catalog(table["folder"]).load_table(("default", table["table"]))
+    return _rest(table["catalog"]).load_table(table["table"])
+
+
+_connection = None
+_known = {}
+
+
+def _local_rows(metadata_file, columns, schema):
+    """Rows of a local table. It is read once: the file of its metadata never changes."""
+    global _connection
+    key = (metadata_file, columns, str(schema))
+    if key not in _known:
+        _connection = _connection or connect_duckdb()
+        file = metadata_file.removeprefix("file://").replace("'", "''")
+        rows = _connection.sql(f"SELECT {columns} FROM iceberg_scan('{file}')").to_arrow_table()
+        _known[key] = rows_of(rows, schema)
+    return _known[key]
+
+
+def _rows(target, table, condition):
+    if all(snapshot.summary.additional_properties.get("total-records") == "0" for snapshot in table.metadata.snapshots):
+        # DuckDB refuses a table that holds no file.
+        return []
+    if "folder" in target:
+        global _connection
+        _connection = _connection or connect_duckdb()
+        file = table.metadata_location.removeprefix("file://").replace("'", "''")
+        rows = _connection.sql(f"SELECT * FROM iceberg_scan('{file}') WHERE {condition}").to_arrow_table()
+    else:
+        rows = duckdb_arrow(target["catalog"], f"SELECT * FROM r2.{target['table']} WHERE {condition}")
+    return rows_of(rows, table.schema())
+
+
+def _total_records(table):
+    snapshot = table.current_snapshot()
+    return snapshot and int(snapshot.summary.additional_properties["total-records"])
+
+
+def _counts(keys):
+    counts = {}
+    for key in keys:
+        if key is not None:
+            counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+def _objects(table, registers):
+    """Every object that a snapshot, the metadata log or a register of the table names."""
+    metadata = table.metadata
+    objects = {table.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)}
+    manifests = {}
+    for snapshot in metadata.snapshots:
+        objects.add(snapshot.manifest_list)
+        manifests |= {manifest.manifest_path: manifest for manifest in snapshot.manifests(table.io)}
+    for path, manifest in manifests.items():
+        objects.add(path)
+        objects |= {entry.data_file.file_path for entry in manifest.fetch_manifest_entry(table.io)}
+    for register in registers:
+        older = register.get("older")
+        while older:
+            objects.add(older)
+            with table.io.new_input(older).open() as file:
+                older = json.loads(file.read())["previous"]
+    return objects
+
+
+def metadata_location(folder, table):
+    """The metadata file that a local table points to."""
+    return open_catalog(folder).load_table(("default", table)).metadata_location
+
+
+def delete_positions(folder, table, year, positions):
+    """Deletes rows of the first data file of a year by a position delete file."""
+    loaded = open_catalog(folder).load_table(("default", table))
+    path = _first_file(loaded, year)
+    deletes = position_deletes(loaded, [(path, position) for position in positions], partition=Record(year))
+    commit(loaded, deletes)
+
+
+def _first_file(table, year):
+    entries = [
+        entry
+        for manifest in table.current_snapshot().manifests(table.io)
+        for entry in manifest.fetch_manifest_entry(table.io)
+        if entry.data_file.partition[0] == year
+    ]
+    return min(entries, key=lambda entry: entry.sequence_number).data_file.file_path
+
+
+def set_back(folder, table, steps):
+    """Sets the main branch of a local table back by so many snapshots."""
+    loaded = open_catalog(folder).load_table(("default", table))
+    snapshot = loaded.current_snapshot()
+    for _ in range(steps):
+        snapshot = loaded.snapshot_by_id(snapshot.parent_snapshot_id)
+    loaded.manage_snapshots().set_current_snapshot(snapshot.snapshot_id).commit()
+
+
+def expire_snapshots(folder, table):
+    """Expires all snapshots of a local table but the current one. Their files stay."""
+    loaded = open_catalog(folder).load_table(("default", table))
+    current = loaded.current_snapshot().snapshot_id
+    expired = [snapshot.snapshot_id for snapshot in loaded.metadata.snapshots if snapshot.snapshot_id != current]
+    loaded.maintenance.expire_snapshots().by_ids(expired).commit()
+    return len(expired)
+
+
+def delete_rows(folder, table, condition):
+    """PyIceberg deletes rows of a local table: it rewrites their files."""
+    open_catalog(folder).load_table(("default", table)).delete(condition)
+
+
+def damage_file(folder, table, year):
+    """Flips the bits of one byte in the first column of a year's first data file, and returns the file's name."""
+    path = Path(_first_file(open_catalog(folder).load_table(("default", table)), year).removeprefix("file://"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 4] ^= 0xFF
+    path.write_bytes(content)
+    return path.name
