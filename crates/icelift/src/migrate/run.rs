@@ -312,7 +312,7 @@ impl Place {
     }
 
     fn told(&self, error: Error) -> Error {
-        wrapped(error, format!("the migration into `{}` of {} batches did not begin", self.target, self.batches))
+        wrapped(error, format!("the migration into `{}` did not begin", self.target))
     }
 }
 

@@ -137,7 +137,7 @@ fn what_the_target_cannot_hold() {
 #[test]
 fn layout_deletes_and_history() {
     let fields = || vec![primitive(1, "a", PrimitiveType::Int), primitive(2, "b", PrimitiveType::Int)];
-    let target = table("2", fields(), by(1, "a", Transform::Bucket(4)), &[]);
+    let target = table("2", fields(), by(1, "p", Transform::Bucket(4)), &[]);
     let snapshot = |id: i64| {
         Snapshot::builder()
             .with_snapshot_id(id)

@@ -312,11 +312,14 @@ async fn a_conflict_is_looked_at() {
 }
 
 #[tokio::test]
-async fn only_what_may_have_landed_is_looked_at() {
+async fn whatever_is_not_told_to_have_landed_is_looked_at() {
     let base = with_snapshot(empty(), 1);
     for (told, looks, expected) in [
         (Told::Landed, vec![], "Landed"),
-        (Told::Refused, vec![], "NotLanded"),
+        // What is refused may be a second copy.
+        (Told::Refused, vec![shows(base.clone())], "NotLanded"),
+        (Told::Refused, vec![shows(with_snapshot(base.clone(), OURS))], "Landed"),
+        (Told::Refused, vec![Told::Failing], "NotLanded"),
         (Told::Conflict, vec![shows(with_snapshot(base.clone(), 2))], "NotLanded"),
         (Told::Lost, vec![shows(with_snapshot(base.clone(), OURS))], "Landed"),
     ] {

@@ -181,7 +181,8 @@ proptest! {
         columns[column] = take(&columns[column], &indices(of_column), None).unwrap();
         let after = take_record_batch(&batch(columns), &indices(of_all)).unwrap();
         let same = sorted_rows(&before) == sorted_rows(&after);
-        prop_assert_eq!(print([&before]) == print([&after]), same);
+        let of = before.schema().field(column).data_type().clone();
+        prop_assert_eq!(print([&before]) == print([&after]), same, "{:?} and {:?} of {}", before, after, of);
     }
 
     #[test]
