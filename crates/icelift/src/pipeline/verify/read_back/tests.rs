@@ -15,8 +15,8 @@ use crate::pipeline::verify::warehouse::{Warehouse, files};
 
 const CREATE: &str = "CREATE TABLE r2.default.t (id BIGINT, name STRING, x DOUBLE, d DATE, tags ARRAY<STRING>)";
 const ROWS: &str =
-    "INSERT INTO r2.default.t SELECT value, 'name ' || value % 7, CASE WHEN value % 3 > 0 THEN value / 4.0 END,
-    CAST(CAST(value % 900 AS INT) AS DATE), make_array('t' || value % 2, NULL) FROM generate_series";
+    "INSERT INTO r2.default.t SELECT value, 'name ' || (value % 7), CASE WHEN value % 3 > 0 THEN value / 4.0 END,
+    CAST(CAST(value % 900 AS INT) AS DATE), make_array('t' || (value % 2), NULL) FROM generate_series";
 
 /// A table of so many rows; `clauses` come after its columns.
 async fn written(clauses: &str, rows: usize) -> (Warehouse, Table, Vec<DataFile>) {
