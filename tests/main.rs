@@ -18,6 +18,8 @@ mod concurrent;
 mod doubles;
 /// Tables of other engines read by us, and our tables read by them.
 mod interop;
+/// How much memory the process takes, and how much it may.
+mod memory;
 /// Planted secrets, and the hunt for them in everything that is printed, logged and written.
 mod secrets;
 /// Every script of sql/, as a user runs it.
@@ -41,6 +43,7 @@ fn main() {
     trials.extend(concurrent::trials());
     trials.extend(doubles::trials());
     trials.extend(interop::trials());
+    trials.extend(memory::trials());
     trials.extend(secrets::trials());
     trials.extend(shipped_sql::trials());
     trials.extend(slt::trials());

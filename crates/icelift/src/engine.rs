@@ -2,6 +2,7 @@
 
 mod builder;
 mod create;
+mod memory;
 mod names;
 mod rows;
 mod schema;

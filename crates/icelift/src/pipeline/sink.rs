@@ -11,6 +11,7 @@ mod encode;
 mod files;
 mod metrics;
 mod paths;
+mod pending;
 mod run;
 mod settings;
 

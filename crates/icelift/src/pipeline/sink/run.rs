@@ -1,10 +1,11 @@
 //! The tasks of a running sink: inputs split and route, lanes encode, one commit at the end.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use futures::StreamExt;
@@ -27,6 +28,8 @@ const LANE_QUEUE_BATCHES: usize = 2;
 struct Part {
     key: PartitionKey,
     rows: RecordBatch,
+    /// What they hold until they are encoded.
+    held: MemoryReservation,
 }
 
 /// Writes all rows of `inputs` and commits them. Returns their number.
@@ -81,7 +84,8 @@ async fn write(
     for (input, rows) in inputs.into_iter().enumerate() {
         let partitioner = Partitioner::new(spec, target.table.metadata.current_schema(), &target.schema);
         let partitioner = partitioner.map_err(|error| error.stage(Stage::Shuffle))?;
-        let route = Route { input, partitioner, lanes: Arc::clone(&lanes), senders: senders.clone() };
+        let held = MemoryConsumer::new(format!("IcebergSink input {input}")).register(context.memory_pool());
+        let route = Route { input, partitioner, lanes: Arc::clone(&lanes), senders: senders.clone(), held };
         tasks.spawn(route.run(rows, Arc::clone(&rows_in)));
     }
     drop(senders);
@@ -125,6 +129,8 @@ struct Route {
     partitioner: Partitioner,
     lanes: Arc<Lanes>,
     senders: Vec<mpsc::Sender<Part>>,
+    /// For rows on their way to the lanes. The pool is told and not asked: they are there already.
+    held: MemoryReservation,
 }
 
 impl Route {
@@ -135,11 +141,14 @@ impl Route {
                 continue;
             }
             rows_in.fetch_add(batch.num_rows() as u64, Relaxed);
-            let row_bytes = batch.get_array_memory_size() / batch.num_rows();
+            let row_bytes = memory_bytes(&batch) / batch.num_rows();
             let parts = self.partitioner.split(batch).map_err(|error| error.stage(Stage::Shuffle))?;
             for (key, rows) in parts {
-                let lane = self.lanes.assign(&key.bytes, self.input, rows.num_rows() * row_bytes);
-                if self.senders[lane].send(Part { key, rows }).await.is_err() {
+                let bytes = rows.num_rows() * row_bytes;
+                let lane = self.lanes.assign(&key.bytes, self.input, bytes);
+                self.held.grow(bytes);
+                let held = self.held.split(bytes);
+                if self.senders[lane].send(Part { key, rows, held }).await.is_err() {
                     // The lane has failed; its own error is the one to report.
                     return Ok(());
                 }
@@ -147,6 +156,13 @@ impl Route {
         }
         Ok(())
     }
+}
+
+/// What the rows of a batch take, and not the larger batch that they may be a slice of.
+fn memory_bytes(batch: &RecordBatch) -> usize {
+    let of_column =
+        |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size());
+    batch.columns().iter().map(of_column).sum()
 }
 
 /// One lane: encodes the row groups of its keys.
@@ -159,8 +175,14 @@ struct Lane {
 
 impl Lane {
     async fn run(mut self, mut parts: mpsc::Receiver<Part>) -> Result<()> {
-        while let Some(Part { key, rows }) = parts.recv().await {
-            self.write(key, &rows).await?;
+        while let Some(Part { key, rows, held }) = parts.recv().await {
+            let bytes = Arc::clone(&key.bytes);
+            self.encode(key, &rows)?;
+            drop((rows, held));
+            if self.open.get(&bytes).is_some_and(|(_, open)| open.is_full(&self.encoder)) {
+                self.close(&bytes).await?;
+            }
+            self.reserve().await?;
         }
         let keys: Vec<_> = self.open.keys().cloned().collect();
         for key in keys {
@@ -169,17 +191,12 @@ impl Lane {
         Ok(())
     }
 
-    async fn write(&mut self, key: PartitionKey, rows: &RecordBatch) -> Result<()> {
-        let bytes = Arc::clone(&key.bytes);
-        if !self.open.contains_key(&bytes) {
-            self.open.insert(Arc::clone(&bytes), (key, self.encoder.open()?));
-        }
-        let Some((_, open)) = self.open.get_mut(&bytes) else { return Ok(()) };
-        open.write(&self.encoder, rows)?;
-        if open.is_full(&self.encoder) {
-            self.close(&bytes).await?;
-        }
-        self.reserve().await
+    fn encode(&mut self, key: PartitionKey, rows: &RecordBatch) -> Result<()> {
+        let (_, open) = match self.open.entry(Arc::clone(&key.bytes)) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(vacant) => vacant.insert((key, self.encoder.open()?)),
+        };
+        open.write(&self.encoder, rows)
     }
 
     fn memory_bytes(&self) -> usize {
