@@ -18,6 +18,8 @@ mod concurrent;
 mod doubles;
 /// Tables of other engines read by us, and our tables read by them.
 mod interop;
+/// How much memory the process takes, and how much it may.
+mod memory;
 /// MIGRATE stopped at every step, run twice at once, and what others do to its tables meanwhile.
 mod migrate;
 /// Planted secrets, and the hunt for them in everything that is printed, logged and written.
@@ -44,6 +46,7 @@ fn main() {
     trials.extend(doubles::trials());
     trials.extend(interop::trials());
     trials.extend(migrate::trials());
+    trials.extend(memory::trials());
     trials.extend(secrets::trials());
     trials.extend(shipped_sql::trials());
     trials.extend(slt::trials());

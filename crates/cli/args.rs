@@ -55,7 +55,7 @@ pub struct Shared {
     #[arg(long, global = true, value_enum)]
     pub format: Option<Format>,
 
-    /// The most memory that queries may take, such as 4GB or 512MiB; 60 % of what is free unless set
+    /// The most memory that the process may take, such as 4GB or 512MiB; 80 % of what is free unless set
     #[arg(long, global = true, value_name = "BYTES", value_parser = bytes)]
     pub memory_limit: Option<usize>,
 

@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What queries and open files may hold, of the memory that machine and control group leave. The rest is for what no
-/// operator accounts for: decode buffers, batches on their way, the allocator.
-const SHARE_PERCENT: usize = 60;
+/// What the process may take of the memory that machine and control group leave. The rest is for whoever else is there.
+const SHARE_PERCENT: usize = 80;
 
 /// The default limit in bytes; `None` where the system does not tell.
 pub fn default_limit_bytes() -> Option<usize> {

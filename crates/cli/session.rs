@@ -56,9 +56,12 @@ impl Setup {
     pub async fn engine(&mut self) -> Result<Engine, Stop> {
         let catalogs = std::mem::take(&mut self.config.catalogs);
         let file = self.config_file.as_ref().filter(|_| !catalogs.is_empty());
-        let place = file.map(|file| file.display().to_string().into());
-        let built = catalogs.into_iter().fold(self.builder()?, EngineBuilder::attach).build().await;
-        built.map_err(|error| Stop::Failed(Problem { place, error }))
+        let place = || file.map(|file| file.display().to_string().into());
+        let engine = self.builder()?.build().await?;
+        for catalog in catalogs {
+            engine.attach(catalog).await.map_err(|error| Problem { place: place(), error })?;
+        }
+        Ok(engine)
     }
 
     fn builder(&self) -> Result<EngineBuilder, Stop> {

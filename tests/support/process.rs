@@ -3,12 +3,16 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use icelift::Attach;
 use libtest_mimic::Failed;
 use tempfile::TempDir;
 
 use super::root;
+
+/// The largest figure is kept by the kernel, so that only what comes between the last look and the end is missed.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// A run that is being put together.
 pub(crate) struct Binary {
@@ -66,6 +70,12 @@ impl Binary {
         self
     }
 
+    /// A flag with its value.
+    pub(crate) fn flag(mut self, name: &str, value: &str) -> Self {
+        self.command.args([name, value]);
+        self
+    }
+
     pub(crate) fn sql(mut self, sql: &str) -> Self {
         self.command.args(["-c", sql]);
         self
@@ -109,6 +119,25 @@ impl Started {
         let code = output.status.code().unwrap_or(-1);
         Ok(Ran { code, stdout: text(&output.stdout), stderr: text(&output.stderr) })
     }
+
+    /// Waits, and looks how much memory the process has had at most. What the run says must fit into a pipe.
+    pub(crate) fn wait_watched(mut self) -> Result<(Ran, u64), Failed> {
+        let child = self.child.as_mut().ok_or("unreachable: waited for twice")?;
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak_bytes = 0;
+        while child.try_wait()?.is_none() {
+            // A process that has just ended has no figures any more.
+            peak_bytes = peak(&std::fs::read_to_string(&status).unwrap_or_default()).unwrap_or(peak_bytes);
+            std::thread::sleep(BETWEEN_LOOKS);
+        }
+        Ok((self.wait()?, peak_bytes))
+    }
+}
+
+/// The largest resident set so far, which the kernel keeps.
+fn peak(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 impl Started {

@@ -2,6 +2,7 @@
 
 mod builder;
 mod create;
+mod memory;
 pub(crate) mod names;
 mod rows;
 pub(crate) mod schema;

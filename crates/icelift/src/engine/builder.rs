@@ -13,6 +13,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use tokio_util::task::TaskTracker;
 
 use super::Engine;
+use super::memory::Division;
 use crate::catalog::{AwsSource, Catalogs};
 use crate::error::Result;
 use crate::migrate::{Assumptions, Events, Failpoints};
@@ -54,13 +55,14 @@ impl EngineBuilder {
         self
     }
 
-    /// The memory that sorts, joins, aggregates and open files may hold together, in bytes.
+    /// The memory that the process may take, in bytes. Operators and open files get what a reserve leaves; see
+    /// `docs/architecture.md`. Programs that hold much themselves give less.
     pub fn memory_limit_bytes(mut self, bytes: usize) -> Self {
         self.memory_limit_bytes = Some(bytes);
         self
     }
 
-    /// The number of streams that a statement is cut into; all cores unless set.
+    /// The number of streams that a statement is cut into; unless set, all cores or as many as the memory is enough for.
     pub fn parallelism(mut self, streams: usize) -> Self {
         self.parallelism = Some(streams.max(1));
         self
@@ -122,11 +124,14 @@ impl EngineBuilder {
     /// Opens the session and attaches the catalogs.
     ///
     /// # Errors
-    /// Those of [`Engine::attach`], and a spill folder that cannot be used.
+    /// Those of [`Engine::attach`], a memory limit that is too small, and a spill folder that cannot be used.
     pub async fn build(self) -> Result<Engine> {
         let mut runtime = RuntimeEnvBuilder::new();
-        if let Some(bytes) = self.memory_limit_bytes {
-            let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED_CONSUMERS);
+        let mut parallelism = self.parallelism;
+        if let Some(limit_bytes) = self.memory_limit_bytes {
+            let Division { pool_bytes, streams } = Division::new(limit_bytes, parallelism)?;
+            parallelism = Some(streams);
+            let pool = TrackConsumersPool::new(FairSpillPool::new(pool_bytes), NAMED_CONSUMERS);
             runtime = runtime.with_memory_pool(Arc::new(pool) as Arc<dyn MemoryPool>);
         }
         if let Some(folder) = self.spill_folder {
@@ -134,7 +139,7 @@ impl EngineBuilder {
             runtime = runtime.with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode));
         }
         let mut config = SessionConfig::new().with_information_schema(true);
-        if let Some(streams) = self.parallelism {
+        if let Some(streams) = parallelism {
             config = config.with_target_partitions(streams);
         }
         let state = SessionStateBuilder::new()

@@ -2,6 +2,7 @@
 //! came from the source, partition by partition.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::attempt::Listing;
 use super::driver::Job;
@@ -18,7 +19,9 @@ pub(super) async fn check(job: &Job, batch: &str, listing: &Listing) -> Result<(
     let table = &job.target.table;
     let parallelism = job.engine.session().state().config().target_partitions();
     // Where less is asked for, adopted files are read all the same: nobody has seen them since they were written.
-    let wanted = Wanted { level: job.options.verify.max(Level::Content), portable: job.portable_columns() };
+    let pool = Arc::clone(&job.engine.session().runtime_env().memory_pool);
+    let level = job.options.verify.max(Level::Content);
+    let wanted = Wanted { level, pool, portable: job.portable_columns() };
     let read = read_back(table, listing.files.clone(), parallelism, wanted).await?;
     let (spec, schema) = (table.metadata.default_partition_spec(), table.metadata.current_schema());
     let mut found: BTreeMap<String, Prints> = BTreeMap::new();

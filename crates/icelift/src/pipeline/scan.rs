@@ -175,10 +175,10 @@ impl ExecutionPlan for IcebergScan {
         Ok(self)
     }
 
-    fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let splits = self.partitions.get(partition).cloned().unwrap_or_default();
-        let rows = reader::read(Arc::clone(&self.context), splits, self.limit);
+        let rows = reader::read(Arc::clone(&self.context), splits, self.limit, context.memory_pool());
         let rows = rows.map(move |batch| {
             if let Ok(batch) = &batch {
                 metrics.record_output(batch.num_rows());

@@ -10,8 +10,10 @@
 mod delivery;
 mod encode;
 mod files;
+mod fingerprints;
 mod metrics;
 mod paths;
+mod pending;
 mod run;
 mod settings;
 

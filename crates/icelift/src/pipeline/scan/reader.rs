@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Fields, Schema as ArrowSchema, SchemaRef};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::{NameMapping, Schema, SchemaRef as IcebergSchemaRef, Transform};
@@ -109,12 +110,15 @@ pub(super) fn read(
     context: Arc<ScanContext>,
     splits: Vec<Split>,
     limit: Option<usize>,
+    pool: &Arc<dyn MemoryPool>,
 ) -> BoxStream<'static, Result<RecordBatch>> {
     let (table, stage) = (context.table.name.clone(), context.stage);
+    let reservation = MemoryConsumer::new(format!("IcebergScan of {table}")).register(pool);
     let pieces = stream::iter(splits).map(move |split| {
         let context = Arc::clone(&context);
+        let held = reservation.new_empty();
         async move {
-            let rows = read_split(&context, &split).await;
+            let rows = read_split(&context, &split, held).await;
             rows.map_err(|error| error.stage(stage).subject(split.file.planned.file.file_path()))
         }
     });
@@ -142,7 +146,11 @@ pub(super) async fn open(context: &ScanContext, split: &Split) -> Result<()> {
     opened.map(|_| ()).map_err(place)
 }
 
-async fn read_split(context: &ScanContext, split: &Split) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+async fn read_split(
+    context: &ScanContext,
+    split: &Split,
+    held: MemoryReservation,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let file = &split.file;
     let parquet = file.parquet(context).await?;
     let row_groups = row_groups_in(&parquet.metadata, &split.start_bytes);
@@ -158,7 +166,8 @@ async fn read_split(context: &ScanContext, split: &Split) -> Result<BoxStream<'s
     let constant = |id: i32| constants.get(&id).cloned();
     if file.planned.deletes.is_empty() {
         let reshape = Reshape::new(&parquet.fields, &context.schema, context.iceberg_schema(), constant)?;
-        return parquet.read(reshape, row_groups, selection, context.batch_rows);
+        let bytes = parquet.fetched_bytes(&reshape, &row_groups);
+        return Ok(accounted(parquet.read(reshape, row_groups, selection, context.batch_rows)?, held, bytes));
     }
     let deleted = Arc::clone(file.deleted(context).await?);
     if let Some(kept) = deleted.kept_rows(&parquet.metadata, &row_groups) {
@@ -167,13 +176,29 @@ async fn read_split(context: &ScanContext, split: &Split) -> Result<BoxStream<'s
     // Key columns of equality deletes are read beside the wanted ones and dropped again.
     let with_keys = with_key_columns(context, &deleted)?;
     let reshape = Reshape::new(&parquet.fields, &with_keys, context.iceberg_schema(), constant)?;
-    let batches = parquet.read(reshape, row_groups, selection, context.batch_rows)?;
+    let bytes = parquet.fetched_bytes(&reshape, &row_groups);
+    let batches = accounted(parquet.read(reshape, row_groups, selection, context.batch_rows)?, held, bytes);
     let wanted: Vec<usize> = (0..context.schema.fields().len()).collect();
     let live = batches.map(move |batch| {
         let batch = deleted.filter(batch?)?;
         Ok(batch.project(&wanted)?)
     });
     Ok(live.boxed())
+}
+
+/// Accounts for what a piece holds, from the first look at it: it is opened long before. The pool is told and not asked,
+/// because nothing smaller can be fetched; others get less meanwhile.
+fn accounted(
+    batches: BoxStream<'static, Result<RecordBatch>>,
+    held: MemoryReservation,
+    bytes: usize,
+) -> BoxStream<'static, Result<RecordBatch>> {
+    stream::unfold((batches, held), move |(mut batches, held)| async move {
+        held.resize(bytes);
+        let batch = batches.next().await?;
+        Some((batch, (batches, held)))
+    })
+    .boxed()
 }
 
 /// The row groups whose first byte lies in the range.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::execution::memory_pool::MemoryPool;
 use futures::stream::BoxStream;
 use iceberg::spec::DataFile;
 
@@ -50,8 +51,8 @@ impl Piece {
         reader::open(&self.context, &self.split).await
     }
 
-    /// The rows of the piece.
-    pub fn read(self) -> BoxStream<'static, Result<RecordBatch>> {
-        reader::read(self.context, vec![self.split], None)
+    /// The rows of the piece. The pool counts what is held of the file.
+    pub fn read(self, pool: &Arc<dyn MemoryPool>) -> BoxStream<'static, Result<RecordBatch>> {
+        reader::read(self.context, vec![self.split], None, pool)
     }
 }

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::encode::{EncodedRowGroup, Encoder, parquet_failed};
 use super::metrics::ColumnMetrics;
+use super::pending::Pending;
 use super::{SinkTarget, paths};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::shuffle::PartitionKey;
@@ -55,7 +56,9 @@ struct PartitionFiles {
 
 struct OpenFile {
     location: String,
-    writer: SerializedFileWriter<Vec<u8>>,
+    writer: SerializedFileWriter<Pending>,
+    /// What the writer has written and the upload has not taken.
+    pending: Pending,
     upload: Upload,
     nans: BTreeMap<i32, u64>,
     rows: usize,
@@ -123,12 +126,13 @@ impl Files {
         progress.locations.push(location.clone());
         drop(progress);
         let (schema, properties) = (Arc::clone(&self.encoder.parquet_schema), Arc::clone(&self.encoder.properties));
-        let writer = SerializedFileWriter::new(Vec::new(), schema, properties).map_err(parquet_failed)?;
+        let pending = Pending::default();
+        let writer = SerializedFileWriter::new(pending.clone(), schema, properties).map_err(parquet_failed)?;
         let settings = &self.target.settings;
         let expected_bytes = settings.target_file_bytes.saturating_add(settings.row_group_bytes) as u64;
         let upload = table.store.upload_sized(&location, expected_bytes)?;
         let reservation = MemoryConsumer::new(format!("IcebergSink file {number}")).register(&self.pool);
-        Ok(OpenFile { location, writer, upload, nans: BTreeMap::new(), rows: 0, reservation })
+        Ok(OpenFile { location, writer, pending, upload, nans: BTreeMap::new(), rows: 0, reservation })
     }
 
     /// Completes an upload in a task of its own, which no cancellation can tear in two.
@@ -214,6 +218,7 @@ impl OpenFile {
         let mut writer = self.writer.next_row_group().map_err(parquet_failed)?;
         for chunk in row_group.chunks {
             chunk.append_to_row_group(&mut writer).map_err(parquet_failed)?;
+            send(self.pending.take_full(), &mut self.upload, &self.reservation).await?;
         }
         writer.close().map_err(parquet_failed)?;
         for (id, count) in row_group.nans {
@@ -223,11 +228,10 @@ impl OpenFile {
         self.send().await
     }
 
-    /// Hands the encoded bytes to the upload.
+    /// Hands all that is encoded to the upload.
     async fn send(&mut self) -> Result<()> {
         self.writer.flush().map_err(|source| parquet_failed(source.into()))?;
-        let bytes = Bytes::from(std::mem::take(self.writer.inner_mut()));
-        self.upload.write(bytes).await
+        send(self.pending.take(), &mut self.upload, &self.reservation).await
     }
 
     async fn finish(mut self, files: &Files, key: &PartitionKey) -> Result<DataFile> {
@@ -262,6 +266,19 @@ impl OpenFile {
         built
             .map_err(|source| Error::new(ErrorKind::Internal, "a data file's description is incomplete").source(source))
     }
+}
+
+/// Hands bytes to the upload, and accounts for them as they go. Where the pool refuses, no part is on its way any more when
+/// the next one begins.
+async fn send(blocks: Vec<Bytes>, upload: &mut Upload, reservation: &MemoryReservation) -> Result<()> {
+    for block in blocks {
+        upload.write(block).await?;
+        if reservation.try_resize(upload.memory_bytes()).is_err() {
+            upload.settle_parts().await?;
+            reservation.resize(upload.memory_bytes());
+        }
+    }
+    Ok(())
 }
 
 /// Removes the files of a statement that does not commit them, however it ends.

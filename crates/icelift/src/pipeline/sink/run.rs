@@ -1,10 +1,11 @@
 //! The tasks of a running sink: inputs split and route, lanes encode, one commit at the end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use futures::StreamExt;
@@ -14,15 +15,15 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::SinkTarget;
-use super::delivery::{Delivery, Written};
+use super::delivery::Written;
 use super::encode::{Encoder, OpenRowGroup};
 use super::files::{self, Files, Leftovers};
+use super::fingerprints::{Fingerprints, SharedPrints};
 use super::paths;
 use crate::catalog::CommitOutcome;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::shuffle::{Lanes, PartitionKey, Partitioner};
 use crate::pipeline::snapshot;
-use crate::pipeline::verify::{Hashers, Prints};
 
 /// Batches that wait in front of a lane.
 const LANE_QUEUE_BATCHES: usize = 2;
@@ -30,6 +31,8 @@ const LANE_QUEUE_BATCHES: usize = 2;
 struct Part {
     key: PartitionKey,
     rows: RecordBatch,
+    /// What they hold until they are encoded.
+    held: MemoryReservation,
 }
 
 /// Writes all rows of `inputs` and commits them. Returns their number.
@@ -94,10 +97,11 @@ async fn write(
     for (input, rows) in inputs.into_iter().enumerate() {
         let partitioner = Partitioner::new(spec, target.table.metadata.current_schema(), &target.schema);
         let partitioner = partitioner.map_err(|error| error.stage(Stage::Shuffle))?;
-        let prints =
+        let fingerprints =
             target.delivery.as_ref().map(|delivery| Fingerprints::new(target, delivery, &prints)).transpose()?;
-        let (lanes, senders) = (Arc::clone(&lanes), senders.clone());
-        let route = Route { input, partitioner, lanes, senders, prints, target: Arc::clone(target) };
+        let held = MemoryConsumer::new(format!("IcebergSink input {input}")).register(context.memory_pool());
+        let (target, lanes, senders) = (Arc::clone(target), Arc::clone(&lanes), senders.clone());
+        let route = Route { input, target, partitioner, lanes, senders, fingerprints, held };
         tasks.spawn(route.run(rows, Arc::clone(&rows_in)));
     }
     drop(senders);
@@ -142,41 +146,10 @@ struct Route {
     partitioner: Partitioner,
     lanes: Arc<Lanes>,
     senders: Vec<mpsc::Sender<Part>>,
-    prints: Option<Fingerprints>,
+    fingerprints: Option<Fingerprints>,
     target: Arc<SinkTarget>,
-}
-
-/// The fingerprints of the rows that came in, by the folder of their partition.
-type SharedPrints = Arc<Mutex<BTreeMap<String, Prints>>>;
-
-/// Takes the fingerprints of one input.
-struct Fingerprints {
-    hashers: Hashers,
-    by_key: HashMap<Arc<[u8]>, (PartitionKey, Prints)>,
-    all: SharedPrints,
-}
-
-impl Fingerprints {
-    fn new(target: &SinkTarget, delivery: &Delivery, all: &SharedPrints) -> Result<Self> {
-        let hashers = Hashers::new(&target.schema, delivery.portable.as_ref())?;
-        Ok(Self { hashers, by_key: HashMap::new(), all: Arc::clone(all) })
-    }
-
-    fn add(&mut self, key: &PartitionKey, rows: &RecordBatch) -> Result<()> {
-        let prints = self.hashers.hash(rows)?;
-        let new = || (key.clone(), Prints::default());
-        self.by_key.entry(Arc::clone(&key.bytes)).or_insert_with(new).1.merge(prints);
-        Ok(())
-    }
-
-    fn finish(self, target: &SinkTarget) {
-        let metadata = &target.table.metadata;
-        let (spec, schema) = (metadata.default_partition_spec(), metadata.current_schema());
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        for (key, print) in self.by_key.into_values() {
-            all.entry(paths::partition_folder(spec, schema, &key.values)).or_default().merge(print);
-        }
-    }
+    /// For rows on their way to the lanes. The pool is told and not asked: they are there already.
+    held: MemoryReservation,
 }
 
 impl Route {
@@ -190,24 +163,34 @@ impl Route {
             if let Some(delivery) = &self.target.delivery {
                 delivery.count(batch.num_rows());
             }
-            let row_bytes = batch.get_array_memory_size() / batch.num_rows();
+            let row_bytes = memory_bytes(&batch) / batch.num_rows();
             let parts = self.partitioner.split(batch).map_err(|error| error.stage(Stage::Shuffle))?;
             for (key, rows) in parts {
-                if let Some(prints) = &mut self.prints {
-                    prints.add(&key, &rows).map_err(|error| error.stage(Stage::Verify))?;
+                if let Some(fingerprints) = &mut self.fingerprints {
+                    fingerprints.add(&key, &rows).map_err(|error| error.stage(Stage::Verify))?;
                 }
-                let lane = self.lanes.assign(&key.bytes, self.input, rows.num_rows() * row_bytes);
-                if self.senders[lane].send(Part { key, rows }).await.is_err() {
+                let bytes = rows.num_rows() * row_bytes;
+                let lane = self.lanes.assign(&key.bytes, self.input, bytes);
+                self.held.grow(bytes);
+                let held = self.held.split(bytes);
+                if self.senders[lane].send(Part { key, rows, held }).await.is_err() {
                     // The lane has failed; its own error is the one to report.
                     return Ok(());
                 }
             }
         }
-        if let Some(prints) = self.prints {
-            prints.finish(&self.target);
+        if let Some(fingerprints) = self.fingerprints {
+            fingerprints.finish(&self.target);
         }
         Ok(())
     }
+}
+
+/// What the rows of a batch take, and not the larger batch that they may be a slice of.
+fn memory_bytes(batch: &RecordBatch) -> usize {
+    let of_column =
+        |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size());
+    batch.columns().iter().map(of_column).sum()
 }
 
 /// One lane: encodes the row groups of its keys.
@@ -220,8 +203,14 @@ struct Lane {
 
 impl Lane {
     async fn run(mut self, mut parts: mpsc::Receiver<Part>) -> Result<()> {
-        while let Some(Part { key, rows }) = parts.recv().await {
-            self.write(key, &rows).await?;
+        while let Some(Part { key, rows, held }) = parts.recv().await {
+            let bytes = Arc::clone(&key.bytes);
+            self.encode(key, &rows)?;
+            drop((rows, held));
+            if self.open.get(&bytes).is_some_and(|(_, open)| open.is_full(&self.encoder)) {
+                self.close(&bytes).await?;
+            }
+            self.reserve().await?;
         }
         let keys: Vec<_> = self.open.keys().cloned().collect();
         for key in keys {
@@ -230,17 +219,12 @@ impl Lane {
         Ok(())
     }
 
-    async fn write(&mut self, key: PartitionKey, rows: &RecordBatch) -> Result<()> {
-        let bytes = Arc::clone(&key.bytes);
-        if !self.open.contains_key(&bytes) {
-            self.open.insert(Arc::clone(&bytes), (key, self.encoder.open()?));
-        }
-        let Some((_, open)) = self.open.get_mut(&bytes) else { return Ok(()) };
-        open.write(&self.encoder, rows)?;
-        if open.is_full(&self.encoder) {
-            self.close(&bytes).await?;
-        }
-        self.reserve().await
+    fn encode(&mut self, key: PartitionKey, rows: &RecordBatch) -> Result<()> {
+        let (_, open) = match self.open.entry(Arc::clone(&key.bytes)) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(vacant) => vacant.insert((key, self.encoder.open()?)),
+        };
+        open.write(&self.encoder, rows)
     }
 
     fn memory_bytes(&self) -> usize {

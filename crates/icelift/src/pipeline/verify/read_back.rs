@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::execution::memory_pool::MemoryPool;
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::{DataFile, Struct};
@@ -41,9 +42,11 @@ pub(crate) struct Readback {
 }
 
 /// What is wanted of the files.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     pub level: Level,
+    /// Counts the memory that the reading takes.
+    pub pool: Arc<dyn MemoryPool>,
     /// What goes into the portable fingerprint; all columns unless set.
     pub portable: Option<PortableColumns>,
 }
@@ -126,6 +129,7 @@ struct Task {
     table: Table,
     files: Vec<DataFile>,
     level: Level,
+    pool: Arc<dyn MemoryPool>,
     /// All columns of the table.
     all: SchemaRef,
     portable: Option<PortableColumns>,
@@ -140,9 +144,9 @@ impl Task {
         })?;
         let fields = schema.as_struct().fields();
         let every = || PortableColumns { indices: (0..fields.len()).collect(), fields: fields.to_vec() };
-        let Wanted { level, portable } = wanted;
+        let Wanted { level, pool, portable } = wanted;
         let portable = (level == Level::Portable).then(|| portable.unwrap_or_else(every));
-        Ok(Self { table: table.clone(), files, level, all: Arc::new(all), portable })
+        Ok(Self { table: table.clone(), files, level, pool, all: Arc::new(all), portable })
     }
 
     /// Whether each file is as long as it was described.
@@ -180,7 +184,7 @@ impl Task {
         let mut partitioner = Partitioner::new(spec, schema, &self.all)?;
         let mut hashers = Hashers::new(&self.all, self.portable.as_ref())?;
         let mut prints = Prints::default();
-        let mut batches = piece.read();
+        let mut batches = piece.read(&self.pool);
         while let Some(batch) = batches.try_next().await? {
             self.check_partition(&mut partitioner, &batch, file.partition())?;
             found.rows += batch.num_rows() as u64;

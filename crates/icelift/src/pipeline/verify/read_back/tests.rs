@@ -4,6 +4,7 @@ use std::panic::catch_unwind;
 
 use arrow::compute::concat_batches;
 use bytes::Bytes;
+use datafusion::execution::memory_pool::UnboundedMemoryPool;
 use iceberg::spec::{DataContentType, DataFileBuilder, Literal};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -28,8 +29,12 @@ async fn written(clauses: &str, rows: usize) -> (Warehouse, Table, Vec<DataFile>
     (warehouse, table, files)
 }
 
+fn wanted(level: Level, portable: Option<PortableColumns>) -> Wanted {
+    Wanted { level, pool: Arc::new(UnboundedMemoryPool::default()), portable }
+}
+
 async fn read(table: &Table, files: &[DataFile], level: Level) -> Result<Vec<Readback>> {
-    read_back(table, files.to_vec(), 3, Wanted { level, portable: None }).await
+    read_back(table, files.to_vec(), 3, wanted(level, None)).await
 }
 
 /// The one file's fingerprint.
@@ -118,7 +123,7 @@ async fn what_was_written_is_what_passed() {
     // Some columns in another order, neither the source of a partition among them.
     let fields = table.metadata.current_schema().as_struct().fields();
     let some = PortableColumns { indices: vec![2, 1], fields: vec![fields[2].clone(), fields[1].clone()] };
-    let found = read_back(&table, files, 1, Wanted { level: Level::Portable, portable: Some(some) }).await.unwrap();
+    let found = read_back(&table, files, 1, wanted(Level::Portable, Some(some))).await.unwrap();
     assert_eq!(sum(&found).1, passing(&warehouse, &table, "SELECT x, name FROM r2.default.t").await.1);
 }
 
