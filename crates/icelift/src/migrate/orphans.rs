@@ -67,8 +67,13 @@ type Migrations = BTreeMap<JobId, Gone>;
 /// # Errors
 /// A migration that the table does not know, and metadata that cannot be read.
 pub(crate) async fn list(table: &Table, job: Option<JobId>) -> Result<Vec<Stored>> {
-    let found = find(table, &migrations(table, job)?).await?;
-    Ok(found.into_iter().map(|(_, stored)| stored).collect())
+    Ok(sorted(find(table, &migrations(table, job)?).await?))
+}
+
+fn sorted(found: Vec<(JobId, Stored)>) -> Vec<Stored> {
+    let mut found: Vec<Stored> = found.into_iter().map(|(_, stored)| stored).collect();
+    found.sort();
+    found
 }
 
 /// Removes what the migration, or every one of the table, has left behind. Returns what that was.
@@ -92,7 +97,7 @@ pub(crate) async fn remove(
         // Commits may have landed until then.
         found = find(&table, &migrations).await?;
     }
-    let found: Vec<Stored> = found.into_iter().map(|(_, stored)| stored).collect();
+    let found = sorted(found);
     remove_all(&table, &found, concurrency).await?;
     Ok(found)
 }
@@ -165,7 +170,7 @@ fn migrations(table: &Table, job: Option<JobId>) -> Result<Migrations> {
     Ok(Migrations::from([(job, gone)]))
 }
 
-/// What is left of the migrations, by migration and location.
+/// What is left of the migrations.
 async fn find(table: &Table, migrations: &Migrations) -> Result<Vec<(JobId, Stored)>> {
     let place = |error: Error| error.place(Stage::Catalog, &table.name);
     let is_gone = |stored: &Stored| {
@@ -197,7 +202,6 @@ async fn find(table: &Table, migrations: &Migrations) -> Result<Vec<(JobId, Stor
         }
     }
     orphans.extend(lost_metadata(table, migrations, metadata_files).await);
-    orphans.sort();
     Ok(orphans)
 }
 

@@ -1,5 +1,6 @@
 //! What is known of batches while a migration is under way.
 
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{BatchRow, batch_rows, batches};
@@ -7,18 +8,11 @@ use crate::migrate::register::{Detail, MIXED_SCHEMAS, Pin, Register, Words};
 use crate::pipeline::verify::Fingerprint;
 
 fn detail(key: &str, pin: i64) -> Detail {
-    Detail {
-        key: key.to_string(),
-        pin: Some(pin),
-        source: String::new(),
-        files: 1,
-        bytes: 10,
-        print: Fingerprint { rows: 5, sum: 7 },
-        portable: None,
-        schema: 0,
-        attempt: Uuid::from_u128(1),
-        snapshot: 100,
-    }
+    let detail = json!({
+        "key": key, "pin": pin, "source": "", "files": 1, "bytes": 10, "schema": 0, "snapshot": 100,
+        "print": Fingerprint { rows: 5, sum: 7 }, "attempt": Uuid::from_u128(1),
+    });
+    serde_json::from_value(detail).unwrap()
 }
 
 /// A register of the pin 2 in which so many of four batches are done.
