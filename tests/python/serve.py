@@ -16,6 +16,7 @@ from audit import audit
 from canon import differences, rows_of
 from doubles import glue_add_others, glue_annotate, glue_answers, glue_entry
 from migrations import (
+    add_column,
     damage_file,
     delete_positions,
     delete_rows,
@@ -23,6 +24,7 @@ from migrations import (
     metadata_location,
     migration_audit,
     migration_objects,
+    rewrite,
     set_back,
 )
 from readback import compare, selfcheck
@@ -106,6 +108,8 @@ COMMANDS = {
         set_back,
         expire_snapshots,
         metadata_location,
+        rewrite,
+        add_column,
     )
 }
 
