@@ -35,7 +35,7 @@ pub(super) struct Words {
     pub(super) columns: &'static str,
 }
 
-const BY_YEAR: Words = Words {
+pub(super) const BY_YEAR: Words = Words {
     clauses: "SELECT *, quarter(date) AS quarter PARTITIONED BY (year, quarter) BATCH BY year",
     options: "slice_bytes = '1KiB'",
     columns: "*, 'Q' || quarter(date) AS quarter",
@@ -127,7 +127,7 @@ pub(super) struct Bench {
     folder: TempDir,
     pub(super) source: PathBuf,
     pub(super) target: Target,
-    words: Words,
+    pub(super) words: Words,
     runs: AtomicUsize,
 }
 
@@ -316,9 +316,8 @@ fn ask_about(name: &str, folder: &Path, more: Value) -> Result<Value, Failed> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
     Nothing,
-    /// Listings of files that were committed: the last run had no more to do, and so did not tidy up.
-    Listings,
-    /// Whatever names its migration: the run that would have removed it was stopped, or somebody wrote it afterwards.
+    /// Whatever names its migration: the run that would have removed it was stopped, the last one had nothing more to do, or
+    /// somebody wrote it afterwards. `remove_orphan_files` knows it.
     Named,
     /// Also what was being written when a process ended between two steps.
     Torn,
@@ -329,7 +328,6 @@ impl Left {
         let is_named = name.contains("icelift-");
         match self {
             Left::Nothing => false,
-            Left::Listings => is_named && name.ends_with(".json"),
             Left::Named => is_named,
             Left::Torn => is_named || name.ends_with(".metadata.json") || name.contains('#'),
         }
@@ -337,7 +335,7 @@ impl Left {
 
     /// What the last run of several leaves.
     pub(super) fn of(last: &Outcome) -> Self {
-        if last.passed("claim.after_commit") { Left::Nothing } else { Left::Listings }
+        if last.passed("claim.after_commit") { Left::Nothing } else { Left::Named }
     }
 }
 

@@ -109,7 +109,7 @@ fn bad_weather() -> Result<(), Failed> {
         FaultRule::after(Side::S3, Fault::Reset).operation("PutObject").path_contains(".parquet").skip(2),
         FaultRule::after(Side::S3, Fault::Truncate { bytes: 60 }).operation("GetObject").path_contains(".parquet"),
         FaultRule::before(Side::S3, Fault::s3_error(500, "InternalError")).operation("GetObject").skip(3).times(2),
-        FaultRule::before(Side::S3, slow_down()).operation("ListObjectsV2").times(2),
+        FaultRule::before(Side::S3, slow_down()).operation("ListObjects").times(2),
         FaultRule::before(Side::S3, slow_down()).operation("DeleteObject"),
         FaultRule::before(Side::Catalog, catalog_slow()).operation("loadTable").skip(1),
         FaultRule::after(Side::Catalog, Fault::Truncate { bytes: 200 }).operation("loadTable").skip(4),

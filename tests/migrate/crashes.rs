@@ -124,6 +124,11 @@ fn stopped(bench: &Bench, point: &str, machine: &[&str]) -> Result<Outcome, Fail
     if !point.contains(":error") {
         return outcome.ended(-1);
     }
-    // To remove what earlier runs left is not what the statement is about.
-    if name.starts_with("cleanup.") { outcome.done() } else { outcome.stopped() }
+    match name {
+        // To remove what earlier runs left is not what the statement is about.
+        "cleanup.before_delete" | "cleanup.after_delete" => outcome.done(),
+        // There is nothing to be continued.
+        "finish.before_report" => outcome.ended(1),
+        _ => outcome.stopped(),
+    }
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from canon import differences, rows_of
 from pyiceberg.typedef import Record
+from pyiceberg.types import IntegerType
 from readback import connect_duckdb
 from remote import _rest, duckdb_arrow
 from warehouse import commit, open_catalog, position_deletes
@@ -161,6 +162,18 @@ def expire_snapshots(folder, table):
 def delete_rows(folder, table, condition):
     """PyIceberg deletes rows of a local table: it rewrites their files."""
     open_catalog(folder).load_table(("default", table)).delete(condition)
+
+
+def rewrite(folder, table):
+    """PyIceberg writes all rows of a local table into files of its own, in the place of those that are there."""
+    loaded = open_catalog(folder).load_table(("default", table))
+    loaded.overwrite(loaded.scan().to_arrow())
+
+
+def add_column(folder, table, name):
+    """Adds a column of integers to a local table."""
+    with open_catalog(folder).load_table(("default", table)).update_schema() as update:
+        update.add_column(name, IntegerType())
 
 
 def damage_file(folder, table, year):

@@ -17,6 +17,7 @@ from canon import differences, rows_of
 from doubles import assume_role, glue_add_others, glue_annotate, glue_answers, glue_entry
 from fingerprints import fingerprint_by_duckdb
 from migrations import (
+    add_column,
     damage_file,
     delete_positions,
     delete_rows,
@@ -24,6 +25,7 @@ from migrations import (
     metadata_location,
     migration_audit,
     migration_objects,
+    rewrite,
     set_back,
 )
 from readback import compare, selfcheck
@@ -109,6 +111,8 @@ COMMANDS = {
         set_back,
         expire_snapshots,
         metadata_location,
+        rewrite,
+        add_column,
     )
 }
 

@@ -134,6 +134,22 @@ impl Job {
     /// # Errors
     /// Those of reading, writing, verifying and committing. The batch is then not in the target.
     pub async fn run(self: Arc<Self>, number: u32) -> Result<BatchReport> {
+        match Arc::clone(&self).arrive(number).await {
+            // Whoever takes over removes the files that are of no use to the batch: that is not what is wrong.
+            Err(error) if self.is_overtaken(&error).await => Err(taken_over().source(error)),
+            done => done,
+        }
+    }
+
+    async fn is_overtaken(&self, error: &Error) -> bool {
+        if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Read | ErrorKind::Difference) {
+            return false;
+        }
+        let register = self.load_target().await.and_then(|table| Register::of(&table.metadata, self.id));
+        matches!(register, Ok(Some(register)) if register.owner != self.owner)
+    }
+
+    async fn arrive(self: Arc<Self>, number: u32) -> Result<BatchReport> {
         let Some(batch) = self.plan.get(number as usize) else {
             return Err(Error::new(ErrorKind::Internal, format!("there is no batch {number}")));
         };

@@ -184,3 +184,6 @@ fn parse(key: &str, json: &str) -> Result<Register> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

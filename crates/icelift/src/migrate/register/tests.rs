@@ -1,0 +1,92 @@
+//! Registers of many batches stay small, whatever the order in which the batches come.
+
+use std::time::Instant;
+
+use uuid::Uuid;
+
+use super::done::KEPT_DETAILS;
+use super::*;
+use crate::pipeline::verify::Fingerprint;
+
+const BATCHES: u32 = 10_000;
+
+fn register() -> Register {
+    let words = Words { batch_by: Some("day".to_string()), ..Words::default() };
+    let pin = Pin { round: 1, snapshot: Some(i64::MAX), schema: 0 };
+    let mut register = Register::new("glue.default.t".to_string(), Uuid::from_u128(1), words, pin, Uuid::from_u128(2));
+    register.batches = BATCHES;
+    register
+}
+
+fn detail(number: u32) -> Detail {
+    Detail {
+        key: format!("day=2024-01-01-{number}"),
+        pin: Some(i64::MAX),
+        source: "0".repeat(32),
+        files: 4,
+        bytes: 1 << 28,
+        print: Fingerprint { rows: 1_000_000, sum: u128::from(number) },
+        schema: 0,
+        attempt: Uuid::from_u128(3),
+        snapshot: i64::MAX,
+    }
+}
+
+/// Notes the batches in this order, as commits do. Returns the register, the most bytes that it had as a property, and the
+/// number of files of details.
+fn noted(order: impl Iterator<Item = u32>) -> (Register, usize, usize) {
+    let (mut register, mut bytes_max, mut files) = (register(), 0, 0);
+    let job = JobId::new(Uuid::from_u128(1), &register.statement);
+    let name = format!("s3://bucket/warehouse/default/table/metadata/icelift-{job}-batches-{}.json", "0".repeat(32));
+    for (count, number) in (1_u32..).zip(order) {
+        let moved = register.done.overflow().map(<[Detail]>::len);
+        register.done.add(number, detail(number));
+        if let Some(moved) = moved {
+            register.done.details.drain(..moved);
+            register.done.older = Some(name.clone());
+            files += 1;
+        }
+        assert!(register.done.details.len() <= 2 * KEPT_DETAILS);
+        if count % 97 == 0 {
+            bytes_max = bytes_max.max(register.properties(job).unwrap()[&property(job)].len());
+        }
+    }
+    let bytes = &register.properties(job).unwrap()[&property(job)];
+    let start = Instant::now();
+    assert_eq!(parse("icelift", bytes).unwrap(), register);
+    println!("{files} files of details, at most {bytes_max} bytes, read in {:?}", start.elapsed());
+    (register, bytes_max, files)
+}
+
+/// All numbers below `BATCHES`, in an order that looks like none.
+fn shuffled() -> impl Iterator<Item = u32> {
+    // A prime above them: its multiples meet every number once.
+    let (prime, step) = (10_007_u32, 4_337_u32);
+    (0..prime).map(move |number| number * step % prime).filter(|number| *number < BATCHES)
+}
+
+#[test]
+fn in_their_order() {
+    let (register, bytes_max, files) = noted(0..BATCHES);
+    assert!(register.is_finished() && register.pending().next().is_none());
+    assert_eq!(register.done.totals().print.rows, u64::from(BATCHES) * 1_000_000);
+    assert_eq!(files, 98);
+    assert!(bytes_max < 80_000, "{bytes_max}");
+}
+
+#[test]
+fn in_any_order() {
+    let (register, bytes_max, _) = noted(shuffled());
+    assert!(register.is_finished());
+    assert_eq!(register.done.totals(), noted(0..BATCHES).0.done.totals());
+    // Half of the batches are done, and hardly two of them touch.
+    assert!(bytes_max < 700_000, "{bytes_max}");
+}
+
+#[test]
+fn those_that_run_at_once() {
+    // Blocks of eight, each backwards.
+    let (register, bytes_max, _) = noted((0..BATCHES / 8).flat_map(|block| (0..8).rev().map(move |at| 8 * block + at)));
+    assert!(register.is_finished());
+    assert!(bytes_max < 80_000, "{bytes_max}");
+}
