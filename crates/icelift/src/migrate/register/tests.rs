@@ -26,6 +26,7 @@ fn detail(number: u32) -> Detail {
         files: 4,
         bytes: 1 << 28,
         print: Fingerprint { rows: 1_000_000, sum: u128::from(number) },
+        portable: None,
         schema: 0,
         attempt: Uuid::from_u128(3),
         snapshot: i64::MAX,
