@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use iceberg::spec::{FormatVersion, MAIN_BRANCH, PartitionSpec, Schema, TableMetadata};
 
+pub(crate) use self::properties::carried_properties;
 use crate::pipeline::scan::PlannedFile;
 
 /// Names that a line lists before it stops.
@@ -48,7 +49,7 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    fn new(level: Level, subject: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn new(level: Level, subject: impl Into<String>, message: impl Into<String>) -> Self {
         Self { level, subject: subject.into(), message: message.into() }
     }
 }

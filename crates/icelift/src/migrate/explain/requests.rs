@@ -45,19 +45,22 @@ struct Written {
 }
 
 impl PlanInput<'_> {
-    /// What a run does before its first batch: it reads the source's metadata, and claims or creates the target.
+    /// What a run does before its first batch: it reads the source's metadata, creates the target if it must, and claims it.
     pub(super) fn before_batches(&self) -> Traffic {
         let (source, target) = (Habits::of(self.source_kind), Habits::of(self.target_kind));
-        let claim = match self.creates_target {
-            true => Traffic { target_calls: target.create_calls, target_puts: target.pointers(), ..Traffic::default() },
-            // An empty snapshot: the parent's manifest list is read, its own is written.
-            false => Traffic {
-                target_calls: target.commit_calls,
-                target_gets: 1 + target.pointers(),
-                target_puts: 1 + target.pointers(),
-                ..Traffic::default()
-            },
+        // An empty snapshot: the parent's manifest list is read, its own is written.
+        let mut claim = Traffic {
+            target_calls: target.commit_calls,
+            target_gets: 1 + target.pointers(),
+            target_puts: 1 + target.pointers(),
+            ..Traffic::default()
         };
+        if self.creates_target {
+            // A new table has no parent; it is read once more behind its creation.
+            claim.target_calls += target.create_calls + target.load_calls;
+            claim.target_gets = 2 * target.pointers();
+            claim.target_puts += target.pointers();
+        }
         // The target is looked for before, and loaded after.
         let loads = if self.creates_target { 1 } else { 2 };
         claim

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use iceberg::spec::TableMetadata;
+
 use super::{Finding, Level, Sides};
 use crate::catalog::takes_property;
 
@@ -22,6 +24,12 @@ const OF_THE_SOURCE: [(&str, &str); 9] = [
 fn obstacle(kind: &str, key: &str) -> Option<&'static str> {
     let of_the_source = OF_THE_SOURCE.iter().find(|(beginning, _)| key.starts_with(beginning)).map(|(_, why)| *why);
     of_the_source.or_else(|| (!takes_property(kind, key)).then_some("the target's catalog refuses it"))
+}
+
+/// The properties of the source that a new target in a catalog of type `kind` gets.
+pub(crate) fn carried_properties(source: &TableMetadata, kind: &str) -> BTreeMap<String, String> {
+    let properties = source.properties().iter().filter(|(key, _)| obstacle(kind, key).is_none());
+    properties.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// Values are not said: they may be what nobody but the table's owner knows.
