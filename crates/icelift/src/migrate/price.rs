@@ -96,13 +96,21 @@ impl Prices {
     /// What the traffic costs, as if it were the first of its month.
     pub fn cost(&self, route: Route, traffic: &Traffic) -> Cost {
         let (read_gb, stored_gb) = (traffic.read_bytes as f64 / GB, traffic.stored_bytes as f64 / GB);
+        // What a month has for free, one cloud gives once.
+        let shared = route.source == route.target;
+        let before = if shared { traffic.source_gets } else { 0 };
+        let target_gets = self.gets(route.target, before + traffic.target_gets) - self.gets(route.target, before);
+        let catalog = if shared {
+            self.calls(route.target, traffic.source_calls + traffic.target_calls)
+        } else {
+            self.calls(route.source, traffic.source_calls) + self.calls(route.target, traffic.target_calls)
+        };
+        let retrieval = if route.source == Cloud::Aws { self.aws_retrieval_per_gb } else { 0.0 };
         Cost {
             egress: self.egress(route, read_gb),
-            source_requests: self.gets(route.source, traffic.source_gets)
-                + if route.source == Cloud::Aws { Dollars(self.aws_retrieval_per_gb * read_gb) } else { Dollars(0.0) },
-            target_requests: self.puts(route.target, traffic.target_puts)
-                + self.gets(route.target, traffic.target_gets),
-            catalog: self.calls(route.source, traffic.source_calls) + self.calls(route.target, traffic.target_calls),
+            source_requests: self.gets(route.source, traffic.source_gets) + Dollars(retrieval * read_gb),
+            target_requests: self.puts(route.target, traffic.target_puts) + target_gets,
+            catalog,
             storage_per_month: self.storage(route.target, stored_gb),
         }
     }
@@ -373,7 +381,7 @@ mod tests {
         // Each side is reckoned as if it were alone.
         assert_eq!(cost("glue", "glue"), [0, 800, 1_000 + 800, 200, 2_300]);
         assert_eq!(cost("glue", "local"), [8_100, 800, 0, 100, 0]);
-        assert_eq!(cost("r2", "basin"), [0, 360, 450 + 360, 1_800, 1_485]);
+        assert_eq!(cost("r2", "basin"), [0, 360, 450 + 720, 2_700, 1_485]);
         let mut prices = Prices::default();
         prices.set("other_egress_per_gb", 0.12).unwrap();
         let rest = Route { source: Cloud::Other, target: Cloud::R2 };

@@ -134,7 +134,7 @@ fn nulls() {
     let lost = Described { rows: 7, partition: Some((renamed, None)), ..Described::default() };
     assert!(refused(&year, vec![file("a", lost)]).contains("does not say between"));
     // What is left of a field that was dropped from a spec of format 1.
-    let void = spec(PrimitiveType::Int, "p", Transform::Void);
+    let void = spec(PrimitiveType::Int, "v", Transform::Void);
     let bounds = Some((Datum::int(1), Datum::int(1)));
     let dropped = Described { rows: 7, bounds, nulls: Some(0), partition: Some((void, None)) };
     assert_eq!(dealt(&year, vec![file("a", dropped)]), ["x=1 7 70 a"]);

@@ -111,7 +111,8 @@ fn a_plan_with_every_state() {
         // Reads 4 and 2 × 2; writes one file, a listing, a manifest and its list.
         "year=2020 pending 2000 200 2 8 4 3 2 0.000039 - rows are an estimate",
         "year=2021 left out 1000 1000000000 1 0 0 0 0 0 0 -",
-        // Before: a metadata file, a list and 3 manifests; a call to Glue, and 2 × load, stage, create.
+        // Before: a metadata file, a list and 3 manifests; a call to Glue; the target is looked for, staged, created and
+        // loaded twice, an empty snapshot with a list of its own claims it.
         "total pending 3000 1000000200 3 27 76 24 11 0.090443 - 2 of 4 batches to do; without a bandwidth no time is told; \
          list prices of 2026-10, some of them changed",
         "note lost - - - - - - - - - history: gone",
@@ -164,8 +165,7 @@ fn prices_go_down_with_the_amount() {
     let batches: Vec<_> = (1..=4).map(|year| batch(year, vec![file("a", 5_000 * GB, 8)], true)).collect();
     let lines = lines(&input(&batches, &[State::Pending; 4], &prices));
     let egress: Vec<_> = lines.iter().map(|line| line.dollars.unwrap().round()).collect();
-    // 100 GB are free, 0.09 a GB up to 10 TB, then 0.085.
-    // The puts of the last year go beyond what R2 has for free.
+    // 100 GB are free, 0.09 a GB up to 10 TB, then 0.085. The last batch's writes are beyond the free million.
     assert_eq!(egress, [441.0, 450.0, 425.0, 427.0, 1_743.0]);
     assert!(lines[4].note.as_deref().unwrap().contains("storage is $299.85 a month"));
 }

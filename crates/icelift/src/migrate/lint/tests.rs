@@ -137,7 +137,7 @@ fn what_the_target_cannot_hold() {
 #[test]
 fn layout_deletes_and_history() {
     let fields = || vec![primitive(1, "a", PrimitiveType::Int), primitive(2, "b", PrimitiveType::Int)];
-    let target = table("2", fields(), by(1, "p", Transform::Bucket(4)), &[]);
+    let target = table("2", fields(), by(1, "a_bucket", Transform::Bucket(4)), &[]);
     let snapshot = |id: i64| {
         Snapshot::builder()
             .with_snapshot_id(id)
@@ -195,6 +195,11 @@ fn properties() {
     ];
     let fields = || vec![primitive(1, "a", PrimitiveType::Int)];
     let source = table("2", fields(), unpartitioned(), &all);
+    let keys = |kind| carried_properties(&source, kind).into_keys().collect::<Vec<_>>();
+    assert_eq!(keys("r2"), ["comment", "write.parquet.compression-codec"]);
+    assert_eq!(keys("basin"), keys("r2"));
+    let to_glue = ["comment", "gc.enabled", "write.metadata.metrics.default", "write.parquet.compression-codec"];
+    assert_eq!(keys("glue"), to_glue);
     let target = table("2", fields(), unpartitioned(), &[("write.parquet.compression-codec", "snappy")]);
     let expected = [
         "lost property `comment`: the target does not have it",

@@ -135,9 +135,11 @@ async fn filters_pick_batches_or_cut_them() {
 async fn an_unpartitioned_table_by_time_and_by_a_query() {
     let warehouse = Warehouse::new(&[
         "CREATE TABLE c.n.t (ts TIMESTAMP WITH TIME ZONE, s STRUCT<name STRING>)",
-        "INSERT INTO c.n.t SELECT arrow_cast(column1, 'Timestamp(Microsecond, Some(\"+00:00\"))'), named_struct('name', column2) FROM (VALUES
-           ('2023-12-31T23:59:59.999999Z', 'b'), ('2024-01-01T00:00:00Z', 'a'), ('2024-03-01T00:00:00Z', NULL))",
-        "INSERT INTO c.n.t SELECT arrow_cast('1969-12-31T23:59:59Z', 'Timestamp(Microsecond, Some(\"+00:00\"))'), named_struct('name', 'a')",
+        "INSERT INTO c.n.t SELECT arrow_cast(column1, 'Timestamp(Microsecond, Some(\"+00:00\"))'),
+           named_struct('name', column2) FROM (VALUES ('2023-12-31T23:59:59.999999Z', 'b'),
+             ('2024-01-01T00:00:00Z', 'a'), ('2024-03-01T00:00:00Z', NULL))",
+        "INSERT INTO c.n.t SELECT arrow_cast('1969-12-31T23:59:59Z', 'Timestamp(Microsecond, Some(\"+00:00\"))'),
+           named_struct('name', 'a')",
     ])
     .await;
     let (table, context) = (warehouse.table().await, SessionContext::new());
