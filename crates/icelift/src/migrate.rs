@@ -6,7 +6,7 @@
 //! - `prepare`: what is to be done, from metadata alone: `query` (what a SELECT may be), `batches`, `job` (which migration a
 //!   statement is), `register` (what the target knows of it), `rounds`
 //!   (what has changed since), `target`;
-//! - `claim`: an empty snapshot makes this driver the only one;
+//! - `begin` and `claim`: the target is created or widened, and an empty snapshot makes this driver the only one;
 //! - `recover`: what an earlier driver left is adopted or removed;
 //! - `driver`: for each batch `copy` through the pipeline, list (`attempt`), `check`, `commit`;
 //! - `run`: the batches as a stream of rows (`report`), and errors as the user sees them; `event` is what a terminal draws;
@@ -17,6 +17,7 @@
 
 mod attempt;
 mod batches;
+mod begin;
 mod check;
 mod claim;
 mod commit;

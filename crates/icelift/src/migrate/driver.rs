@@ -14,21 +14,21 @@ use uuid::Uuid;
 
 use super::attempt::{Attempt, Listing};
 use super::batches::{self, Batch};
-use super::claim::{claim, taken_over};
+use super::begin::begin;
+use super::check;
+use super::claim::taken_over;
 use super::commit::{Ready, commit};
 use super::copy::copy;
 use super::event::MigrationEvent;
 use super::job::{BatchId, Birth, JobId};
-use super::prepare::{Prepared, Target};
+use super::prepare::Prepared;
 use super::recover::{Adoptable, Adoptables, recover};
 use super::register::{Detail, MIXED_SCHEMAS, Register};
 use super::report::{BatchReport, BatchState, Verdict};
 use super::rounds::{self, Mode};
-use super::{check, target};
-use crate::catalog::{CommitOutcome, IcebergTable, NewTable, Table};
+use crate::catalog::{IcebergTable, Table};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::pipeline::snapshot;
 use crate::pipeline::verify::{Level, PortableColumns, Prints};
 use crate::sql::{Migrate, MigrateOptions};
 
@@ -73,7 +73,7 @@ impl Job {
         let owner = Uuid::new_v4();
         let epoch = prepared.register.as_ref().map_or(1, |register| register.epoch + 1);
         let next = Register { owner, epoch, ..prepared.next.clone() };
-        let (target, register) = claimed(engine, &prepared, next).await?;
+        let (target, register) = begin(engine, &prepared, next).await?;
         // A commit of an earlier driver may have landed since the plan was made.
         let pending = prepared.pending.iter().copied().filter(|number| !register.done.contains(*number));
         let pending: Vec<u32> = pending.collect();
@@ -371,56 +371,4 @@ impl Job {
 struct Written {
     slices: Vec<Adoptable>,
     adopted: bool,
-}
-
-/// The target and what it knows, after commits that have landed.
-async fn claimed(engine: &Engine, prepared: &Prepared, next: Register) -> Result<(Table, Register)> {
-    let (catalog, ident) = (&prepared.target_catalog, &prepared.target_name.ident);
-    let table = match &prepared.target {
-        Target::Exists { table, evolution: Some(evolution) } => evolution.commit(catalog, table).await?,
-        Target::Exists { table, .. } => table.as_ref().clone(),
-        Target::New(new) => match created(engine, prepared, new).await {
-            Ok(table) => table,
-            Err(error) => return Err(lost_race(prepared, error).await),
-        },
-    };
-    engine.failpoints.reach("claim.before_commit").await?;
-    let (owner, epoch) = (next.owner, next.epoch);
-    claim(catalog, table, prepared.job, prepared.register.clone(), next).await?;
-    engine.failpoints.reach("claim.after_commit").await?;
-    let table = catalog.load_table(ident).await?;
-    match Register::of(&table.metadata, prepared.job)? {
-        None => Err(target::register_lost(&table.name)),
-        Some(register) if (register.owner, register.epoch) != (owner, epoch) => Err(taken_over()),
-        Some(register) => Ok((table, register)),
-    }
-}
-
-/// Why the target was not created: another driver of the same migration may have been faster.
-async fn lost_race(prepared: &Prepared, error: Error) -> Error {
-    if error.kind() != ErrorKind::AlreadyExists {
-        return error;
-    }
-    let table = prepared.target_catalog.load_table(&prepared.target_name.ident).await;
-    let register = table.and_then(|table| Register::of(&table.metadata, prepared.job));
-    if let Ok(Some(_)) = register {
-        return taken_over().source(error);
-    }
-    Error::new(ErrorKind::CommitConflict, "the table was created by somebody else at the same moment")
-        .place(Stage::Catalog, &prepared.target_name)
-        .hint("let the other process finish, if it is a migration")
-        .source(error)
-}
-
-/// Creates the table, without a register: were the register in it, a request that comes late could bring it back.
-async fn created(engine: &Engine, prepared: &Prepared, new: &NewTable) -> Result<Table> {
-    let (catalog, ident) = (&prepared.target_catalog, &prepared.target_name.ident);
-    engine.failpoints.reach("create.before_commit").await?;
-    let staged = catalog.stage_table(new.clone()).await?;
-    match snapshot::create(catalog, &staged).await {
-        CommitOutcome::Landed => {}
-        CommitOutcome::NotLanded(error) | CommitOutcome::Unknown(error) => return Err(error),
-    }
-    engine.failpoints.reach("create.after_commit").await?;
-    catalog.load_table(ident).await
 }

@@ -15,6 +15,7 @@ use super::register::Register;
 use crate::catalog::Table;
 use crate::error::{Error, Result, Stage};
 use crate::pipeline::sink::data_folder;
+use crate::storage::{Held, Locations};
 
 /// Manifests and listings that are read at once.
 const READ_CONCURRENCY: usize = 16;
@@ -104,13 +105,15 @@ pub(crate) async fn remove_unreferenced(table: &Table, locations: Vec<String>) -
     Ok(unreferenced)
 }
 
-/// Those of the objects that no snapshot of the table, and no register, refers to.
+/// Those of the objects that no snapshot of the table, and no register, refers to. Compared by their paths: a table that has
+/// come to be called `s3a://…` keeps its files, and what is referred to in another store is kept as well.
 pub(crate) async fn unreferenced(table: &Table, mut locations: Vec<String>) -> Result<Vec<String>> {
     if locations.is_empty() {
         return Ok(locations);
     }
-    let referenced = referenced(table).await?;
-    locations.retain(|location| !referenced.contains(location));
+    let mut known = Locations::default();
+    known.extend(referenced(table).await?);
+    locations.retain(|location| known.find(location) == Held::No);
     Ok(locations)
 }
 

@@ -1,7 +1,5 @@
 //! Registers of many batches stay small, whatever the order in which the batches come.
 
-use std::time::Instant;
-
 use uuid::Uuid;
 
 use super::done::KEPT_DETAILS;
@@ -53,9 +51,7 @@ fn noted(order: impl Iterator<Item = u32>) -> (Register, usize, usize) {
         }
     }
     let bytes = &register.properties(job).unwrap()[&property(job)];
-    let start = Instant::now();
     assert_eq!(parse("icelift", bytes).unwrap(), register);
-    println!("{files} files of details, at most {bytes_max} bytes, read in {:?}", start.elapsed());
     (register, bytes_max, files)
 }
 
