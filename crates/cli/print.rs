@@ -4,8 +4,6 @@ mod csv;
 mod json;
 mod table;
 
-use std::sync::Arc;
-
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -73,7 +71,7 @@ impl<W: AsyncWrite + Unpin> Output<W> {
             watch.hide_bars();
             self.rows(&batch).await?;
             if watch.tally().is_some() {
-                // They come hours apart, and before the bars are there again.
+                // The next row may be hours away, and this one has to be out before the bars come back.
                 self.stdout.flush().await.map_err(Stop::output)?;
             }
             watch.unhide_bars();
@@ -84,9 +82,9 @@ impl<W: AsyncWrite + Unpin> Output<W> {
     }
 
     fn begin(&mut self, schema: SchemaRef) {
-        let encoder = || encoder(self.format, Arc::clone(&schema));
-        let answer = || Answer { encoder: encoder(), text: Vec::new(), rows: 0 };
-        self.answer = (!schema.fields().is_empty()).then(answer);
+        let has_columns = !schema.fields().is_empty();
+        let encoder = encoder(self.format, schema);
+        self.answer = has_columns.then_some(Answer { encoder, text: Vec::new(), rows: 0 });
     }
 
     /// Prints rows, unless the format has to see more of them first.
@@ -145,6 +143,8 @@ fn texts(column: &ArrayRef, null: Option<&str>) -> Result<StringArray, ArrowErro
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use arrow::array::{Float64Array, Int64Array, ListArray};
     use arrow::datatypes::Int32Type;
 

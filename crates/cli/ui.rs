@@ -138,12 +138,13 @@ pub fn bytes(number: u64) -> String {
     if unit == "B" { format!("{number} B") } else { format!("{size:.1} {unit}") }
 }
 
-/// `12 ms`, `3.4 s`, `5 min 06 s`.
+/// `12 ms`, `3.4 s`, `5 min 06 s`, `2 h 05 min`.
 pub fn seconds(time: Duration) -> String {
     match time.as_secs_f64() {
         short if short < 1.0 => format!("{:.0} ms", short * 1000.0),
         medium if medium < 60.0 => format!("{medium:.1} s"),
-        _ => format!("{} min {:02} s", time.as_secs() / 60, time.as_secs() % 60),
+        long if long < 3600.0 => format!("{} min {:02} s", time.as_secs() / 60, time.as_secs() % 60),
+        _ => format!("{} h {:02} min", time.as_secs() / 3600, time.as_secs() / 60 % 60),
     }
 }
 
@@ -185,7 +186,7 @@ mod tests {
         assert_eq!(rate(3_650, Duration::from_millis(2_500)).as_deref(), Some("1,460 rows/s"));
         assert_eq!([rate(0, Duration::from_secs(1)), rate(1, Duration::ZERO)], [None, None]);
         assert_eq!([0, 999, 1000, 12_540_000].map(bytes), ["0 B", "999 B", "1.0 kB", "12.5 MB"]);
-        let times = [12, 3_400, 306_000].map(|millis| seconds(Duration::from_millis(millis)));
-        assert_eq!(times, ["12 ms", "3.4 s", "5 min 06 s"]);
+        let times = [12, 3_400, 306_000, 7_500_000].map(|millis| seconds(Duration::from_millis(millis)));
+        assert_eq!(times, ["12 ms", "3.4 s", "5 min 06 s", "2 h 05 min"]);
     }
 }

@@ -10,10 +10,11 @@ use super::process::Folder;
 const WATCHER: &str = r#"
 import fcntl, os, pty, re, signal, struct, sys, termios
 signal.alarm(60)
+WIDTH = 200
 child, terminal = pty.fork()
 if child == 0:
     os.execv(sys.argv[1], sys.argv[1:])
-fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, WIDTH, 0, 0))
 raw, interrupted = b"", False
 try:
     while True:
@@ -37,6 +38,8 @@ for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|.|\n", text):
         if part[-1] == "B": row += number
         if part[-1] == "K": screen[row] = []
     else:
+        if column == WIDTH: row, column = row + 1, 0
+        while row >= len(screen): screen.append([])
         line = screen[row]
         line.extend(" " * (column + 1 - len(line)))
         line[column] = part

@@ -176,7 +176,7 @@ impl Board {
         if self.ended.failed > 0 {
             parts.push(format!("{} failed", self.ended.failed));
         }
-        parts.extend(left(self.share(plan), elapsed).map(|left| format!("{} left", ui::seconds(left))));
+        parts.extend(left(self.share(plan), elapsed).map(|left| format!("{left} left")));
         parts.extend(ui::rate(self.rows(), elapsed));
         if asked.read_bytes > 0 {
             parts.push(format!("{} read", ui::bytes(asked.read_bytes)));
@@ -191,12 +191,16 @@ impl Board {
     }
 }
 
-/// The time that is left if the rest goes as fast; nothing is said of it before there is something to go by.
-fn left(share: f64, elapsed: Duration) -> Option<Duration> {
+/// The time that is left if the rest goes as fast, rounded: `40 s`, `6 min`, `2 h 05 min`. Nothing is said of it before there is
+/// something to go by.
+fn left(share: f64, elapsed: Duration) -> Option<String> {
     let enough = share > 0.0 && share < 1.0 && elapsed >= Duration::from_secs(1);
-    let left = enough.then(|| Duration::try_from_secs_f64(elapsed.as_secs_f64() * (1.0 - share) / share));
-    // Whole seconds: the rest is not known so well.
-    left?.ok().map(|left| Duration::from_secs(left.as_secs() + 1))
+    let seconds = enough.then(|| (elapsed.as_secs_f64() * (1.0 - share) / share).ceil() as u64)?;
+    Some(match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+    })
 }
 
 impl Running {
@@ -267,7 +271,7 @@ mod tests {
         board.hear(&started("year=2019", 1_000, 1_000_000), at(10));
         board.hear(&progress("year=2019", 500), at(12));
         let asked = Asked { read_bytes: 12_540_000, requests: 1_204 };
-        let whole = "2 of 6 batches, 15 s left, 250 rows/s, 12.5 MB read, 1,204 requests";
+        let whole = "2 of 6 batches, 14 s left, 250 rows/s, 12.5 MB read, 1,204 requests";
         let batch = "year=2019: 500 of 1,000 rows, 250 rows/s, 2.0 s";
         assert_eq!(seen(&board, at(12), &asked), [(13, whole.to_owned()), (50, batch.to_owned())]);
 
@@ -292,9 +296,17 @@ mod tests {
         };
         board.hear(&started("year=2020", 10, 1_000_000), at(15));
         board.hear(&failed, at(15));
-        let whole = "3 of 6 batches, 1 failed, 6 s left, 220 rows/s";
+        let whole = "3 of 6 batches, 1 failed, 5 s left, 220 rows/s";
         assert_eq!(seen(&board, at(15), &nothing), [(50, whole.to_owned())]);
         assert_eq!(board.tally(), Some(Tally { done: 2, pending: 4, committed: 1 }));
+    }
+
+    #[test]
+    fn what_is_left_is_rounded() {
+        let left = |share, seconds| left(share, Duration::from_secs(seconds));
+        assert_eq!([left(0.0, 9), left(1.0, 9), left(0.5, 0)], [None, None, None]);
+        let known = [left(0.5, 40), left(0.5, 301), left(0.5, 7_500)].map(Option::unwrap);
+        assert_eq!(known, ["40 s", "6 min", "2 h 05 min"]);
     }
 
     #[test]

@@ -149,56 +149,85 @@ mod tests {
 
     use super::*;
 
-    /// A terminal as far as bars use it: lines, and the one with the cursor.
+    const COLUMNS: usize = 40;
+
+    /// A terminal as far as bars use it: what is on it, and the cursor. A full line is gone on with in the next one.
     #[derive(Debug, Clone, Default)]
-    struct Paper(Arc<Mutex<(Vec<String>, usize)>>);
+    struct Paper(Arc<Mutex<Sheet>>);
+
+    #[derive(Debug, Default)]
+    struct Sheet {
+        lines: Vec<String>,
+        row: usize,
+        column: usize,
+    }
 
     impl Paper {
-        fn on<T>(&self, act: impl FnOnce(&mut Vec<String>, &mut usize) -> T) -> io::Result<T> {
-            let mut paper = self.0.lock().unwrap();
-            let (lines, at) = &mut *paper;
-            lines.resize(lines.len().max(*at + 1), String::new());
-            Ok(act(lines, at))
+        fn on(&self, act: impl FnOnce(&mut Sheet)) -> io::Result<()> {
+            act(&mut self.0.lock().unwrap());
+            Ok(())
         }
 
         fn seen(&self) -> Vec<String> {
-            let lines = self.on(|lines, _| lines.clone()).unwrap();
+            let lines = self.0.lock().unwrap().lines.clone();
             lines.iter().map(|line| line.trim_end().to_owned()).filter(|line| !line.is_empty()).collect()
+        }
+    }
+
+    impl Sheet {
+        fn put(&mut self, letter: char) {
+            if self.column == COLUMNS {
+                (self.row, self.column) = (self.row + 1, 0);
+            }
+            self.lines.resize(self.lines.len().max(self.row + 1), " ".repeat(COLUMNS));
+            let after = self.lines[self.row].chars().skip(self.column + 1);
+            let before = self.lines[self.row].chars().take(self.column);
+            self.lines[self.row] = before.chain([letter]).chain(after).collect();
+            self.column += 1;
         }
     }
 
     impl TermLike for Paper {
         fn width(&self) -> u16 {
-            40
+            COLUMNS as u16
         }
 
         fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-            self.on(|_, at| *at -= n)
+            self.on(|sheet| sheet.row -= n)
         }
 
         fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-            self.on(|_, at| *at += n)
+            self.on(|sheet| sheet.row += n)
         }
 
-        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
-            Ok(())
+        fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+            self.on(|sheet| sheet.column += n)
         }
 
-        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
-            Ok(())
+        fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+            self.on(|sheet| sheet.column -= n)
         }
 
         fn write_line(&self, text: &str) -> io::Result<()> {
             self.write_str(text)?;
-            self.on(|_, at| *at += 1)
+            self.on(|sheet| (sheet.row, sheet.column) = (sheet.row + 1, 0))
         }
 
         fn write_str(&self, text: &str) -> io::Result<()> {
-            self.on(|lines, at| lines[*at].push_str(text))
+            self.on(|sheet| {
+                text.chars().for_each(|letter| match letter {
+                    '\r' => sheet.column = 0,
+                    letter => sheet.put(letter),
+                });
+            })
         }
 
         fn clear_line(&self) -> io::Result<()> {
-            self.on(|lines, at| lines[*at].clear())
+            self.on(|sheet| {
+                sheet.column = 0;
+                (0..COLUMNS).for_each(|_| sheet.put(' '));
+                sheet.column = 0;
+            })
         }
 
         fn flush(&self) -> io::Result<()> {
@@ -216,7 +245,7 @@ mod tests {
         let screen = Screen::on(ProgressDrawTarget::term_like(Box::new(paper.clone())));
         let whole = "[===>                ] 1 of 6 batches";
         screen.draw(vec![bar(0.15, "1 of 6 batches, too long for the line")]);
-        assert_eq!(paper.seen(), ["[===>                ] 1 of 6 batches, t…"]);
+        assert_eq!(paper.seen(), ["[===>                ] 1 of 6 batches, t"]);
         screen.draw(vec![bar(0.15, "1 of 6 batches"), bar(1.0, "year=2019")]);
         let both = [whole, "[====================] year=2019"];
         assert_eq!(paper.seen(), both);
