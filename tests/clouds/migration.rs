@@ -24,11 +24,11 @@ const SEED: u64 = 7;
 const DRIVES: usize = 40;
 const DRIVES_MIN: &str = "1";
 
-/// The namespace, the table, its claim; then one batch, whose files are listed, read again, committed, and listed no more.
+/// The namespace, the table, its first snapshot; then one batch.
 const COST_OF_FIRST: Cost = Cost { catalog: 10, files: 0, class_a: 4, class_b: 10, free: 1 };
-/// A claim, a look for what was left, then one batch.
+/// A claim, then one batch.
 const COST_OF_NEXT: Cost = Cost { catalog: 8, files: 0, class_a: 7, class_b: 17, free: 1 };
-/// The configuration, the namespace, a look at the table.
+/// A look at the table.
 const COST_OF_NOTHING: Cost = Cost { catalog: 3, files: 0, class_a: 0, class_b: 0, free: 0 };
 
 pub(super) fn trials() -> Vec<Trial> {
