@@ -102,9 +102,9 @@ impl Drawing {
             self.drawn.iter().for_each(|bar| bar.set_style(style()));
         }
         for (bar, wanted) in self.drawn.iter().zip(&self.wanted) {
-            bar.update(|state| state.set_pos((wanted.share * STEPS as f64) as u64));
-            bar.set_message(wanted.text.clone());
-            bar.force_draw();
+            // The methods that set would draw each time; these are the same bar, not drawn yet.
+            let set = bar.clone().with_position((wanted.share * STEPS as f64) as u64).with_message(wanted.text.clone());
+            set.force_draw();
         }
     }
 
