@@ -7,14 +7,14 @@ use libtest_mimic::{Failed, Trial};
 use crate::support::process::Binary;
 
 const MIB: u64 = 1 << 20;
-/// A little more than two streams need at least.
-const LIMIT_MIB: u64 = 192;
+/// What two streams need, and not much more.
+const LIMIT_MIB: u64 = 416;
 /// How far the process may be above it.
 const ABOVE_PERCENT: u64 = 10;
 
-/// In memory a row is twenty numbers, none of them like the one before.
-const ROWS: u64 = 8_000_000;
-const COLUMNS: u64 = 20;
+/// Most of a row is a text of 512 bytes that is unlike all others.
+const ROWS: u64 = 4_000_000;
+const ROW_BYTES: u64 = 2 * 8 + 512;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -31,10 +31,9 @@ fn attach(folder: &Path) -> String {
 fn insert_stays_below_the_limit() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let columns =
-        (0..COLUMNS).map(|column| format!("value * {} % 4294967291 AS c{column}", 2_654_435_761 + 2 * column));
-    let rows = columns.collect::<Vec<_>>().join(", ");
+        "value AS id, value * 2654435761 % 4294967291 AS number, repeat(md5(CAST(value AS STRING)), 16) AS text";
     let create =
-        format!("CREATE SCHEMA lake.n; CREATE TABLE lake.n.source AS SELECT {rows} FROM generate_series(1, {ROWS})");
+        format!("CREATE SCHEMA lake.n; CREATE TABLE lake.n.source AS SELECT {columns} FROM generate_series(1, {ROWS})");
     Binary::new()?.sql(&attach(folder.path())).sql(&create).stdout()?;
     let copy = "CREATE TABLE lake.n.target LIKE lake.n.source";
     let insert = "INSERT INTO lake.n.target SELECT * FROM lake.n.source";
@@ -44,7 +43,7 @@ fn insert_stays_below_the_limit() -> Result<(), Failed> {
     if printed != format!("count\n{ROWS}\n") {
         return Err(format!("found {printed}").into());
     }
-    let (limit_bytes, table_bytes) = (LIMIT_MIB * MIB, ROWS * COLUMNS * 8);
+    let (limit_bytes, table_bytes) = (LIMIT_MIB * MIB, ROWS * ROW_BYTES);
     let times = table_bytes / limit_bytes;
     if times < 5 {
         return Err(format!("the table is only {times} times as large as the limit").into());
@@ -57,11 +56,14 @@ fn insert_stays_below_the_limit() -> Result<(), Failed> {
 
 /// Nothing has run by then, and what would do is named.
 fn limit_that_is_too_small() -> Result<(), Failed> {
-    let ran = Binary::new()?.flag("--memory-limit", "64MiB").flag("--threads", "2").sql("SELECT 1 AS a").run()?;
-    let said = "error: the memory limit is 64 MiB, and 2 streams need at least 165 MiB\n\
-                hint: give it 165 MiB or more, or fewer threads\n";
+    let ran = Binary::new()?.flag("--memory-limit", "255MiB").sql("SELECT 1 AS a").run()?;
+    let said = "error: the memory limit is 255 MiB, the smallest is 256 MiB\nhint: give it 256 MiB or more\n";
     if (ran.code, ran.stdout.as_str(), ran.stderr.as_str()) != (2, "", said) {
         return Err(format!("found {ran:?}").into());
     }
-    Binary::new()?.flag("--memory-limit", "165MiB").flag("--threads", "2").sql("SELECT 1 AS a").stdout().map(|_| ())
+    let ran = Binary::new()?.flag("--memory-limit", "256MiB").flag("--threads", "2").sql("SELECT 1 AS a").run()?;
+    if ran.stdout()? != "a\n1\n" {
+        return Err("the smallest limit does not do".into());
+    }
+    Ok(())
 }

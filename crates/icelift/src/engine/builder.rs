@@ -62,7 +62,7 @@ impl EngineBuilder {
         self
     }
 
-    /// The number of streams that a statement is cut into; unless set, all cores or as many as the memory is enough for.
+    /// The number of streams that a statement is cut into, all cores unless set; fewer where the memory is enough for fewer.
     pub fn parallelism(mut self, streams: usize) -> Self {
         self.parallelism = Some(streams.max(1));
         self

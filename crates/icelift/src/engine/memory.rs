@@ -1,9 +1,9 @@
 //! How the memory of the process is divided.
 //!
 //! One number limits all of it. Operators, open files, and what is read and not yet decoded come out of a pool, which says no,
-//! so that operators spill and files close early. The reserve is for what nobody asks for: the program, the rows between two
-//! operators, what the allocator keeps. What must hold: the process stays below its limit, and a limit below which that
-//! cannot be is refused before anything runs.
+//! so that operators spill and row groups close early. The reserve is for what nobody asks for: the program, rows between two
+//! operators, the first bytes of writers, what the allocator keeps. What must hold: the process stays below its limit, and a
+//! limit below which that cannot be is refused before anything runs.
 
 use std::num::NonZeroUsize;
 
@@ -12,12 +12,13 @@ use crate::error::{Error, ErrorKind, Result};
 const MIB: usize = 1 << 20;
 
 /// The program itself, its threads, the metadata of tables, footers.
-const PROGRAM_BYTES: usize = 64 * MIB;
-/// For each stream: batches between operators, a page and its values, the last rows that a writer took before it asked.
-const STREAM_BYTES: usize = 24 * MIB;
-/// The least that a stream can work with: a sort keeps 10 MiB for its merge, a file a part.
-const STREAM_POOL_BYTES: usize = 16 * MIB;
-/// One part of so many is what the allocator keeps of memory that was given back.
+const PROGRAM_BYTES: usize = 96 * MIB;
+/// For each stream: batches between operators, the 8 MiB that a lane of the sink has in any case, the part that a file
+/// collects, and memory that was given back a moment ago.
+const STREAM_BYTES: usize = 64 * MIB;
+/// What the pool has at least for each stream: to decode a page and a dictionary of each of twenty columns.
+const STREAM_POOL_BYTES: usize = 64 * MIB;
+/// One part of so many is what the allocator keeps in pieces that are of no use.
 const SLACK: usize = 8;
 
 /// The division of a limit.
@@ -28,21 +29,19 @@ pub(super) struct Division {
 }
 
 impl Division {
-    /// Divides the limit among `streams`; without a number among all cores, or as many as it is enough for.
+    /// Divides the limit among `streams`, all cores unless given, or among as many of them as it is enough for.
     ///
     /// # Errors
-    /// It is too small.
+    /// It is not enough for one.
     pub fn new(limit_bytes: usize, streams: Option<usize>) -> Result<Self> {
-        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let mut wanted = streams.unwrap_or_else(cores);
-        while limit_bytes < smallest_bytes(wanted) {
-            if streams.is_some() || wanted == 1 {
-                return Err(too_small(limit_bytes, wanted));
-            }
-            wanted -= 1;
+        let wanted = streams.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
+        if limit_bytes < smallest_bytes(1) {
+            return Err(too_small(limit_bytes));
         }
-        let reserve = PROGRAM_BYTES + wanted * STREAM_BYTES + limit_bytes / SLACK;
-        Ok(Self { pool_bytes: limit_bytes - reserve, streams: wanted })
+        let enough_for = (1..=wanted).rev().find(|streams| smallest_bytes(*streams) <= limit_bytes);
+        let streams = enough_for.unwrap_or(1);
+        let reserve = PROGRAM_BYTES + streams * STREAM_BYTES + limit_bytes / SLACK;
+        Ok(Self { pool_bytes: limit_bytes - reserve, streams })
     }
 }
 
@@ -53,13 +52,10 @@ fn smallest_bytes(streams: usize) -> usize {
     used.div_ceil(SLACK - 1).saturating_mul(SLACK).next_multiple_of(MIB)
 }
 
-fn too_small(limit_bytes: usize, streams: usize) -> Error {
-    let smallest = smallest_bytes(streams) / MIB;
-    let found = limit_bytes / MIB;
-    let each = if streams == 1 { "one stream needs" } else { &format!("{streams} streams need") };
-    let fewer = if streams == 1 { "" } else { ", or fewer threads" };
-    Error::new(ErrorKind::Config, format!("the memory limit is {found} MiB, and {each} at least {smallest} MiB"))
-        .hint(format!("give it {smallest} MiB or more{fewer}"))
+fn too_small(limit_bytes: usize) -> Error {
+    let (smallest, found) = (smallest_bytes(1) / MIB, limit_bytes / MIB);
+    Error::new(ErrorKind::Config, format!("the memory limit is {found} MiB, the smallest is {smallest} MiB"))
+        .hint(format!("give it {smallest} MiB or more"))
 }
 
 #[cfg(test)]
@@ -70,33 +66,31 @@ mod tests {
     #[test]
     fn the_pool_is_what_the_reserve_leaves() {
         let division = Division::new(1024 * MIB, Some(2)).unwrap();
-        assert_eq!(division, Division { pool_bytes: (1024 - 64 - 48 - 128) * MIB, streams: 2 });
+        assert_eq!(division, Division { pool_bytes: (1024 - 96 - 128 - 128) * MIB, streams: 2 });
         let division = Division::new(64 << 30, Some(16)).unwrap();
-        assert_eq!(division.pool_bytes, (56 << 30) - (64 + 16 * 24) * MIB);
+        assert_eq!(division, Division { pool_bytes: (56 << 30) - (96 + 16 * 64) * MIB, streams: 16 });
     }
 
     #[test]
-    fn a_limit_that_is_too_small_is_refused_and_the_smallest_works() {
+    fn there_are_no_more_streams_than_the_limit_is_enough_for() {
         for streams in [1, 2, 16, 1024] {
             let smallest = smallest_bytes(streams);
             let division = Division::new(smallest, Some(streams)).unwrap();
-            assert!(division.pool_bytes >= streams * 16 * MIB, "{division:?}");
-            let error = Division::new(smallest - 1, Some(streams)).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config);
-            assert!(error.advice().unwrap().contains(&format!("{} MiB", smallest / MIB)), "{error}");
+            assert_eq!(division.streams, streams);
+            assert!(division.pool_bytes >= streams * 64 * MIB, "{division:?}");
+            assert_eq!(Division::new(smallest, Some(streams + 1)).unwrap().streams, streams);
         }
-        let error = Division::new(MIB, Some(2)).unwrap_err();
-        assert_eq!(error.to_string(), "the memory limit is 1 MiB, and 2 streams need at least 165 MiB");
-        assert_eq!(error.advice(), Some("give it 165 MiB or more, or fewer threads"));
+        assert_eq!(Division::new(smallest_bytes(1), None).unwrap().streams, 1);
+        let cores = std::thread::available_parallelism().unwrap().get();
+        assert_eq!(Division::new(64 << 40, None).unwrap().streams, cores);
     }
 
     #[test]
-    fn where_nobody_says_how_many_streams_there_are_as_many_as_fit() {
-        assert_eq!(Division::new(smallest_bytes(1), None).unwrap().streams, 1);
-        let cores = std::thread::available_parallelism().unwrap().get();
-        assert_eq!(Division::new(smallest_bytes(cores), None).unwrap().streams, cores);
-        assert_eq!(Division::new(64 << 40, None).unwrap().streams, cores);
-        let error = Division::new(smallest_bytes(1) - 1, None).unwrap_err();
-        assert!(error.to_string().contains("one stream needs at least"), "{error}");
+    fn a_limit_that_is_too_small_is_refused_and_the_smallest_is_named() {
+        let error = Division::new(256 * MIB - 1, Some(2)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert_eq!(error.to_string(), "the memory limit is 255 MiB, the smallest is 256 MiB");
+        assert_eq!(error.advice(), Some("give it 256 MiB or more"));
+        assert!(Division::new(256 * MIB, Some(2)).is_ok());
     }
 }

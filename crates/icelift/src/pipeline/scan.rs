@@ -7,6 +7,7 @@
 mod bounds;
 mod decode;
 mod deletes;
+mod fetch;
 mod files;
 mod ranges;
 mod reader;

@@ -96,19 +96,6 @@ impl Parquet {
     }
 }
 
-impl Parquet {
-    /// The bytes that reading `row_groups` holds: a row group is fetched whole, as far as its columns are wanted.
-    pub fn fetched_bytes(&self, reshape: &Reshape, row_groups: &[usize]) -> usize {
-        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), reshape.roots.iter().copied());
-        let of_row_group = |row_group: &usize| {
-            let leaves = self.metadata.metadata().row_group(*row_group).columns().iter().enumerate();
-            let wanted = leaves.filter(|(leaf, _)| mask.leaf_included(*leaf));
-            wanted.map(|(_, column)| usize::try_from(column.compressed_size()).unwrap_or(0)).sum()
-        };
-        row_groups.iter().map(of_row_group).max().unwrap_or(0)
-    }
-}
-
 /// Spark's old timestamps have nanoseconds and overflow in the year 2262: read them as microseconds.
 fn with_int96_as_micros(schema: &ArrowSchema, metadata: &ParquetMetaData) -> Option<ArrowSchema> {
     let descriptor = metadata.file_metadata().schema_descr();

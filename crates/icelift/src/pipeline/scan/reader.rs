@@ -17,6 +17,7 @@ use tokio::sync::OnceCell;
 use super::bounds::Filter;
 use super::decode::Parquet;
 use super::deletes::DeletedRows;
+use super::fetch::{Fetch, has_page_index};
 use super::files::PlannedFile;
 use super::reshape::{Reshape, field_id};
 use super::rows;
@@ -62,6 +63,10 @@ impl ScanContext {
         self.filter.as_ref()
     }
 
+    pub fn batch_rows(&self) -> usize {
+        self.batch_rows
+    }
+
     fn iceberg_schema(&self) -> &IcebergSchemaRef {
         self.table.metadata.current_schema()
     }
@@ -72,28 +77,44 @@ impl ScanContext {
 pub(crate) struct OpenFile {
     planned: Arc<PlannedFile>,
     parquet: OnceCell<Parquet>,
+    /// The same with an index of its pages, for who has to read it piecemeal.
+    paged: OnceCell<Parquet>,
     deleted: OnceCell<Arc<DeletedRows>>,
 }
 
 impl OpenFile {
     pub fn new(planned: Arc<PlannedFile>) -> Self {
-        Self { planned, parquet: OnceCell::new(), deleted: OnceCell::new() }
+        Self { planned, parquet: OnceCell::new(), paged: OnceCell::new(), deleted: OnceCell::new() }
     }
 
-    async fn parquet(&self, context: &ScanContext) -> Result<&Parquet> {
-        let open = || async {
-            let (store, file) = (&context.table.store, &self.planned.file);
-            let pages = context.filter.as_ref().is_some_and(|filter| !filter.single_columns.is_empty());
-            let mapping = context.name_mapping.as_ref();
-            let parquet = Parquet::open(store, file.file_path(), file.file_size_in_bytes(), mapping, pages).await?;
-            let rows = parquet.metadata.metadata().file_metadata().num_rows();
-            if u64::try_from(rows).ok() == Some(file.record_count()) {
-                return Ok(parquet);
-            }
-            let message = format!("the file holds {rows} rows, its manifest says {}", file.record_count());
-            Err(Error::new(ErrorKind::Read, message).hint("the file was replaced or the manifest is wrong"))
-        };
-        self.parquet.get_or_try_init(open).await
+    pub fn location(&self) -> &str {
+        self.planned.file.file_path()
+    }
+
+    pub async fn parquet(&self, context: &ScanContext) -> Result<&Parquet> {
+        let pages = context.filter.as_ref().is_some_and(|filter| !filter.single_columns.is_empty());
+        self.parquet.get_or_try_init(|| self.open(context, pages)).await
+    }
+
+    /// The file with an index of its pages, as far as it has one.
+    pub async fn paged(&self, context: &ScanContext) -> Result<&Parquet> {
+        let parquet = self.parquet(context).await?;
+        if has_page_index(parquet) {
+            return Ok(parquet);
+        }
+        self.paged.get_or_try_init(|| self.open(context, true)).await
+    }
+
+    async fn open(&self, context: &ScanContext, pages: bool) -> Result<Parquet> {
+        let (store, file) = (&context.table.store, &self.planned.file);
+        let mapping = context.name_mapping.as_ref();
+        let parquet = Parquet::open(store, file.file_path(), file.file_size_in_bytes(), mapping, pages).await?;
+        let rows = parquet.metadata.metadata().file_metadata().num_rows();
+        if u64::try_from(rows).ok() == Some(file.record_count()) {
+            return Ok(parquet);
+        }
+        let message = format!("the file holds {rows} rows, its manifest says {}", file.record_count());
+        Err(Error::new(ErrorKind::Read, message).hint("the file was replaced or the manifest is wrong"))
     }
 
     async fn deleted(&self, context: &ScanContext) -> Result<&Arc<DeletedRows>> {
@@ -147,7 +168,7 @@ pub(super) async fn open(context: &ScanContext, split: &Split) -> Result<()> {
 }
 
 async fn read_split(
-    context: &ScanContext,
+    context: &Arc<ScanContext>,
     split: &Split,
     held: MemoryReservation,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
@@ -166,8 +187,8 @@ async fn read_split(
     let constant = |id: i32| constants.get(&id).cloned();
     if file.planned.deletes.is_empty() {
         let reshape = Reshape::new(&parquet.fields, &context.schema, context.iceberg_schema(), constant)?;
-        let bytes = parquet.fetched_bytes(&reshape, &row_groups);
-        return Ok(accounted(parquet.read(reshape, row_groups, selection, context.batch_rows)?, held, bytes));
+        let (context, file) = (Arc::clone(context), Arc::clone(file));
+        return Ok(Fetch { context, file, reshape, row_groups, selection, held }.rows());
     }
     let deleted = Arc::clone(file.deleted(context).await?);
     if let Some(kept) = deleted.kept_rows(&parquet.metadata, &row_groups) {
@@ -176,29 +197,14 @@ async fn read_split(
     // Key columns of equality deletes are read beside the wanted ones and dropped again.
     let with_keys = with_key_columns(context, &deleted)?;
     let reshape = Reshape::new(&parquet.fields, &with_keys, context.iceberg_schema(), constant)?;
-    let bytes = parquet.fetched_bytes(&reshape, &row_groups);
-    let batches = accounted(parquet.read(reshape, row_groups, selection, context.batch_rows)?, held, bytes);
     let wanted: Vec<usize> = (0..context.schema.fields().len()).collect();
+    let (context, file) = (Arc::clone(context), Arc::clone(file));
+    let batches = Fetch { context, file, reshape, row_groups, selection, held }.rows();
     let live = batches.map(move |batch| {
         let batch = deleted.filter(batch?)?;
         Ok(batch.project(&wanted)?)
     });
     Ok(live.boxed())
-}
-
-/// Accounts for what a piece holds, from the first look at it: it is opened long before. The pool is told and not asked,
-/// because nothing smaller can be fetched; others get less meanwhile.
-fn accounted(
-    batches: BoxStream<'static, Result<RecordBatch>>,
-    held: MemoryReservation,
-    bytes: usize,
-) -> BoxStream<'static, Result<RecordBatch>> {
-    stream::unfold((batches, held), move |(mut batches, held)| async move {
-        held.resize(bytes);
-        let batch = batches.next().await?;
-        Some((batch, (batches, held)))
-    })
-    .boxed()
 }
 
 /// The row groups whose first byte lies in the range.

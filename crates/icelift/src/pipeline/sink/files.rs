@@ -97,16 +97,18 @@ impl Files {
         self.reserve(&mut partition).await
     }
 
-    /// Accounts for the bytes that wait to be sent. Where the pool refuses, other files are closed early, then parts in
-    /// flight are waited for, then this file is closed: a slow target costs file size, not memory.
+    /// Accounts for the bytes that wait to be sent. Where the pool refuses, parts in flight are waited for, then other files
+    /// are closed early. In the end there are the files that lanes write to just now, each with the one part that it collects,
+    /// and the engine's reserve has room for those: to close them would cost file size and free little.
     async fn reserve(&self, partition: &mut PartitionFiles) -> Result<()> {
         loop {
             let Some(open) = &mut partition.open else { return Ok(()) };
             if open.reservation.try_resize(open.upload.memory_bytes()).is_ok() {
                 return Ok(());
             }
-            if !self.close_idle().await? && !open.upload.settle_parts().await? {
-                return self.close(partition).await;
+            if !open.upload.settle_parts().await? && !self.close_idle().await? {
+                open.reservation.resize(open.upload.memory_bytes());
+                return Ok(());
             }
         }
     }

@@ -28,6 +28,10 @@ use crate::pipeline::snapshot;
 /// Batches that wait in front of a lane.
 const LANE_QUEUE_BATCHES: usize = 2;
 
+/// What the open row groups of a lane may hold without asking the pool, out of the engine's reserve: below it they would be too
+/// small to be of use to any reader.
+const LANE_FREE_BYTES: usize = 8 << 20;
+
 struct Part {
     key: PartitionKey,
     rows: RecordBatch,
@@ -234,7 +238,7 @@ impl Lane {
     /// Accounts for the open row groups; where the pool refuses, the largest are closed early.
     async fn reserve(&mut self) -> Result<()> {
         loop {
-            let refused = match self.reservation.try_resize(self.memory_bytes()) {
+            let refused = match self.reservation.try_resize(self.memory_bytes().saturating_sub(LANE_FREE_BYTES)) {
                 Ok(()) => return Ok(()),
                 Err(refused) => refused,
             };
