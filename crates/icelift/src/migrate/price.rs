@@ -378,8 +378,8 @@ mod tests {
         };
         assert_eq!(cost("local", "local"), [0; 5]);
         assert_eq!(cost("rest", "rest"), [0; 5]);
-        // Each side is reckoned as if it were alone.
-        assert_eq!(cost("glue", "glue"), [0, 800, 1_000 + 800, 200, 2_300]);
+        // What a month has for free is counted once where both sides are one cloud.
+        assert_eq!(cost("glue", "glue"), [0, 800, 1_000 + 800, 300, 2_300]);
         assert_eq!(cost("glue", "local"), [8_100, 800, 0, 100, 0]);
         assert_eq!(cost("r2", "basin"), [0, 360, 450 + 720, 2_700, 1_485]);
         let mut prices = Prices::default();
