@@ -44,6 +44,7 @@ fn main() {
     trials.extend(doubles::trials());
     trials.extend(interop::trials());
     trials.extend(memory::trials());
+    trials.extend(memory::partitions::trials());
     trials.extend(secrets::trials());
     trials.extend(shipped_sql::trials());
     trials.extend(slt::trials());
