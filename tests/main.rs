@@ -47,6 +47,7 @@ fn main() {
     trials.extend(interop::trials());
     trials.extend(migrate::trials());
     trials.extend(memory::trials());
+    trials.extend(memory::partitions::trials());
     trials.extend(secrets::trials());
     trials.extend(shipped_sql::trials());
     trials.extend(slt::trials());

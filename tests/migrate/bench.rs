@@ -153,7 +153,7 @@ pub(super) struct With<'a> {
 }
 
 /// A machine with two cores and enough memory, and one that is not like it: what one began the other continues.
-pub(super) const MACHINES: [&[&str]; 2] = [&["--threads", "2"], &["--threads", "1", "--memory-limit", "300MB"]];
+pub(super) const MACHINES: [&[&str]; 2] = [&["--threads", "2"], &["--threads", "1", "--memory-limit", "350MB"]];
 
 impl Bench {
     /// From the source of all trials into a local catalog.

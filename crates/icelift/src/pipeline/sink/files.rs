@@ -271,13 +271,12 @@ impl OpenFile {
 }
 
 /// Hands bytes to the upload, and accounts for them as they go. Where the pool refuses, no part is on its way any more when
-/// the next one begins.
+/// the next one begins; what is left then, `Files::reserve` asks for.
 async fn send(blocks: Vec<Bytes>, upload: &mut Upload, reservation: &MemoryReservation) -> Result<()> {
     for block in blocks {
         upload.write(block).await?;
         if reservation.try_resize(upload.memory_bytes()).is_err() {
             upload.settle_parts().await?;
-            reservation.resize(upload.memory_bytes());
         }
     }
     Ok(())
