@@ -1,6 +1,6 @@
 //! One migration on the bench: a source, a target, the statement, and a look at what came of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -285,13 +285,36 @@ impl Bench {
         Ok(audit)
     }
 
+    /// No file is missing, and none is left over but those that `remove_orphan_files` finds, and then removes.
     pub(super) fn files(&self, left: Left) -> Result<(), Failed> {
+        let there = self.left_over()?;
+        if left != Left::Nothing && !there.is_empty() {
+            let found = self.orphans(true)?;
+            let unknown: Vec<_> =
+                there.iter().filter(|file| !found.contains(*file) && !left.may_be_unknown(file)).collect();
+            equal("files that are left over and not found", unknown, vec![])?;
+            let wrong: Vec<_> = found.difference(&there).collect();
+            equal("files that are found and not left over", wrong, vec![])?;
+            equal("files that are removed", self.orphans(false)?, found)?;
+        }
+        let there: Vec<_> = self.left_over()?.into_iter().filter(|file| !left.may_be_unknown(file)).collect();
+        equal("files that are left over", there, vec![])
+    }
+
+    fn left_over(&self) -> Result<BTreeSet<String>, Failed> {
         let found = ask(json!({"do": "migration_objects", "target": self.target.opened}))?;
         equal("files that are gone", &found["gone"], &json!([]))?;
-        let is_too_much = |file: &&str| !left.allows(file.rsplit('/').next().unwrap_or_default());
-        let too_much: Vec<_> = found["left"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let too_much: Vec<_> = too_much.into_iter().filter(is_too_much).collect();
-        equal("files that are left over", too_much, vec![])
+        let files = found["left"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        Ok(files.map(str::to_owned).collect())
+    }
+
+    /// What migrations have left in the target, as the procedure tells.
+    pub(super) fn orphans(&self, dry_run: bool) -> Result<BTreeSet<String>, Failed> {
+        let table = self.target.table.trim_start_matches("r2.");
+        let call =
+            format!("CALL r2.system.remove_orphan_files(table => '{table}', job => 'all', dry_run => {dry_run})");
+        let told = self.sql(&call)?;
+        Ok(told.lines().skip(1).map(|line| line.trim_start_matches("file://").to_owned()).collect())
     }
 
     /// Another run finds nothing to do, and does nothing.
@@ -316,21 +339,17 @@ fn ask_about(name: &str, folder: &Path, more: Value) -> Result<Value, Failed> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
     Nothing,
-    /// Whatever names its migration: the run that would have removed it was stopped, the last one had nothing more to do, or
-    /// somebody wrote it afterwards. `remove_orphan_files` knows it.
+    /// What can be told by its name: the run that would have removed it was stopped, the last one had nothing more to do, or
+    /// somebody wrote it afterwards.
     Named,
     /// Also what was being written when a process ended between two steps.
     Torn,
 }
 
 impl Left {
-    pub(super) fn allows(self, name: &str) -> bool {
-        let is_named = name.contains("icelift-");
-        match self {
-            Left::Nothing => false,
-            Left::Named => is_named,
-            Left::Torn => is_named || name.ends_with(".metadata.json") || name.contains('#'),
-        }
+    /// Whether a file may be left that no procedure finds: half of one, or a metadata file without a sign of whose it is.
+    fn may_be_unknown(self, file: &str) -> bool {
+        self == Left::Torn && (file.contains('#') || file.ends_with(".metadata.json"))
     }
 
     /// What the last run of several leaves.

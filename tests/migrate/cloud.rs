@@ -1,5 +1,7 @@
 //! The same between a local catalog and R2: the proxy is in front of a real REST catalog and a real S3 server.
 
+use std::collections::BTreeSet;
+
 use icelift_testkit::r2_proxy::{Fault, FaultRule, Side};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
@@ -60,16 +62,23 @@ impl Cloud {
     /// Everything once, no object too many or too few, and no word of the token.
     pub(super) fn holds(&self, left: Left, outcomes: &[&Outcome]) -> Result<(), Failed> {
         let audit = self.bench.arrived()?;
-        let known: Vec<_> = audit["objects"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let there = self.past.objects(&audit)?;
-        // Metadata files are the server's: where two commits meet there, it keeps that of the loser.
-        let too_much = |object: &&String| {
-            let name = object.rsplit('/').next().unwrap_or_default();
-            !known.contains(&object.as_str()) && !name.ends_with(".metadata.json") && !left.allows(name)
+        let known = audit["objects"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let known: BTreeSet<_> = known.map(str::to_owned).collect();
+        let left_over = || {
+            // Metadata files are the server's: where two commits meet there, it keeps that of the loser.
+            let there = self.past.objects(&audit)?.into_iter().filter(|object| !object.ends_with(".metadata.json"));
+            let there: BTreeSet<_> = there.collect();
+            let is_there = |object: &&String| there.contains(*object) || object.ends_with(".metadata.json");
+            let gone: Vec<_> = known.iter().filter(|object| !is_there(object)).collect();
+            equal("objects that are gone", gone, vec![])?;
+            Ok::<_, Failed>(there.difference(&known).cloned().collect::<BTreeSet<_>>())
         };
-        let too_much: Vec<_> = there.iter().filter(too_much).collect();
-        let gone: Vec<_> = known.iter().filter(|object| !there.iter().any(|there| there == *object)).collect();
-        equal("objects that are left over, and that are gone", (too_much, gone), (vec![], vec![]))?;
+        if left != Left::Nothing {
+            let there = left_over()?;
+            equal("objects that are found", self.bench.orphans(true)?, there.clone())?;
+            equal("objects that are removed", self.bench.orphans(false)?, there)?;
+        }
+        equal("objects that are left over", left_over()?, BTreeSet::new())?;
         equal("violations", self.world.proxy.violations(), vec![])?;
         for outcome in outcomes {
             let token = self.world.proxy.token();
