@@ -54,8 +54,7 @@ fn the_look_is_not_blind() -> Result<(), Failed> {
         Ok::<_, Failed>(bench)
     };
     let doubled = "INSERT INTO r2.default.t SELECT * FROM r2.default.t WHERE id = 17";
-    let changed =
-        "INSERT INTO r2.default.t BY NAME SELECT * EXCEPT (price), price + 1 AS price FROM r2.default.t WHERE id = 17";
+    let changed = "INSERT INTO r2.default.t BY NAME SELECT * EXCEPT (price), CAST(price + 1 AS DECIMAL(9, 2)) AS price FROM r2.default.t WHERE id = 17";
     let seen = |bench: &Bench, what: &str| match bench.holds(Left::Named) {
         Ok(_) => Err(Failed::from(format!("{what} is not seen"))),
         Err(failed) => Ok(failed.message().unwrap_or_default().to_owned()),

@@ -4,6 +4,7 @@ A table is {"folder": …, "table": …} in a local catalog, or {"catalog": …,
 """
 
 import json
+import sqlite3
 from pathlib import Path
 
 from canon import differences, rows_of
@@ -121,6 +122,19 @@ def _objects(table, registers):
 def metadata_location(folder, table):
     """The metadata file that a local table points to."""
     return open_catalog(folder).load_table(("default", table)).metadata_location
+
+
+def is_locked(folder):
+    """Whether a process is in the middle of a transaction in a local catalog."""
+    connection = sqlite3.connect(Path(folder) / "catalog.db", timeout=0, isolation_level=None)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+        return False
+    except sqlite3.OperationalError:
+        return True
+    finally:
+        connection.close()
 
 
 def delete_positions(folder, table, year, positions):

@@ -22,6 +22,7 @@ from migrations import (
     delete_positions,
     delete_rows,
     expire_snapshots,
+    is_locked,
     metadata_location,
     migration_audit,
     migration_objects,
@@ -111,6 +112,7 @@ COMMANDS = {
         set_back,
         expire_snapshots,
         metadata_location,
+        is_locked,
         rewrite,
         add_column,
     )
