@@ -31,7 +31,7 @@ pub(crate) use new_table::NewTable;
 pub(crate) use provider::{IcebergTable, StatementCatalogs, not_attached};
 pub(crate) use table::{Table, TableName};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::storage::Store;
 
 /// Whether catalogs of this type take a table property of this name.
@@ -120,6 +120,15 @@ pub(crate) trait Catalog: Debug + Send + Sync {
 
     /// Reads a table's current metadata.
     async fn load_table(&self, ident: &TableIdent) -> Result<Table>;
+
+    /// The same of a table that need not be there. That its files are gone is an error all the same.
+    async fn find_table(&self, ident: &TableIdent) -> Result<Option<Table>> {
+        match self.load_table(ident).await {
+            Ok(table) => Ok(Some(table)),
+            Err(error) if error.kind() == ErrorKind::NotFound && error.at().is_none() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 
     /// Refuses a new table that the catalog would never take, without a request.
     fn check_new_table(&self, _ident: &TableIdent, _location: Option<&str>) -> Result<()> {

@@ -35,10 +35,10 @@ pub(crate) use call::{Arguments, Call, Value};
 pub(crate) use columns::{Column, ColumnType};
 pub(crate) use create_table::{CreateTable, TableSource};
 pub(crate) use insert::Insert;
-pub(crate) use migrate::{Migrate, MigrateOptions, OnError};
+pub(crate) use migrate::{Migrate, OnError};
 pub(crate) use partition::PartitionField;
 pub(crate) use query::with_distinct_names;
-pub(crate) use verify::{BatchValue, EmitDialect, Verify};
+pub(crate) use verify::{BatchValue, Verify};
 
 use cursor::Cursor;
 use tokens::{from_datafusion, sql_error, unsupported};

@@ -327,7 +327,8 @@ impl TableProvider for IcebergTable {
         if op != InsertOp::Append {
             return Err(Error::new(ErrorKind::Unsupported, "only INSERT INTO is in this version").into());
         }
-        let target = SinkTarget::new(&self.catalog, &self.table, &self.schema, self.delivery.clone())?;
-        Ok(sink::plan(target, state, input)?)
+        let lanes = state.config().target_partitions();
+        let target = SinkTarget::new(&self.catalog, &self.table, &self.schema, lanes, self.delivery.clone())?;
+        Ok(sink::plan(target, input)?)
     }
 }

@@ -58,7 +58,7 @@ impl<'a> Prepared<'a> {
         let checked = catalog.check_new_table(&name.ident, statement.location.as_deref());
         checked.map_err(|error| error.place(Stage::Catalog, &name))?;
         let existing = match statement.or_replace || statement.if_not_exists {
-            true => existing(&catalog, &name).await?,
+            true => catalog.find_table(&name.ident).await?,
             // Staging tells whether the name is free.
             false => None,
         };
@@ -86,15 +86,6 @@ impl<'a> Prepared<'a> {
         }
         let metadata = self.new.clone().metadata("explained:/".to_string())?;
         Ok(Table::staged(self.name.clone(), metadata, self.catalog.store().clone()))
-    }
-}
-
-/// The table that has the name already.
-async fn existing(catalog: &Arc<dyn Catalog>, name: &TableName) -> Result<Option<Table>> {
-    match catalog.load_table(&name.ident).await {
-        Ok(table) => Ok(Some(table)),
-        Err(error) if error.kind() == ErrorKind::NotFound && error.at().is_none() => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

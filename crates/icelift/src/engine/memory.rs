@@ -35,11 +35,8 @@ impl Division {
     /// It is not enough for one.
     pub fn new(limit_bytes: usize, streams: Option<usize>) -> Result<Self> {
         let wanted = streams.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
-        if limit_bytes < smallest_bytes(1) {
-            return Err(too_small(limit_bytes));
-        }
         let enough_for = (1..=wanted).rev().find(|streams| smallest_bytes(*streams) <= limit_bytes);
-        let streams = enough_for.unwrap_or(1);
+        let streams = enough_for.ok_or_else(|| too_small(limit_bytes))?;
         let reserve = PROGRAM_BYTES + streams * STREAM_BYTES + limit_bytes / SLACK;
         Ok(Self { pool_bytes: limit_bytes - reserve, streams })
     }

@@ -50,6 +50,11 @@ impl RowStream {
         Self { schema, rows: rows.boxed() }
     }
 
+    /// Rows that are there already.
+    pub(crate) fn of_batch(rows: RecordBatch) -> Self {
+        Self { schema: rows.schema(), rows: futures::stream::iter([Ok(rows)]).boxed() }
+    }
+
     /// The columns of the answer.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)

@@ -24,6 +24,7 @@ use self::by::BatchColumn;
 use self::choice::{Chooser, plannable};
 pub(crate) use self::choice::{selected, selects_batches};
 use self::held::{Held, Share};
+use super::register::hex;
 use crate::catalog::IcebergTable;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::scan::PlannedFile;
@@ -255,7 +256,7 @@ fn digest<G: AsRef<[T]>, T: AsRef<str>>(groups: impl IntoIterator<Item = G>) -> 
             sha.update(text.as_ref().as_bytes());
         }
     }
-    sha.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex(&sha.finalize()[..16])
 }
 
 /// The files of a batch in runs that each have `slice_bytes` or end with the batch; no run is empty.

@@ -20,7 +20,7 @@ pub(super) async fn check(job: &Job, batch: &str, listing: &Listing) -> Result<(
     let parallelism = job.engine.session().state().config().target_partitions();
     // Where less is asked for, adopted files are read all the same: nobody has seen them since they were written.
     let pool = Arc::clone(&job.engine.session().runtime_env().memory_pool);
-    let level = job.options.verify.max(Level::Content);
+    let level = job.statement.options.verify.max(Level::Content);
     let wanted = Wanted { level, pool, portable: job.portable_columns() };
     let read = read_back(table, listing.files.clone(), parallelism, wanted).await?;
     let (spec, schema) = (table.metadata.default_partition_spec(), table.metadata.current_schema());

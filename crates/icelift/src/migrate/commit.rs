@@ -126,7 +126,7 @@ async fn send(job: &Job, ready: &Ready) -> Result<Sent> {
         files: ready.files.clone(),
         remove: ready.remove.clone(),
         companion: Arc::new(done),
-        file_prefix: commit_prefix(job.id, job.birth, epoch),
+        file_prefix: commit_prefix(job.id, job.register.birth, epoch),
     };
     job.reach("commit.before").await?;
     match snapshot::commit(job.target.catalog(), &job.target.table, base, change).await {

@@ -20,17 +20,17 @@ use super::claim::taken_over;
 use super::commit::{Ready, commit};
 use super::copy::copy;
 use super::event::MigrationEvent;
-use super::job::{BatchId, Birth, JobId};
+use super::job::{BatchId, JobId};
 use super::prepare::Prepared;
 use super::recover::{Adoptable, Adoptables, recover};
-use super::register::{Detail, MIXED_SCHEMAS, Register};
+use super::register::{Detail, Register};
 use super::report::{BatchReport, BatchState, Verdict};
 use super::rounds::{self, Mode};
 use crate::catalog::{IcebergTable, Table};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::verify::{Level, PortableColumns, Prints};
-use crate::sql::{Migrate, MigrateOptions};
+use crate::sql::Migrate;
 
 /// Source bytes that are copied before the files so far are listed, unless `slice_bytes` says otherwise: what a crash costs
 /// at most.
@@ -40,21 +40,16 @@ pub(super) const SLICE_BYTES: u64 = 2 << 30;
 pub(crate) struct Job {
     pub engine: Engine,
     pub id: JobId,
-    pub birth: Birth,
     /// What the target knew when the claim had landed.
     pub register: Register,
     /// The numbers of the batches to do.
     pub pending: Vec<u32>,
     pub statement: Migrate,
-    pub options: MigrateOptions,
     pub source: IcebergTable,
     /// The target as the rows are written for it.
     pub target: IcebergTable,
     pub plan: Vec<Batch>,
     modes: BTreeMap<u32, Mode>,
-    /// The source's snapshot, and the number of its pin.
-    pin: Option<i64>,
-    round: u32,
     pub owner: Uuid,
     pub epoch: AtomicU64,
     /// Held by the batch that is being committed.
@@ -84,17 +79,13 @@ impl Job {
         let job = Self {
             engine: engine.clone(),
             id: prepared.job,
-            birth: register.birth,
             register,
             pending,
-            options: prepared.statement.options.clone(),
             statement: prepared.statement,
             source: prepared.source,
             target: IcebergTable::new(catalog, target.clone())?,
             plan: prepared.plan,
             modes: prepared.modes,
-            pin: prepared.next.pin.snapshot,
-            round: prepared.next.pin.round,
             owner,
             epoch: AtomicU64::new(epoch),
             commits: AsyncMutex::default(),
@@ -167,7 +158,7 @@ impl Job {
         self.commit(ready).await?;
         self.reach("batch.before_tidy").await?;
         self.forget(&listings).await;
-        let verdict = match self.options.verify {
+        let verdict = match self.statement.options.verify {
             // Adopted slices were read again, those that were copied in this run were not.
             Level::Metadata => Verdict::Counted,
             Level::Content | Level::Portable => Verdict::Verified,
@@ -190,7 +181,7 @@ impl Job {
     /// What goes into the portable fingerprint if the statement asks for it: the columns that source and target both have,
     /// in the order of the source.
     pub fn portable_columns(&self) -> Option<PortableColumns> {
-        if self.options.verify < Level::Portable {
+        if self.statement.options.verify < Level::Portable {
             return None;
         }
         let columns = self.target.schema();
@@ -208,11 +199,11 @@ impl Job {
 
     /// Writes and verifies all slices of a batch, or adopts them.
     async fn write(&self, batch: &Batch, mode: &Mode) -> Result<Written> {
-        let slice_bytes = self.options.slice_bytes.unwrap_or(SLICE_BYTES);
+        let slice_bytes = self.statement.options.slice_bytes.unwrap_or(SLICE_BYTES);
         let mut written = Written::default();
         for (slice, files) in (0..).zip(batches::slices(mode.files(batch), slice_bytes)) {
             // Of this pin only: what was copied for another one may be about to be deleted.
-            let source = format!("{}-{}", self.round, batches::files_digest(&files));
+            let source = format!("{}-{}", self.register.pin.round, batches::files_digest(&files));
             let done = match self.adopt(batch, slice, &source).await? {
                 Some(adopted) => {
                     written.adopted = true;
@@ -221,7 +212,7 @@ impl Job {
                 None => {
                     let attempt = Attempt {
                         job: self.id,
-                        birth: self.birth,
+                        birth: self.register.birth,
                         epoch: self.epoch.load(SeqCst),
                         batch: BatchId::new(&batch.key),
                         slice,
@@ -243,7 +234,7 @@ impl Job {
         self.reach("batch.files_written").await?;
         listing.write(table, &attempt).await?;
         self.reach("batch.listed").await?;
-        if self.options.verify != Level::Metadata {
+        if self.statement.options.verify != Level::Metadata {
             self.reach("batch.before_verify").await?;
             check::check(self, &batch.key, &listing).await?;
             self.reach("batch.verified").await?;
@@ -283,7 +274,7 @@ impl Job {
         let table = &self.target.table;
         let mut detail = Detail {
             key: batch.key.clone(),
-            pin: self.pin,
+            pin: self.register.pin.snapshot,
             source: batch.source.clone(),
             files: 0,
             bytes: 0,
@@ -312,16 +303,7 @@ impl Job {
         let mut remove = HashSet::new();
         match mode {
             Mode::Copy => {}
-            Mode::Append { before, .. } => {
-                detail.files += before.files;
-                detail.bytes += before.bytes;
-                let mut all = Prints { content: before.print, portable: before.portable };
-                all.merge(Prints { content: detail.print, portable: detail.portable });
-                (detail.print, detail.portable) = (all.content, all.portable);
-                if before.schema != detail.schema {
-                    detail.schema = MIXED_SCHEMAS;
-                }
-            }
+            Mode::Append { before, .. } => detail.merge(before),
             Mode::Replace { before } => remove = self.files_of_batch(before).await?,
         }
         Ok((Ready { number, detail, files, remove }, attempts))

@@ -3,12 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures::StreamExt;
 use iceberg::spec::Transform;
 
 use super::batches::Batch;
 use super::driver::SLICE_BYTES;
-use super::explain::{COLUMNS, PlanInput, PlannedBatch, Sizes, State, explain};
+use super::explain::{PlanInput, PlannedBatch, Sizes, State, explain};
 use super::lint::{FilesSummary, Finding, Level, Sides, lint};
 use super::prepare::{Prepared, Target};
 use super::price::Prices;
@@ -54,26 +53,16 @@ pub(crate) async fn answer(engine: &Engine, statement: &Migrate) -> Result<RowSt
         prices: &assumptions.prices,
         findings: &findings,
     };
-    let rows = explain(&input)?;
-    let rows = futures::stream::once(async move { Ok(rows) }).boxed();
-    Ok(RowStream::of(Arc::clone(&COLUMNS), rows, engine.cleanup.clone()))
+    Ok(RowStream::of_batch(explain(&input)?))
 }
 
 fn planned(prepared: &Prepared) -> Vec<PlannedBatch<'_>> {
-    let state = |number: u32| match prepared.next.done.contains(number) {
-        true => State::Done,
-        false if prepared.pending.contains(&number) => State::Pending,
-        false => State::LeftOut,
-    };
-    let planned = |(number, batch): (u32, _)| {
-        let files = prepared.modes.get(&number).map_or(batch_files(batch), |mode| mode.files(batch));
-        PlannedBatch { batch, state: state(number), files }
+    let planned = |(number, batch)| match prepared.modes.get(&number) {
+        Some(mode) => PlannedBatch { batch, state: State::Pending, files: mode.files(batch) },
+        None if prepared.next.done.contains(number) => PlannedBatch { batch, state: State::Done, files: &batch.files },
+        None => PlannedBatch { batch, state: State::LeftOut, files: &batch.files },
     };
     (0..).zip(&prepared.plan).map(planned).collect()
-}
-
-fn batch_files(batch: &Batch) -> &[Arc<PlannedFile>] {
-    &batch.files
 }
 
 /// What does not come along, and what will be done to a target that exists.

@@ -1,6 +1,6 @@
 //! What a MIGRATE is about to do, from metadata alone: nothing is changed yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::Fields;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::batches::{self, Batch, BatchBy};
 use super::evolve::Evolution;
 use super::job::JobId;
-use super::register::{Pin, Register, Words};
+use super::register::{Detail, Pin, Register, Words};
 use super::rounds::{Comparison, Earlier, Mode, Planner};
 use super::{query, rounds, target};
 use crate::catalog::{Catalog, IcebergTable, NewTable, Table, TableName};
@@ -31,6 +31,8 @@ pub(crate) struct Prepared {
     pub target: Target,
     /// What the target knows of the migration.
     pub register: Option<Register>,
+    /// The batches that are done, by key.
+    pub details: BTreeMap<String, Detail>,
     /// What it will know at the beginning, but for epoch and owner.
     pub next: Register,
     pub plan: Vec<Batch>,
@@ -39,7 +41,7 @@ pub(crate) struct Prepared {
     /// The numbers of the batches to do in this run.
     pub pending: Vec<u32>,
     /// Whether the statement's WHERE only picks batches, and which they are.
-    pub picked: Option<Vec<u32>>,
+    pub picked: Option<BTreeSet<u32>>,
 }
 
 /// Where the rows go.
@@ -69,11 +71,7 @@ impl Prepared {
         let source_catalog = catalog(&source_name, &statement.source)?;
         let target_catalog = catalog(&target_name, &statement.target)?;
         let current = source_catalog.load_table(&source_name.ident).await?;
-        let found = match target_catalog.load_table(&target_name.ident).await {
-            Ok(table) => Some(table),
-            Err(error) if error.kind() == ErrorKind::NotFound && error.at().is_none() => None,
-            Err(error) => return Err(error),
-        };
+        let found = target_catalog.find_table(&target_name.ident).await?;
         let draft = Draft::new(engine, statement, &source_catalog, &current).await?;
         let job = JobId::new(current.metadata.uuid(), &draft.words);
         let register = found.as_ref().map(|table| Register::of(&table.metadata, job)).transpose()?.flatten();
@@ -122,6 +120,7 @@ impl Prepared {
             target_name,
             target,
             register,
+            details,
             next,
             plan: planned.plan,
             modes,
@@ -129,9 +128,7 @@ impl Prepared {
             picked,
         })
     }
-}
 
-impl Prepared {
     /// The target as it is, or as it will be created.
     pub fn target_table(&self) -> Result<Table> {
         match &self.target {
@@ -257,14 +254,15 @@ impl<'a> Draft<'a> {
         Ok(next)
     }
 
-    fn picked(&self, plan: &[Batch], view: &View<'_>) -> Result<Option<Vec<u32>>> {
+    fn picked(&self, plan: &[Batch], view: &View<'_>) -> Result<Option<BTreeSet<u32>>> {
         if !self.picks {
             return Ok(None);
         }
-        let mut picked = Vec::new();
+        let state = view.state();
+        let mut picked = BTreeSet::new();
         for (number, batch) in (0..).zip(plan) {
-            if batches::selected(batch, &self.filters, &self.by, &view.state())? {
-                picked.push(number);
+            if batches::selected(batch, &self.filters, &self.by, &state)? {
+                picked.insert(number);
             }
         }
         Ok(Some(picked))

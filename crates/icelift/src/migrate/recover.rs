@@ -31,22 +31,23 @@ pub(super) struct Adoptable {
 pub(super) type Adoptables = HashMap<(BatchId, u32), Vec<Adoptable>>;
 
 /// All objects that drivers wrote for the migration since its birth, whatever became of them.
-pub(crate) async fn left(table: &Table, job: JobId, birth: Birth) -> Result<Vec<String>> {
-    let part = format!("icelift-{job}-{birth}-");
-    let metadata = format!("{}/metadata/", table.metadata.location());
-    let mut locations = table.store.list(&metadata, &part).await?;
-    let data = data_folder(&table.metadata);
-    locations.extend(table.store.list(&format!("{data}/"), &part).await?);
+async fn left(table: &Table, job: JobId, birth: Birth) -> Result<Vec<String>> {
+    let mut locations = left_in(table, &format!("{}/metadata/", table.metadata.location()), job, birth).await?;
+    locations.extend(left_in(table, &format!("{}/", data_folder(&table.metadata)), job, birth).await?);
     locations.retain(|location| written_by(location).is_some_and(|writer| (writer.job, writer.birth) == (job, birth)));
     Ok(locations)
+}
+
+async fn left_in(table: &Table, folder: &str, job: JobId, birth: Birth) -> Result<Vec<String>> {
+    table.store.list(folder, &format!("icelift-{job}-{birth}-")).await
 }
 
 /// Finds what can be adopted for the batches in `pending`.
 pub(super) async fn recover(job: &Job, table: &Table, pending: &HashSet<BatchId>) -> Result<Adoptables> {
     job.reach("recover.before_listing").await?;
-    let part = format!("icelift-{}-{}-", job.id, job.birth);
     let folder = format!("{}/metadata/", table.metadata.location());
-    let listed = table.store.list(&folder, &part).await.map_err(|error| error.place(Stage::Sink, &table.name))?;
+    let listed = left_in(table, &folder, job.id, job.register.birth).await;
+    let listed = listed.map_err(|error| error.place(Stage::Sink, &table.name))?;
     let listings = listed.into_iter().filter(|location| location.ends_with(".json"));
     let listings = listings.filter_map(|location| Some((Attempt::of(&location)?, location)));
     let reads: Vec<_> = listings
@@ -74,13 +75,13 @@ pub(super) async fn tidy(job: &Job) -> Result<()> {
     let table = job.load_target().await?;
     let place = |error: Error| error.place(Stage::Sink, &table.name);
     let Some(register) = Register::of(&table.metadata, job.id)? else { return Ok(()) };
-    if register.birth != job.birth {
+    if register.birth != job.register.birth {
         return Ok(());
     }
     let done = (0..).zip(&job.plan).filter(|(number, _)| register.done.contains(*number));
     let done: HashSet<_> = done.map(|(_, batch)| BatchId::new(&batch.key)).collect();
     job.reach("cleanup.before_delete").await?;
-    let left = left(&table, job.id, job.birth).await.map_err(place)?;
+    let left = left(&table, job.id, job.register.birth).await.map_err(place)?;
     let is_over = |location: &String| match Attempt::of(location) {
         // Of a later epoch the register, as it was read, knows nothing: a driver of a further pin may be writing the batch anew.
         Some(attempt) => attempt.epoch <= register.epoch && done.contains(&attempt.batch),
@@ -94,27 +95,20 @@ pub(super) async fn tidy(job: &Job) -> Result<()> {
     job.reach("cleanup.after_delete").await
 }
 
-/// Deletes those of the objects that no snapshot of the table refers to. Returns them.
-pub(crate) async fn remove_unreferenced(table: &Table, locations: Vec<String>) -> Result<Vec<String>> {
-    let unreferenced = unreferenced(table, locations).await?;
-    let deletions = unreferenced.clone().into_iter().map(|location| {
-        let store = table.store.clone();
-        async move { store.delete(&location).await }
-    });
-    stream::iter(deletions).buffered(READ_CONCURRENCY).try_for_each(|()| async { Ok(()) }).await?;
-    Ok(unreferenced)
-}
-
-/// Those of the objects that no snapshot of the table, and no register, refers to. Compared by their paths: a table that has
-/// come to be called `s3a://…` keeps its files, and what is referred to in another store is kept as well.
-pub(crate) async fn unreferenced(table: &Table, mut locations: Vec<String>) -> Result<Vec<String>> {
+/// Deletes those of the objects that no snapshot of the table, and no register, refers to. Compared by their paths: a table
+/// that has come to be called `s3a://…` keeps its files, and what is referred to in another store is kept as well.
+async fn remove_unreferenced(table: &Table, mut locations: Vec<String>) -> Result<()> {
     if locations.is_empty() {
-        return Ok(locations);
+        return Ok(());
     }
     let mut known = Locations::default();
     known.extend(referenced(table).await?);
     locations.retain(|location| known.find(location) == Held::No);
-    Ok(locations)
+    let deletions = locations.into_iter().map(|location| {
+        let store = table.store.clone();
+        async move { store.delete(&location).await }
+    });
+    stream::iter(deletions).buffered(READ_CONCURRENCY).try_for_each(|()| async { Ok(()) }).await
 }
 
 /// Every manifest list, manifest, data and delete file that a snapshot of the table names, and every file of its registers.

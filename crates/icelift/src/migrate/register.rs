@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub(crate) use self::done::{Detail, Done, MIXED_SCHEMAS};
-pub(crate) use self::older::Older;
+pub(crate) use self::older::{Older, hex};
 use super::job::{Birth, JobId};
 use crate::error::{Error, ErrorKind, Result, Stage};
 

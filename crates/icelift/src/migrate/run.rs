@@ -152,7 +152,7 @@ impl Run {
             let message = "TBLPROPERTIES are for a table that is created; the target keeps its own".to_string();
             engine.events.send(MigrationEvent::Noticed { target: place.target.clone(), message });
         }
-        let (mut done, mut pending) = (done(&prepared).await?, prepared.pending.clone());
+        let (mut done, mut pending) = (done(&prepared), prepared.pending.clone());
         let (parallel, on_error) = (statement.options.parallel_batches, statement.options.on_error);
         let source = Pinned {
             catalog: Arc::clone(prepared.source.catalog()),
@@ -335,15 +335,11 @@ fn wrapped(error: Error, message: String) -> Error {
 }
 
 /// The batches that were committed before, of those that the statement is about.
-async fn done(prepared: &Prepared) -> Result<Vec<BatchReport>> {
-    let (Some(register), Target::Exists { table, .. }) = (&prepared.register, &prepared.target) else {
-        return Ok(Vec::new());
-    };
-    let details = register.details(table).await?;
+fn done(prepared: &Prepared) -> Vec<BatchReport> {
     let is_picked = |number: u32| prepared.picked.as_ref().is_none_or(|picked| picked.contains(&number));
     let done =
         (0..).zip(&prepared.plan).filter(|(number, _)| is_picked(*number) && prepared.next.done.contains(*number));
-    Ok(done.filter_map(|(_, batch)| details.get(&batch.key)).map(was_done).collect())
+    done.filter_map(|(_, batch)| prepared.details.get(&batch.key)).map(was_done).collect()
 }
 
 fn was_done(detail: &Detail) -> BatchReport {

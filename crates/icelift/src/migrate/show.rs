@@ -11,7 +11,7 @@ use super::register::{Detail, MIXED_SCHEMAS, Register};
 use crate::catalog::{Catalog, TableName, tables_of};
 use crate::engine::names::{namespace_name, table_name, unknown_catalog};
 use crate::engine::{Engine, RowStream};
-use crate::error::{ErrorKind, Result, Stage};
+use crate::error::{Result, Stage};
 
 /// Tables that are loaded at once.
 const LOAD_CONCURRENCY: usize = 8;
@@ -89,15 +89,15 @@ pub(crate) async fn migrations(engine: &Engine, from: Option<&[String]>) -> Resu
     let loads: Vec<_> = tables.into_iter().map(|(catalog, name)| registers(catalog, name)).collect();
     let shown: Vec<Vec<Shown>> = stream::iter(loads).buffered(LOAD_CONCURRENCY).collect().await;
     let shown: Vec<Shown> = shown.into_iter().flatten().collect();
-    answer(engine, overview(&shown)?)
+    Ok(RowStream::of_batch(overview(&shown)?))
 }
 
 /// The migrations into a table; none, with a warning, where they cannot be read.
 async fn registers(catalog: Arc<dyn Catalog>, target: TableName) -> Vec<Shown> {
-    let found = match catalog.load_table(&target.ident).await {
-        Err(error) if error.kind() == ErrorKind::NotFound && error.at().is_none() => return Vec::new(),
-        loaded => loaded.and_then(|table| Register::all(&table.metadata)),
-    };
+    let found = catalog.find_table(&target.ident).await.and_then(|table| match table {
+        Some(table) => Register::all(&table.metadata),
+        None => Ok(Vec::new()),
+    });
     match found {
         Ok(found) => found.into_iter().map(|(job, register)| Shown { target: target.clone(), job, register }).collect(),
         Err(error) => {
@@ -143,7 +143,7 @@ pub(crate) async fn migration(engine: &Engine, target: &[String]) -> Result<RowS
         let details = register.details(&table).await?;
         rows.extend(batches(job, &register, details.into_values().collect()));
     }
-    answer(engine, batch_rows(&rows)?)
+    Ok(RowStream::of_batch(batch_rows(&rows)?))
 }
 
 /// One row of the answer to SHOW MIGRATION.
@@ -202,11 +202,6 @@ fn texts(values: impl Iterator<Item = Option<String>>) -> ArrayRef {
 
 fn numbers(values: impl Iterator<Item = Option<u64>>) -> ArrayRef {
     Arc::new(values.collect::<UInt64Array>())
-}
-
-fn answer(engine: &Engine, rows: RecordBatch) -> Result<RowStream> {
-    let schema = rows.schema();
-    Ok(RowStream::of(schema, stream::iter([Ok(rows)]).boxed(), engine.cleanup.clone()))
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(crate) async fn answer(engine: &Engine, statement: &Verify) -> Result<RowStr
     let level = statement.level.unwrap_or_default();
     let sides = Sides::new(engine, statement).await?;
     if let Some(dialect) = statement.emit {
-        return emit::answer(engine, &sides, dialect, statement.batch.as_ref());
+        return emit::answer(&sides, dialect, statement.batch.as_ref());
     }
     let target = sides.target.table.name.clone();
     let pairs = sides.pairs(statement.batch.as_ref())?;
@@ -47,7 +47,10 @@ pub(crate) async fn answer(engine: &Engine, statement: &Verify) -> Result<RowStr
     let ended = checks.map(Some).chain(stream::once(async { None })).scan(counted, move |counted, next| {
         let row = match next {
             _ if counted.failed => return std::future::ready(None),
-            Some(Ok(check)) => counted.add(&check).and_then(|()| check.row()).map(Some),
+            Some(Ok(check)) => {
+                counted.add(&check);
+                check.row().map(Some)
+            }
             Some(Err(error)) => Err(error),
             None => counted.end().map_err(|error| error.place(Stage::Verify, &target)).map(|()| None),
         };
@@ -65,13 +68,12 @@ struct Counted {
 }
 
 impl Counted {
-    fn add(&mut self, check: &Check) -> Result<()> {
+    fn add(&mut self, check: &Check) {
         match check.verdict {
             Verdict::Same | Verdict::Ignored => {}
             Verdict::Different => self.different += 1,
             Verdict::NotVerified => self.unchecked += 1,
         }
-        Ok(())
     }
 
     /// Nothing that was not verified may look as if it had been.

@@ -23,7 +23,6 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef};
-use datafusion::catalog::Session;
 use datafusion::common::Result as DataFusionResult;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::EquivalenceProperties;
@@ -42,17 +41,12 @@ use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::snapshot;
 
 /// Plans writing `input`, whose columns are those of the target, into the table.
-pub(crate) fn plan(
-    mut target: SinkTarget,
-    state: &dyn Session,
-    input: Arc<dyn ExecutionPlan>,
-) -> Result<Arc<dyn ExecutionPlan>> {
+pub(crate) fn plan(target: SinkTarget, input: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let (given, expected) = (input.schema().fields().len(), target.schema.fields().len());
     if given != expected {
         let error = Error::new(ErrorKind::Internal, format!("{given} columns for a table of {expected}"));
         return Err(error.place(Stage::Sink, &target.table.name));
     }
-    target.lanes = state.config().target_partitions();
     Ok(Arc::new(IcebergSink::over(Arc::new(target), input)))
 }
 
@@ -68,7 +62,8 @@ pub(crate) struct SinkTarget {
 }
 
 impl SinkTarget {
-    /// A table whose columns are those of `schema`. With a `delivery` its files are handed over, otherwise the sink commits.
+    /// A table whose columns are those of `schema`. As many `lanes` encode. With a `delivery` the files are handed
+    /// over, otherwise the sink commits.
     ///
     /// # Errors
     /// Properties of the table that do not say how to write or commit.
@@ -76,13 +71,14 @@ impl SinkTarget {
         catalog: &Arc<dyn Catalog>,
         table: &Table,
         schema: &SchemaRef,
+        lanes: usize,
         delivery: Option<Arc<Delivery>>,
     ) -> Result<Self> {
         let place = |error: Error| error.place(Stage::Sink, &table.name);
         let settings = SinkSettings::new(&table.metadata).map_err(place)?;
         snapshot::check(&table.metadata).map_err(place)?;
         let (catalog, table, schema) = (Arc::clone(catalog), table.clone(), Arc::clone(schema));
-        Ok(Self { catalog, table, schema, settings, lanes: 1, delivery })
+        Ok(Self { catalog, table, schema, settings, lanes, delivery })
     }
 }
 

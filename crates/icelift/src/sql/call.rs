@@ -122,7 +122,7 @@ fn value(cursor: &mut Cursor<'_>) -> Result<Value> {
 const ELEMENTS: &str = "an element: a string, a number, true, false, NULL or TIMESTAMP '…'";
 
 /// Reads a value that has no parts, if one comes next.
-fn scalar(cursor: &mut Cursor<'_>) -> Option<Value> {
+pub(super) fn scalar(cursor: &mut Cursor<'_>) -> Option<Value> {
     if let Some(number) = cursor.signed_number() {
         return Some(Value::Number(number));
     }

@@ -9,7 +9,7 @@ use super::cursor::{Cursor, is_word, set_once};
 use super::options::{self, Keys};
 use super::partition::{self, PartitionField};
 use super::query;
-use super::tokens::{sql_error, unsupported};
+use super::tokens::{is_significant, sql_error, unsupported};
 use super::unbuilt;
 use super::wording::wording;
 use crate::error::Result;
@@ -146,7 +146,7 @@ fn select(cursor: &mut Cursor<'_>) -> Result<(Vec<SelectItem>, String)> {
         return Err(cursor.expected("the items of SELECT"));
     }
     let tokens = cursor.take_until(ends_part);
-    let last = tokens.iter().rfind(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
+    let last = tokens.iter().rfind(|token| is_significant(token) && token.token != Token::EOF);
     // The parser would take the comma for a decoration.
     if last.is_some_and(|last| last.token == Token::Comma) {
         return Err(cursor.expected("an item after `,`"));

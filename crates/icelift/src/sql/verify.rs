@@ -2,10 +2,11 @@
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use super::call::{Value, scalar};
 use super::cursor::{Cursor, set_once, string_value};
 use super::tokens::sql_error;
 use crate::error::Result;
-use crate::pipeline::verify::Level;
+use crate::pipeline::verify::{Dialect, Level};
 
 /// `VERIFY TABLE target [AGAINST source] …`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub(crate) struct Verify {
     pub level: Option<Level>,
     /// `None` is every batch.
     pub batch: Option<BatchValue>,
-    pub emit: Option<EmitDialect>,
+    pub emit: Option<Dialect>,
 }
 
 /// The value that all rows of a batch share in the field of `BATCH BY`.
@@ -27,19 +28,12 @@ pub(crate) enum BatchValue {
     Literal(String),
 }
 
-/// The engine for which SQL is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EmitDialect {
-    DuckDb,
-    Spark,
-}
-
 /// The clauses read so far.
 #[derive(Default)]
 struct Clauses {
     level: Option<Level>,
     batch: Option<BatchValue>,
-    emit: Option<EmitDialect>,
+    emit: Option<Dialect>,
 }
 
 /// Reads `VERIFY …`.
@@ -87,34 +81,23 @@ fn level(cursor: &mut Cursor<'_>) -> Result<Level> {
     })
 }
 
-fn dialect(cursor: &mut Cursor<'_>) -> Result<EmitDialect> {
+fn dialect(cursor: &mut Cursor<'_>) -> Result<Dialect> {
     let place = cursor.place();
     let name = cursor.word_or_string("duckdb or spark")?;
-    match name.to_ascii_lowercase().as_str() {
-        "duckdb" => Ok(EmitDialect::DuckDb),
-        "spark" => Ok(EmitDialect::Spark),
-        _ => Err(sql_error(format!("unknown engine `{name}`, expected duckdb or spark"), place)),
-    }
+    name.parse().map_err(|_| sql_error(format!("unknown engine `{name}`, expected duckdb or spark"), place))
 }
 
 fn batch_value(cursor: &mut Cursor<'_>) -> Result<BatchValue> {
     const EXPECTED: &str = "the value of a batch: a number, a string, NULL, DATE '…' or TIMESTAMP '…'";
-    if cursor.words(&["NULL"]) {
-        return Ok(BatchValue::Null);
+    if string_value(&cursor.peek_nth(1).token).is_some() {
+        cursor.words(&["DATE"]);
     }
-    for word in ["TRUE", "FALSE"] {
-        if cursor.words(&[word]) {
-            return Ok(BatchValue::Literal(word.to_ascii_lowercase()));
-        }
+    match scalar(cursor) {
+        Some(Value::Null) => Ok(BatchValue::Null),
+        Some(Value::Boolean(truth)) => Ok(BatchValue::Literal(truth.to_string())),
+        Some(Value::Number(text) | Value::String(text) | Value::Timestamp(text)) => Ok(BatchValue::Literal(text)),
+        Some(Value::Map(_) | Value::Array(_)) | None => Err(cursor.expected(EXPECTED)),
     }
-    if let Some(number) = cursor.signed_number() {
-        return Ok(BatchValue::Literal(number));
-    }
-    let typed = string_value(&cursor.peek_nth(1).token).is_some();
-    if typed && !cursor.words(&["DATE"]) {
-        cursor.words(&["TIMESTAMP"]);
-    }
-    cursor.string(EXPECTED).map(BatchValue::Literal)
 }
 
 #[cfg(test)]
@@ -137,13 +120,13 @@ mod tests {
         assert_eq!(verify.source.unwrap(), ["glue", "default", "s"]);
         assert_eq!(verify.level, Some(Level::Portable));
         assert_eq!(verify.batch, Some(BatchValue::Literal("2019".to_string())));
-        assert_eq!(verify.emit, Some(EmitDialect::Spark));
+        assert_eq!(verify.emit, Some(Dialect::Spark));
 
         let target = vec!["r2".to_string(), "n".to_string(), "t".to_string()];
         let least = Verify { target, source: None, level: None, batch: None, emit: None };
         assert_eq!(verified("VERIFY TABLE r2.n.t"), least);
         let verify = verified("VERIFY TABLE r2.n.t USING metadata EMIT SQL FOR 'duckdb'");
-        assert_eq!((verify.level, verify.emit), (Some(Level::Metadata), Some(EmitDialect::DuckDb)));
+        assert_eq!((verify.level, verify.emit), (Some(Level::Metadata), Some(Dialect::DuckDb)));
         assert_eq!(verified("VERIFY TABLE t USING content").level, Some(Level::Content));
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::pipeline::verify::{Fingerprint, PortableFingerprint};
+use crate::pipeline::verify::{Fingerprint, PortableFingerprint, Prints};
 
 /// Details that a register keeps after older ones have moved to a file.
 pub(super) const KEPT_DETAILS: usize = 100;
@@ -56,6 +56,20 @@ pub(crate) struct Detail {
     pub attempt: Uuid,
     /// The snapshot that brought the rows.
     pub snapshot: i64,
+}
+
+impl Detail {
+    /// Adds the rows of another one. What says where the rows came from stays.
+    pub fn merge(&mut self, other: &Self) {
+        let mut prints = Prints { content: self.print, portable: self.portable };
+        prints.merge(Prints { content: other.print, portable: other.portable });
+        (self.print, self.portable) = (prints.content, prints.portable);
+        self.files += other.files;
+        self.bytes += other.bytes;
+        if self.schema != other.schema {
+            self.schema = MIXED_SCHEMAS;
+        }
+    }
 }
 
 /// What the batches that are done hold together.

@@ -4,33 +4,23 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use futures::StreamExt;
 
 use super::sides::Sides;
-use crate::engine::{Engine, RowStream};
+use crate::engine::RowStream;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::verify::{Dialect, Level, emit};
-use crate::sql::{BatchValue, EmitDialect};
+use crate::sql::BatchValue;
 
 /// One row for each side: its name and the query.
 ///
 /// # Errors
 /// One batch alone, which another engine would have to be told how to find; types that it cannot do.
-pub(super) fn answer(
-    engine: &Engine,
-    sides: &Sides,
-    dialect: EmitDialect,
-    batch: Option<&BatchValue>,
-) -> Result<RowStream> {
+pub(super) fn answer(sides: &Sides, dialect: Dialect, batch: Option<&BatchValue>) -> Result<RowStream> {
     if batch.is_some() {
         return Err(Error::new(ErrorKind::Unsupported, "EMIT SQL is about the whole table, not about one BATCH")
             .stage(Stage::Verify)
             .hint("add the condition to the query that is printed"));
     }
-    let dialect = match dialect {
-        EmitDialect::DuckDb => Dialect::DuckDb,
-        EmitDialect::Spark => Dialect::Spark,
-    };
     let fields = sides.compared_fields(Level::Portable);
     let mut names = vec![("target", sides.target.table.name.plain(), None)];
     if let Some(source) = &sides.source {
@@ -44,7 +34,5 @@ pub(super) fn answer(
     ]));
     let side: ArrayRef = Arc::new(StringArray::from_iter_values(names.iter().map(|(side, ..)| *side)));
     let sql: ArrayRef = Arc::new(StringArray::from(queries));
-    let rows = RecordBatch::try_new(Arc::clone(&schema), vec![side, sql])?;
-    let rows = futures::stream::once(async move { Ok(rows) }).boxed();
-    Ok(RowStream::of(schema, rows, engine.cleanup.clone()))
+    Ok(RowStream::of_batch(RecordBatch::try_new(schema, vec![side, sql])?))
 }

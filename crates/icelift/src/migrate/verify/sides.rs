@@ -1,6 +1,6 @@
 //! Both sides of a verification: what the source should have given, what the target has, and what was recorded of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
@@ -20,7 +20,7 @@ use crate::migrate::batches::{self, Batch, BatchBy};
 use crate::migrate::copy::restricted;
 use crate::migrate::register::{Detail, Register};
 use crate::pipeline::select::{self, Assignment};
-use crate::pipeline::verify::{Level, Prints};
+use crate::pipeline::verify::Level;
 use crate::sql::{self, BatchValue, Migrate, Verify};
 
 /// What is compared.
@@ -198,15 +198,11 @@ impl Sides {
     /// # Errors
     /// No side has the batch.
     pub fn pairs(&self, wanted: Option<&BatchValue>) -> Result<Vec<BatchPair>> {
-        let find = |plan: &[Batch], key: &str| plan.iter().find(|batch| batch.key == key).cloned();
-        let mut keys: Vec<&str> = self.source_plan.iter().map(|batch| batch.key.as_str()).collect();
-        let others =
-            self.target_plan.iter().map(|batch| batch.key.as_str()).chain(self.details.keys().map(String::as_str));
-        for key in others {
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
+        let (source, target) = (by_key(&self.source_plan), by_key(&self.target_plan));
+        let planned = self.source_plan.iter().chain(&self.target_plan).map(|batch| batch.key.as_str());
+        let mut seen = HashSet::new();
+        let mut keys: Vec<&str> = planned.chain(self.details.keys().map(String::as_str)).collect();
+        keys.retain(|key| seen.insert(*key));
         if let Some(wanted) = wanted {
             let known = keys.clone();
             keys.retain(|key| is_batch(key, wanted));
@@ -219,8 +215,8 @@ impl Sides {
         }
         let pair = |key: &str| BatchPair {
             key: key.to_string(),
-            source: find(&self.source_plan, key),
-            target: find(&self.target_plan, key),
+            source: source.get(key).copied().cloned(),
+            target: target.get(key).copied().cloned(),
             recorded: self.details.get(key).cloned(),
         };
         Ok(keys.into_iter().map(pair).collect())
@@ -374,22 +370,17 @@ fn batch_by(statement: &Migrate, source: Option<&IcebergTable>, target: &Iceberg
     }
 }
 
+fn by_key(plan: &[Batch]) -> HashMap<&str, &Batch> {
+    plan.iter().map(|batch| (batch.key.as_str(), batch)).collect()
+}
+
 /// The record of all batches as one.
 fn whole(details: BTreeMap<String, Detail>) -> BTreeMap<String, Detail> {
     let mut all: Option<Detail> = None;
     for detail in details.into_values() {
         match &mut all {
             None => all = Some(Detail { key: "all".to_string(), ..detail }),
-            Some(all) => {
-                let mut prints = Prints { content: all.print, portable: all.portable };
-                prints.merge(Prints { content: detail.print, portable: detail.portable });
-                (all.print, all.portable) = (prints.content, prints.portable);
-                all.files += detail.files;
-                all.bytes += detail.bytes;
-                if all.schema != detail.schema {
-                    all.schema = crate::migrate::register::MIXED_SCHEMAS;
-                }
-            }
+            Some(all) => all.merge(&detail),
         }
     }
     all.into_iter().map(|detail| (detail.key.clone(), detail)).collect()

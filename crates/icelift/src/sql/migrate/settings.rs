@@ -1,4 +1,4 @@
-//! `WITH (…)` of `MIGRATE`: options by name, from a statement or from a program.
+//! `WITH (…)` of `MIGRATE`: options by name.
 
 use datafusion::sql::sqlparser::tokenizer::Location;
 
@@ -6,8 +6,8 @@ use crate::byte_count::byte_count;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::verify::Level;
 use crate::sql::cursor::Cursor;
-use crate::sql::options::{self, Keys};
-use crate::sql::tokens::placed;
+use crate::sql::options::{self, Given, Keys};
+use crate::sql::tokens::{placed, unsupported};
 
 /// What an error offers.
 const OPTIONS: &str = "verify, merge_schema, on_error, parallel_batches, scan_batches, final, slice_bytes";
@@ -58,14 +58,14 @@ impl MigrateOptions {
     pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Self> {
         let mut options = Self::default();
         for given in options::list(cursor, Keys::Lowered)? {
-            options.take(&given.key, &given.value).map_err(|refusal| refusal.error(given.place))?;
+            options.take(&given)?;
         }
         Ok(options)
     }
 
-    fn take(&mut self, key: &str, value: &str) -> Result<(), Refusal> {
-        let expected = |what: &str| Refusal::wrong(key, value, what);
-        match key {
+    fn take(&mut self, Given { key, value, place }: &Given) -> Result<()> {
+        let expected = |what: &str| config(format!("option `{key}` is `{value}`, expected {what}"), *place);
+        match key.as_str() {
             "verify" => self.verify = Level::named(value).ok_or_else(|| expected(Level::NAMES))?,
             "merge_schema" => self.merge_schema = flag(value).ok_or_else(|| expected("true or false"))?,
             "on_error" => self.on_error = OnError::named(value).ok_or_else(|| expected("stop or continue"))?,
@@ -81,8 +81,13 @@ impl MigrateOptions {
                 let what = "1 KiB or more, such as '2GiB', '512MB' or 2147483648";
                 self.slice_bytes = Some(count.ok_or_else(|| expected(what))?);
             }
-            later if LATER.contains(&later) => return Err(Refusal::later(later)),
-            unknown => return Err(Refusal::unknown(unknown)),
+            later if LATER.contains(&later) => {
+                return Err(unsupported(format!("option `{later}` is not supported in this version"), *place));
+            }
+            unknown => {
+                let error = config(format!("unknown option `{unknown}`"), *place);
+                return Err(error.hint(format!("the options are {OPTIONS}")));
+            }
         }
         Ok(())
     }
@@ -106,34 +111,6 @@ fn flag(value: &str) -> Option<bool> {
     }
 }
 
-/// Why an option is not taken; a statement adds where it stands.
-struct Refusal {
-    kind: ErrorKind,
-    message: String,
-    hint: Option<String>,
-}
-
-impl Refusal {
-    fn wrong(key: &str, value: &str, expected: &str) -> Self {
-        let message = format!("option `{key}` is `{value}`, expected {expected}");
-        Self { kind: ErrorKind::Config, message, hint: None }
-    }
-
-    fn later(key: &str) -> Self {
-        let message = format!("option `{key}` is not supported in this version");
-        Self { kind: ErrorKind::Unsupported, message, hint: None }
-    }
-
-    fn unknown(key: &str) -> Self {
-        let hint = Some(format!("the options are {OPTIONS}"));
-        Self { kind: ErrorKind::Config, message: format!("unknown option `{key}`"), hint }
-    }
-
-    fn error(self, place: Location) -> Error {
-        let error = Error::new(self.kind, placed(self.message, place));
-        match self.hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
-    }
+fn config(message: String, place: Location) -> Error {
+    Error::new(ErrorKind::Config, placed(message, place))
 }

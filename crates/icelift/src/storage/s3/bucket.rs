@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3;
-use object_store::client::{HttpRequest, HttpRequestBody};
+use object_store::client::{HttpRequest, HttpRequestBody, HttpResponse};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
@@ -19,12 +19,14 @@ use object_store::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 
+use super::Failure;
 use super::service::Service;
 
 /// Deletions under way at once.
 const DELETIONS: usize = 16;
 /// What a key must not hold literally in a signed URL.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+pub(super) const ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// One bucket.
 #[derive(Debug)]
@@ -43,14 +45,18 @@ impl fmt::Display for Bucket {
 
 /// Deletes one object; that it is gone already is no error.
 async fn delete(service: Arc<Service>, url: String) -> Result<()> {
-    let uri = url.parse().map_err(generic)?;
-    let mut request = HttpRequest::new(HttpRequestBody::empty());
-    *request.method_mut() = Method::DELETE;
-    *request.uri_mut() = uri;
-    match service.send(request).await {
-        Err(failure) if !failure.is_object_missing() => Err(generic(failure)),
+    match send(&service, Method::DELETE, &url).await {
+        Err(error) if !Failure::find(&error).is_some_and(|failure| failure.is_object_missing()) => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Sends a request without a body.
+pub(super) async fn send(service: &Service, method: Method, url: &str) -> Result<HttpResponse> {
+    let mut request = HttpRequest::new(HttpRequestBody::empty());
+    *request.method_mut() = method;
+    *request.uri_mut() = url.parse().map_err(generic)?;
+    service.send(request).await.map_err(generic)
 }
 
 /// An error that `object_store` only carries.

@@ -3,17 +3,16 @@
 
 use chrono::{DateTime, Utc};
 use object_store::Result;
-use object_store::client::{HttpRequest, HttpRequestBody};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 use reqwest::Method;
 
-use super::bucket::{Bucket, generic};
+use super::bucket::{self, Bucket, generic};
 use crate::error::{Error, ErrorKind};
 
 /// Pages that are read of one list: ten million uploads.
 const PAGES_MAX: usize = 10_000;
 /// What a value must not hold literally in the query of a signed URL.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ENCODED: &AsciiSet = &bucket::ENCODED.add(b'/');
 
 /// An upload that is neither completed nor aborted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +41,7 @@ impl Bucket {
             if !key.is_empty() {
                 query += &format!("&key-marker={}&upload-id-marker={}", encoded(&key), encoded(&id));
             }
-            let xml = self.ask(Method::GET, format!("{}?{query}", self.url)).await?;
+            let xml = self.ask(&format!("{}?{query}", self.url)).await?;
             let page = page(&xml).ok_or_else(no_list)?;
             found.extend(page.uploads);
             // A server that gives the same page for ever is not followed.
@@ -53,8 +52,8 @@ impl Bucket {
 
     /// Aborts an upload; that it is gone already is no error.
     pub async fn abort_upload(&self, key: &str, id: &str) -> Result<()> {
-        let url = format!("{}/{}?uploadId={}", self.url, super::bucket::encoded(key), encoded(id));
-        match self.ask(Method::DELETE, url).await {
+        let url = format!("{}/{}?uploadId={}", self.url, bucket::encoded(key), encoded(id));
+        match bucket::send(&self.service, Method::DELETE, &url).await {
             Err(error) if !super::Failure::find(&error).is_some_and(|failure| failure.is_upload_missing()) => {
                 Err(error)
             }
@@ -62,12 +61,9 @@ impl Bucket {
         }
     }
 
-    async fn ask(&self, method: Method, url: String) -> Result<String> {
-        let mut request = HttpRequest::new(HttpRequestBody::empty());
-        *request.method_mut() = method;
-        *request.uri_mut() = url.parse().map_err(generic)?;
-        let body = self.service.send(request).await.map_err(generic)?.into_body();
-        let bytes = body.bytes().await.map_err(generic)?;
+    async fn ask(&self, url: &str) -> Result<String> {
+        let answer = bucket::send(&self.service, Method::GET, url).await?;
+        let bytes = answer.into_body().bytes().await.map_err(generic)?;
         String::from_utf8(bytes.into()).map_err(generic)
     }
 }
