@@ -6,6 +6,7 @@ mod memory;
 pub(crate) mod names;
 mod rows;
 pub(crate) mod schema;
+mod splicing;
 mod statement;
 mod view;
 

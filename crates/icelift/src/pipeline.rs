@@ -6,5 +6,9 @@ pub(crate) mod select;
 pub(crate) mod shuffle;
 pub(crate) mod sink;
 pub(crate) mod snapshot;
+pub(crate) mod splice;
 pub(crate) mod values;
 pub(crate) mod verify;
+
+#[cfg(test)]
+pub(crate) mod warehouse;

@@ -18,6 +18,8 @@ use crate::catalog::{AwsSource, Catalogs};
 use crate::error::Result;
 use crate::migrate::{Assumptions, Events, Failpoints};
 use crate::pipeline::select::{quarter, transforms};
+use crate::pipeline::sink::SpliceRule;
+use crate::pipeline::splice::Settings;
 use crate::sql::Attach;
 
 /// Consumers that an error about the memory limit names.
@@ -138,7 +140,7 @@ impl EngineBuilder {
             let mode = DiskManagerMode::Directories(vec![folder]);
             runtime = runtime.with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode));
         }
-        let mut config = SessionConfig::new().with_information_schema(true);
+        let mut config = SessionConfig::new().with_information_schema(true).with_option_extension(Settings::default());
         if let Some(streams) = parallelism {
             config = config.with_target_partitions(streams);
         }
@@ -146,6 +148,7 @@ impl EngineBuilder {
             .with_config(config)
             .with_runtime_env(Arc::new(runtime.build()?))
             .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(SpliceRule))
             .build();
         let session = SessionContext::new_with_state(state);
         for function in functions() {

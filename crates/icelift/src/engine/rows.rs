@@ -55,6 +55,11 @@ impl RowStream {
         Self { schema: rows.schema(), rows: futures::stream::iter([Ok(rows)]).boxed() }
     }
 
+    /// The same rows, and one more batch of the same columns.
+    pub(super) fn followed_by(self, rows: RecordBatch) -> Self {
+        Self { schema: self.schema, rows: self.rows.chain(futures::stream::iter([Ok(rows)])).boxed() }
+    }
+
     /// The columns of the answer.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)

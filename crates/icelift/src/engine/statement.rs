@@ -6,6 +6,7 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 
 use super::names::{namespace_name, table_name, unknown_catalog};
+use super::splicing;
 use super::view::View;
 use super::{Engine, RowStream, create};
 use crate::catalog::{Dropped, ListedTable, Table, TableName};
@@ -61,7 +62,9 @@ pub(super) async fn run(engine: &Engine, text: &str, statement: Statement) -> Re
                     return Err(Error::new(ErrorKind::Unsupported, message));
                 }
             };
-            view.execute(LogicalPlanBuilder::from(plan).explain(verbose, analyze)?.build()?).await
+            let explained = LogicalPlanBuilder::from(plan.clone()).explain(verbose, analyze)?.build()?;
+            let rows = view.execute(explained).await?;
+            if analyze { Ok(rows) } else { splicing::with_reports(&view, &plan, rows).await }
         }
         Statement::Query(statement) => engine.query(*statement).await,
     }

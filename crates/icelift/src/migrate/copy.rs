@@ -34,7 +34,7 @@ pub(super) async fn copy(job: &Job, batch: &Batch, files: &[Arc<PlannedFile>], a
         Some(predicate) => restricted(query, predicate)?,
         None => query,
     };
-    let delivery = Arc::new(Delivery::new(attempt.to_string(), job.portable_columns()));
+    let delivery = Arc::new(Delivery::new(attempt.to_string(), job.portable_columns(), job.statement.options.splice));
     let target = Arc::new(job.target.delivering(Arc::clone(&delivery)));
     let plan = write_plan(query, Assignment::Name, target)?;
     let rows = view.execute(plan).await?;

@@ -280,6 +280,7 @@ impl Job {
             bytes: 0,
             print: Default::default(),
             portable: None,
+            copied_rows: 0,
             schema: table.metadata.current_schema_id(),
             attempt: Uuid::nil(),
             snapshot: 0,
@@ -294,7 +295,7 @@ impl Job {
             files.extend(listing.files);
             attempts.push(attempt);
         }
-        (detail.print, detail.portable) = (all.content, all.portable);
+        detail.set_prints(all);
         let in_files: u64 = files.iter().map(DataFile::record_count).sum();
         if in_files != detail.print.rows {
             let message = format!("{} rows came from the source, the files hold {in_files}", detail.print.rows);

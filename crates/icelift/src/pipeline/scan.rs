@@ -14,6 +14,7 @@ mod reader;
 mod reshape;
 mod rows;
 mod splits;
+mod whole;
 mod written;
 
 use std::any::Any;
@@ -39,8 +40,9 @@ pub(crate) use self::decode::FOOTER_PREFETCH_BYTES;
 pub(crate) use self::files::PlannedFile;
 use self::files::PlannedFiles;
 pub(crate) use self::ranges::source_range;
-use self::reader::ScanContext;
+pub(crate) use self::reader::{OpenFile, ScanContext};
 use self::splits::Split;
+pub(crate) use self::whole::{Place, TakesRowGroups, WholeFile};
 pub(crate) use self::written::{Piece, pieces};
 use crate::catalog::Table;
 use crate::error::Result;
@@ -135,6 +137,39 @@ impl IcebergScan {
         let metrics = ExecutionPlanMetricsSet::new();
         let (properties, summary) = (Arc::new(properties), files.summary());
         Self { table, context, summary, partitions, statistics, limit, properties, metrics }
+    }
+}
+
+impl IcebergScan {
+    /// What all files have in common.
+    pub fn context(&self) -> &Arc<ScanContext> {
+        &self.context
+    }
+
+    /// The files, each once, in the order in which they are read.
+    pub fn files(&self) -> Vec<Arc<OpenFile>> {
+        let mut files: Vec<_> = self.partitions.iter().flatten().map(|split| Arc::clone(&split.file)).collect();
+        files.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        files
+    }
+
+    /// Whether it ends before all rows are read.
+    pub fn is_limited(&self) -> bool {
+        self.limit.is_some()
+    }
+
+    /// The same scan without the row groups that `taker` takes.
+    pub fn without(&self, taker: Arc<dyn TakesRowGroups>) -> Self {
+        Self {
+            table: self.table.clone(),
+            context: Arc::new(self.context.with_pages().without(taker)),
+            summary: self.summary.clone(),
+            partitions: self.partitions.clone(),
+            statistics: Statistics::new_unknown(&self.schema()),
+            limit: self.limit,
+            properties: Arc::clone(&self.properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! The unit of work is the row group. Each lane encodes row groups on its own core; finished ones go to the open file of
 //! their partition, whichever lane they come from. So files come out near their target size, not one per core.
 
+mod copying;
 mod delivery;
 mod encode;
 mod files;
@@ -16,6 +17,7 @@ mod paths;
 mod pending;
 mod run;
 mod settings;
+mod splicing;
 
 use std::any::Any;
 use std::fmt;
@@ -36,9 +38,11 @@ use futures::stream;
 pub(crate) use self::delivery::{Delivery, Written};
 pub(crate) use self::paths::{data_folder, partition_folder};
 pub(crate) use self::settings::SinkSettings;
+pub(crate) use self::splicing::SpliceRule;
 use crate::catalog::{Catalog, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::snapshot;
+use crate::pipeline::splice::{Report, Splice};
 
 /// Plans writing `input`, whose columns are those of the target, into the table.
 pub(crate) fn plan(target: SinkTarget, input: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -86,7 +90,9 @@ impl SinkTarget {
 #[derive(Debug)]
 pub(crate) struct IcebergSink {
     target: Arc<SinkTarget>,
+    /// Without the row groups that are copied.
     input: Arc<dyn ExecutionPlan>,
+    splice: Option<Arc<Splice>>,
     properties: Arc<PlanProperties>,
 }
 
@@ -98,7 +104,14 @@ impl IcebergSink {
             EmissionType::Final,
             Boundedness::Bounded,
         );
-        Self { target, input, properties: Arc::new(properties) }
+        Self { target, input, splice: None, properties: Arc::new(properties) }
+    }
+
+    /// Decides which row groups are copied. Reads their files' footers. `None` if none can be.
+    pub async fn splice_report(&self) -> Result<Option<Report>> {
+        let Some(splice) = &self.splice else { return Ok(None) };
+        splice.decide_all().await?;
+        Ok(Some(splice.report()))
     }
 }
 
@@ -120,7 +133,11 @@ impl DisplayAs for IcebergSink {
             settings.target_file_bytes,
             settings.row_group_bytes,
             settings.codec
-        )
+        )?;
+        match &self.splice {
+            Some(_) => f.write_str(", copies row groups"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -146,7 +163,10 @@ impl ExecutionPlan for IcebergSink {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         match (children.pop(), children.len()) {
-            (Some(input), 0) => Ok(Arc::new(Self::over(Arc::clone(&self.target), input))),
+            (Some(input), 0) => {
+                let splice = self.splice.clone();
+                Ok(Arc::new(Self { splice, ..Self::over(Arc::clone(&self.target), input) }))
+            }
             _ => Err(Error::new(ErrorKind::Internal, "a sink has one input").into()),
         }
     }
@@ -160,10 +180,10 @@ impl ExecutionPlan for IcebergSink {
             .collect::<DataFusionResult<Vec<_>>>()?;
         let expected = self.input.partition_statistics(None)?.total_byte_size;
         let expected_bytes = expected.get_value().copied().unwrap_or(0);
-        let target = Arc::clone(&self.target);
+        let (target, splice) = (Arc::clone(&self.target), self.splice.clone());
         let count = async move {
             let place = |error: Error| error.place(Stage::Sink, &target.table.name);
-            let rows = run::run(Arc::clone(&target), inputs, expected_bytes, &context).await.map_err(place)?;
+            let rows = run::run(Arc::clone(&target), inputs, splice, expected_bytes, &context).await.map_err(place)?;
             Ok(RecordBatch::try_new(count_schema(), vec![Arc::new(UInt64Array::from(vec![rows]))])?)
         };
         Ok(Box::pin(RecordBatchStreamAdapter::new(count_schema(), stream::once(count))))

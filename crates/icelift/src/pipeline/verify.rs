@@ -11,8 +11,6 @@ mod level;
 mod portable;
 mod prints;
 mod read_back;
-#[cfg(test)]
-mod warehouse;
 
 pub(crate) use self::content::ContentHasher;
 pub(crate) use self::emit::{Dialect, emit};

@@ -48,6 +48,9 @@ pub(crate) struct Detail {
     pub bytes: u64,
     /// The rows as the target holds them, and their number.
     pub print: Fingerprint,
+    /// Of these rows so many were copied undecoded: the fingerprint holds digests of their bytes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub copied_rows: u64,
     /// The same for other engines, where the level of verification was `portable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub portable: Option<PortableFingerprint>,
@@ -58,12 +61,24 @@ pub(crate) struct Detail {
     pub snapshot: i64,
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl Detail {
+    pub fn prints(&self) -> Prints {
+        Prints { content: self.print, copied_rows: self.copied_rows, portable: self.portable }
+    }
+
+    pub fn set_prints(&mut self, prints: Prints) {
+        (self.print, self.copied_rows, self.portable) = (prints.content, prints.copied_rows, prints.portable);
+    }
+
     /// Adds the rows of another one. What says where the rows came from stays.
     pub fn merge(&mut self, other: &Self) {
-        let mut prints = Prints { content: self.print, portable: self.portable };
-        prints.merge(Prints { content: other.print, portable: other.portable });
-        (self.print, self.portable) = (prints.content, prints.portable);
+        let mut prints = self.prints();
+        prints.merge(other.prints());
+        self.set_prints(prints);
         self.files += other.files;
         self.bytes += other.bytes;
         if self.schema != other.schema {

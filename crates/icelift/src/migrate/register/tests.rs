@@ -25,6 +25,7 @@ fn detail(number: u32) -> Detail {
         bytes: 1 << 28,
         print: Fingerprint { rows: 1_000_000, sum: u128::from(number) },
         portable: None,
+        copied_rows: 0,
         schema: 0,
         attempt: Uuid::from_u128(3),
         snapshot: i64::MAX,

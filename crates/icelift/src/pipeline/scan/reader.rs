@@ -11,7 +11,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReser
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::{NameMapping, Schema, SchemaRef as IcebergSchemaRef, Transform};
-use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use parquet::file::metadata::ParquetMetaData;
 use tokio::sync::OnceCell;
 
 use super::bounds::Filter;
@@ -22,6 +22,7 @@ use super::files::PlannedFile;
 use super::reshape::{Reshape, field_id};
 use super::rows;
 use super::splits::Split;
+use super::whole::TakesRowGroups;
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::values::{is_avro_name, scalar};
@@ -29,13 +30,18 @@ use crate::pipeline::values::{is_avro_name, scalar};
 const NAME_MAPPING: &str = "schema.name-mapping.default";
 
 /// What all pieces of a scan share.
-pub(super) struct ScanContext {
+#[derive(Clone)]
+pub(crate) struct ScanContext {
     pub table: Table,
     pub schema: SchemaRef,
     filter: Option<Filter>,
     batch_rows: usize,
     name_mapping: Option<NameMapping>,
     stage: Stage,
+    /// Whether the index of the pages is read with the footer.
+    with_pages: bool,
+    /// Who takes row groups whole; they are left out of the rows then.
+    taker: Option<Arc<dyn TakesRowGroups>>,
 }
 
 impl fmt::Debug for ScanContext {
@@ -51,7 +57,21 @@ impl ScanContext {
             Error::new(ErrorKind::Read, format!("the property `{NAME_MAPPING}` is no name mapping")).source(source)
         })?;
         let (table, schema, stage) = (table.clone(), Arc::clone(projected), Stage::Scan);
-        Ok(Self { table, schema, filter, batch_rows, name_mapping, stage })
+        Ok(Self { table, schema, filter, batch_rows, name_mapping, stage, with_pages: false, taker: None })
+    }
+
+    /// The same for who takes row groups whole, and the index of their pages along.
+    pub fn with_pages(&self) -> Self {
+        Self { with_pages: true, ..self.clone() }
+    }
+
+    /// The same without the row groups that somebody takes whole.
+    pub fn without(&self, taker: Arc<dyn TakesRowGroups>) -> Self {
+        Self { taker: Some(taker), ..self.clone() }
+    }
+
+    pub fn stage(&self) -> Stage {
+        self.stage
     }
 
     /// The same for another stage, which is then named by errors.
@@ -91,13 +111,18 @@ impl OpenFile {
         self.planned.file.file_path()
     }
 
-    pub async fn parquet(&self, context: &ScanContext) -> Result<&Parquet> {
-        let pages = context.filter.as_ref().is_some_and(|filter| !filter.single_columns.is_empty());
+    pub fn planned(&self) -> &PlannedFile {
+        &self.planned
+    }
+
+    pub(super) async fn parquet(&self, context: &ScanContext) -> Result<&Parquet> {
+        let filters_pages = context.filter.as_ref().is_some_and(|filter| !filter.single_columns.is_empty());
+        let pages = filters_pages || context.with_pages;
         self.parquet.get_or_try_init(|| self.open(context, pages)).await
     }
 
     /// The file with an index of its pages, as far as it has one.
-    pub async fn paged(&self, context: &ScanContext) -> Result<&Parquet> {
+    pub(super) async fn paged(&self, context: &ScanContext) -> Result<&Parquet> {
         let parquet = self.parquet(context).await?;
         if has_page_index(parquet) {
             return Ok(parquet);
@@ -174,7 +199,7 @@ async fn read_split(
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let file = &split.file;
     let parquet = file.parquet(context).await?;
-    let row_groups = row_groups_in(&parquet.metadata, &split.start_bytes);
+    let row_groups = left_over(context, file, row_groups_in(parquet.metadata.metadata(), &split.start_bytes)).await?;
     let (row_groups, mut selection) = match &context.filter {
         Some(filter) => rows::select(filter, &parquet.metadata, &parquet.fields, row_groups),
         None => (row_groups, None),
@@ -182,11 +207,8 @@ async fn read_split(
     if row_groups.is_empty() {
         return Ok(stream::empty().boxed());
     }
-    check_constants(&file.planned, &parquet.fields, &context.schema)?;
-    let constants = partition_constants(&file.planned, context.iceberg_schema());
-    let constant = |id: i32| constants.get(&id).cloned();
+    let reshape = reshape(context, file, parquet)?;
     if file.planned.deletes.is_empty() {
-        let reshape = Reshape::new(&parquet.fields, &context.schema, context.iceberg_schema(), constant)?;
         let (context, file) = (Arc::clone(context), Arc::clone(file));
         return Ok(Fetch { context, file, reshape, row_groups, selection, held }.rows());
     }
@@ -196,7 +218,7 @@ async fn read_split(
     }
     // Key columns of equality deletes are read beside the wanted ones and dropped again.
     let with_keys = with_key_columns(context, &deleted)?;
-    let reshape = Reshape::new(&parquet.fields, &with_keys, context.iceberg_schema(), constant)?;
+    let reshape = reshape_to(&with_keys, context, file, parquet)?;
     let wanted: Vec<usize> = (0..context.schema.fields().len()).collect();
     let (context, file) = (Arc::clone(context), Arc::clone(file));
     let batches = Fetch { context, file, reshape, row_groups, selection, held }.rows();
@@ -207,9 +229,33 @@ async fn read_split(
     Ok(live.boxed())
 }
 
+/// Those of the row groups that nobody takes whole.
+async fn left_over(context: &ScanContext, file: &Arc<OpenFile>, row_groups: Vec<usize>) -> Result<Vec<usize>> {
+    let Some(taker) = &context.taker else { return Ok(row_groups) };
+    let mut left = Vec::new();
+    for row_group in row_groups {
+        if !taker.takes(file, row_group).await? {
+            left.push(row_group);
+        }
+    }
+    Ok(left)
+}
+
+/// How the columns of the file become those of the scan.
+pub(super) fn reshape(context: &ScanContext, file: &OpenFile, parquet: &Parquet) -> Result<Reshape> {
+    reshape_to(&context.schema, context, file, parquet)
+}
+
+fn reshape_to(columns: &SchemaRef, context: &ScanContext, file: &OpenFile, parquet: &Parquet) -> Result<Reshape> {
+    check_constants(&file.planned, &parquet.fields, columns)?;
+    let constants = partition_constants(&file.planned, context.iceberg_schema());
+    let constant = |id: i32| constants.get(&id).cloned();
+    Reshape::new(&parquet.fields, columns, context.iceberg_schema(), constant)
+}
+
 /// The row groups whose first byte lies in the range.
-fn row_groups_in(metadata: &ArrowReaderMetadata, start_bytes: &Range<u64>) -> Vec<usize> {
-    let row_groups = metadata.metadata().row_groups().iter().enumerate();
+pub(super) fn row_groups_in(metadata: &ParquetMetaData, start_bytes: &Range<u64>) -> Vec<usize> {
+    let row_groups = metadata.row_groups().iter().enumerate();
     let starts = row_groups.map(|(index, row_group)| {
         let columns = row_group.columns().iter().map(|column| column.byte_range().0);
         (index, columns.min().unwrap_or(0))

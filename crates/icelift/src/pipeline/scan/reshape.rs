@@ -82,6 +82,16 @@ pub(super) struct Reshape {
     columns: Vec<Source>,
 }
 
+/// Where a column of the table comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin<'a> {
+    /// The column of the file with this index, as it is.
+    Same(usize),
+    /// The same, converted.
+    Converted(usize),
+    Constant(&'a ScalarValue),
+}
+
 #[derive(Debug, Clone)]
 enum Source {
     /// The nth decoded column.
@@ -92,8 +102,10 @@ enum Source {
 #[derive(Debug, Clone)]
 enum Convert {
     Same,
-    Cast(DataType),
-    Struct(Fields, Vec<Source>),
+    /// From and to.
+    Cast(DataType, DataType),
+    /// Of a struct with so many children in the file.
+    Struct(Fields, Vec<Source>, usize),
     List(FieldRef, Box<Convert>),
     Map(FieldRef, bool, Box<Convert>),
 }
@@ -125,6 +137,15 @@ impl Reshape {
         };
         let columns = target.fields().iter().map(source).collect::<Result<_>>()?;
         Ok(Self { schema: Arc::clone(target), roots, columns })
+    }
+
+    /// Where a column comes from.
+    pub fn origin(&self, column: usize) -> Origin<'_> {
+        match &self.columns[column] {
+            Source::Constant(value) => Origin::Constant(value),
+            Source::File(decoded, convert) if convert.keeps_all() => Origin::Same(self.roots[*decoded]),
+            Source::File(decoded, _) => Origin::Converted(self.roots[*decoded]),
+        }
     }
 
     /// A batch of the table from a batch of the decoded columns.
@@ -160,7 +181,7 @@ fn convert(file: &Field, target: &Field, schema: &Schema) -> Result<Convert> {
                     None => missing(target, schema),
                 }
             };
-            Convert::Struct(to.clone(), to.iter().map(child).collect::<Result<_>>()?)
+            Convert::Struct(to.clone(), to.iter().map(child).collect::<Result<_>>()?, from.len())
         }
         (DataType::List(from), DataType::List(to)) => {
             Convert::List(Arc::clone(to), Box::new(convert(from, to, schema)?))
@@ -174,11 +195,11 @@ fn convert(file: &Field, target: &Field, schema: &Schema) -> Result<Convert> {
                 .zip(pair)
                 .enumerate()
                 .map(|(index, (from, to))| Ok(Source::File(index, convert(from, to, schema)?)));
-            let inner = Convert::Struct(pair.clone(), parts.collect::<Result<_>>()?);
+            let inner = Convert::Struct(pair.clone(), parts.collect::<Result<_>>()?, from.len());
             Convert::Map(Arc::clone(to), *sorted, Box::new(inner))
         }
         (from, to) if from == to => Convert::Same,
-        (from, to) if promotes(from, to) => Convert::Cast(to.clone()),
+        (from, to) if promotes(from, to) => Convert::Cast(from.clone(), to.clone()),
         _ => return Err(mismatch(file, target)),
     })
 }
@@ -193,6 +214,16 @@ fn promotes(from: &DataType, to: &DataType) -> bool {
         (Binary | FixedSizeBinary(_), LargeBinary) | (LargeUtf8 | Binary, Utf8) | (Date32, Timestamp(..)) => true,
         (Binary, FixedSizeBinary(_)) => true,
         (Timestamp(_, from), Timestamp(_, to)) => from.is_some() == to.is_some(),
+        _ => false,
+    }
+}
+
+/// Whether both are the same values in a file, and only differ in memory.
+fn is_stored_alike(from: &DataType, to: &DataType) -> bool {
+    match (from, to) {
+        (DataType::Binary, DataType::LargeBinary) => true,
+        // Both are instants in UTC, whatever the zone is called.
+        (DataType::Timestamp(from, Some(_)), DataType::Timestamp(to, Some(_))) => from == to,
         _ => false,
     }
 }
@@ -213,13 +244,26 @@ impl Source {
 }
 
 impl Convert {
+    /// Whether all parts come out as they are, in their order, and none is left out.
+    fn keeps_all(&self) -> bool {
+        match self {
+            Convert::Same => true,
+            Convert::Cast(from, to) => is_stored_alike(from, to),
+            Convert::Struct(_, children, of) => {
+                let kept = |(index, child): (usize, &Source)| matches!(child, Source::File(from, convert) if *from == index && convert.keeps_all());
+                children.len() == *of && children.iter().enumerate().all(kept)
+            }
+            Convert::List(_, inner) | Convert::Map(_, _, inner) => inner.keeps_all(),
+        }
+    }
+
     fn array(&self, array: &ArrayRef) -> Result<ArrayRef> {
         // A value that does not fit is an error, never NULL.
         let options = CastOptions { safe: false, ..Default::default() };
         Ok(match self {
             Convert::Same => Arc::clone(array),
-            Convert::Cast(to) => cast_with_options(array, to, &options).map_err(bad_values)?,
-            Convert::Struct(fields, children) => {
+            Convert::Cast(_, to) => cast_with_options(array, to, &options).map_err(bad_values)?,
+            Convert::Struct(fields, children, _) => {
                 let from = array.as_struct();
                 let children = children.iter().map(|child| child.array(from.columns(), from.len()));
                 let (children, nulls) = (children.collect::<Result<Vec<_>>>()?, from.nulls().cloned());

@@ -7,15 +7,18 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
 use datafusion::execution::memory_pool::MemoryPool;
 use futures::stream::BoxStream;
 use iceberg::spec::DataFile;
 
 use super::files::{self, PlannedFile};
-use super::reader::{self, ScanContext};
+use super::reader::{self, OpenFile, ScanContext};
 use super::splits::{self, Split};
+use super::whole::{TakesRowGroups, WholeFile};
 use crate::catalog::Table;
 use crate::error::{Result, Stage};
+use crate::pipeline::splice::{CopiedRowGroup, copied_row_groups};
 
 /// Rows in a batch.
 const BATCH_ROWS: usize = 4096;
@@ -28,12 +31,25 @@ pub(crate) struct Piece {
     split: Split,
 }
 
+/// Leaves out the row groups that their file tells to be copied: they are compared by their bytes.
+#[derive(Debug)]
+struct LeavesCopied(Arc<ScanContext>);
+
+#[async_trait]
+impl TakesRowGroups for LeavesCopied {
+    async fn takes(&self, file: &Arc<OpenFile>, row_group: usize) -> Result<bool> {
+        let parquet = file.parquet(&self.0).await?;
+        Ok(copied_row_groups(parquet.metadata.metadata().file_metadata()).contains(&row_group))
+    }
+}
+
 /// Cuts data files of the table's default partition spec at their row groups.
 ///
 /// # Errors
 /// Files that cannot be read, such as encrypted ones.
 pub(crate) fn pieces(table: &Table, columns: &SchemaRef, files: &[DataFile], stage: Stage) -> Result<Vec<Piece>> {
     let context = Arc::new(ScanContext::new(table, columns, None, BATCH_ROWS)?.of_stage(stage));
+    let context = Arc::new(context.without(Arc::new(LeavesCopied(Arc::clone(&context)))));
     let mut pieces = Vec::new();
     for (index, file) in files.iter().enumerate() {
         files::check_format(file)?;
@@ -51,7 +67,15 @@ impl Piece {
         reader::open(&self.context, &self.split).await
     }
 
-    /// The rows of the piece. The pool counts what is held of the file.
+    /// The row groups of the piece that were copied. [`read`](Self::read) leaves them out.
+    pub async fn copied(&self) -> Result<Vec<CopiedRowGroup>> {
+        let whole = WholeFile::open(&self.context, &self.split.file).await?;
+        let copied = copied_row_groups(whole.metadata().file_metadata());
+        let here = reader::row_groups_in(whole.metadata(), &self.split.start_bytes).into_iter();
+        here.filter(|index| copied.contains(index)).map(|index| CopiedRowGroup::new(&whole, index)).collect()
+    }
+
+    /// The rows of the piece that were not copied. The pool counts what is held of the file.
     pub fn read(self, pool: &Arc<dyn MemoryPool>) -> BoxStream<'static, Result<RecordBatch>> {
         reader::read(self.context, vec![self.split], None, pool)
     }

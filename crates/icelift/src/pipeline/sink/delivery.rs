@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use iceberg::spec::DataFile;
 
+use crate::pipeline::splice::SpliceMode;
 use crate::pipeline::verify::{PortableColumns, Prints};
 
 /// What a sink has written.
@@ -24,13 +25,15 @@ pub(crate) struct Delivery {
     pub file_prefix: String,
     /// What goes into the portable fingerprint, if one is wanted.
     pub portable: Option<PortableColumns>,
+    /// Whether row groups are copied; as the session says unless set.
+    pub splice: Option<SpliceMode>,
     rows: AtomicU64,
     written: Mutex<Option<Written>>,
 }
 
 impl Delivery {
-    pub fn new(file_prefix: String, portable: Option<PortableColumns>) -> Self {
-        Self { file_prefix, portable, rows: AtomicU64::new(0), written: Mutex::default() }
+    pub fn new(file_prefix: String, portable: Option<PortableColumns>, splice: Option<SpliceMode>) -> Self {
+        Self { file_prefix, portable, splice, rows: AtomicU64::new(0), written: Mutex::default() }
     }
 
     /// Rows that have come in so far.

@@ -15,6 +15,7 @@ use parquet::schema::types::{Type as ParquetType, TypePtr};
 
 use super::SinkTarget;
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::splice::Layout;
 
 /// A row group closes at this many rows, however few bytes they are.
 const ROW_GROUP_MAX_ROWS: usize = 1 << 24;
@@ -22,7 +23,7 @@ const ROW_GROUP_MAX_ROWS: usize = 1 << 24;
 /// What all row groups and files of a sink have in common.
 pub(super) struct Encoder {
     columns: SchemaRef,
-    pub parquet_schema: TypePtr,
+    pub layout: Arc<Layout>,
     pub properties: WriterPropertiesPtr,
     factory: ArrowRowGroupWriterFactory,
     row_group_bytes: usize,
@@ -32,13 +33,14 @@ impl Encoder {
     pub fn new(target: &SinkTarget) -> Result<Self> {
         let schema = target.table.metadata.current_schema();
         let parquet_schema = parquet_schema(&target.schema, schema)?;
-        let properties = Arc::new(target.settings.writer_properties());
+        let properties = Arc::new(target.settings.writer_properties(true));
         // The factory wants a writer for its schema and properties only; nothing is written by it.
         let template = SerializedFileWriter::new(Vec::new(), Arc::clone(&parquet_schema), Arc::clone(&properties));
         let template = template.map_err(parquet_failed)?;
         let factory = ArrowRowGroupWriterFactory::new(&template, Arc::clone(&target.schema));
         let columns = Arc::clone(&target.schema);
-        Ok(Self { columns, parquet_schema, properties, factory, row_group_bytes: target.settings.row_group_bytes })
+        let layout = Arc::new(Layout::new(parquet_schema, true));
+        Ok(Self { columns, layout, properties, factory, row_group_bytes: target.settings.row_group_bytes })
     }
 
     pub fn open(&self) -> Result<OpenRowGroup> {
@@ -48,7 +50,7 @@ impl Encoder {
 }
 
 /// The Parquet schema of the columns, with the field ids and the logical types that Iceberg wants.
-fn parquet_schema(columns: &SchemaRef, schema: &Schema) -> Result<TypePtr> {
+pub(super) fn parquet_schema(columns: &SchemaRef, schema: &Schema) -> Result<TypePtr> {
     let converted = ArrowSchemaConverter::new().schema_root("table").convert(columns).map_err(parquet_failed)?;
     with_uuids(&converted.root_schema_ptr(), schema)
 }

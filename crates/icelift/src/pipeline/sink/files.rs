@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat};
+use parquet::file::properties::WriterPropertiesPtr;
 use parquet::file::writer::SerializedFileWriter;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::task::TaskTracker;
@@ -16,6 +17,7 @@ use super::pending::Pending;
 use super::{SinkTarget, paths};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::shuffle::PartitionKey;
+use crate::pipeline::splice::{Chunk, Layout, RowGroupCopy, SplicedRowGroup, copied_mark};
 use crate::storage::{Store, Upload};
 
 /// Files that are open at once; beyond that the first one found idle is closed early.
@@ -27,7 +29,9 @@ pub(super) struct Files {
     encoder: Arc<Encoder>,
     file_prefix: String,
     pool: Arc<dyn MemoryPool>,
-    partitions: Mutex<HashMap<Arc<[u8]>, SharedPartition>>,
+    partitions: Mutex<HashMap<Arc<[u8]>, Vec<SharedPartition>>>,
+    /// The layouts of the files so far, and how files of each are written.
+    layouts: Mutex<Vec<(Arc<Layout>, WriterPropertiesPtr)>>,
     written: Mutex<Progress>,
     /// Uploads that are being completed: these run to their end even if the statement is cancelled, so that it is known
     /// which files there are.
@@ -48,10 +52,17 @@ struct Progress {
 /// Held by one lane at a time while it appends.
 type SharedPartition = Arc<AsyncMutex<PartitionFiles>>;
 
-/// The files of one partition: at most one is open.
+/// The files of one partition and layout: at most one is open.
 struct PartitionFiles {
     key: PartitionKey,
     open: Option<OpenFile>,
+}
+
+/// A row group that goes into a file.
+pub(super) enum RowGroup {
+    Encoded(EncodedRowGroup),
+    /// What comes to an end with it learns its digest.
+    Copied(Box<RowGroupCopy>, Arc<SplicedRowGroup>),
 }
 
 struct OpenFile {
@@ -60,41 +71,70 @@ struct OpenFile {
     /// What the writer has written and the upload has not taken.
     pending: Pending,
     upload: Upload,
-    nans: BTreeMap<i32, u64>,
+    /// By field id; `None` where a row group does not tell.
+    nans: BTreeMap<i32, Option<u64>>,
     rows: usize,
+    row_groups: usize,
+    /// Those that were copied.
+    copied: Vec<usize>,
+    /// Bytes of the last one.
+    last_bytes: usize,
     reservation: MemoryReservation,
 }
 
 impl Files {
     pub fn new(target: Arc<SinkTarget>, encoder: Arc<Encoder>, file_prefix: String, pool: Arc<dyn MemoryPool>) -> Self {
         let (partitions, written) = (Mutex::default(), Mutex::default());
-        Self { target, encoder, file_prefix, pool, partitions, written, completing: TaskTracker::new() }
+        let layouts = Mutex::new(vec![(Arc::clone(&encoder.layout), Arc::clone(&encoder.properties))]);
+        Self { target, encoder, file_prefix, pool, partitions, layouts, written, completing: TaskTracker::new() }
     }
 
     fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends a row group to the open file of its partition, and closes the file when it has reached its size.
-    pub async fn append(&self, key: &PartitionKey, row_group: EncodedRowGroup) -> Result<()> {
+    /// Appends a row group to the open file of its partition and layout, and closes the file when it has reached its size.
+    /// Returns the digest of what was copied.
+    pub async fn append(&self, key: &PartitionKey, row_group: RowGroup) -> Result<u128> {
+        let layout = match &row_group {
+            RowGroup::Encoded(_) => &self.encoder.layout,
+            RowGroup::Copied(_, spliced) => &spliced.layout,
+        };
+        let (number, properties) = self.layout(layout);
         let partition = {
             let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
-            let new = || Arc::new(AsyncMutex::new(PartitionFiles { key: key.clone(), open: None }));
-            Arc::clone(partitions.entry(Arc::clone(&key.bytes)).or_insert_with(new))
+            let by_layout = partitions.entry(Arc::clone(&key.bytes)).or_default();
+            by_layout.resize_with(by_layout.len().max(number + 1), || {
+                Arc::new(AsyncMutex::new(PartitionFiles { key: key.clone(), open: None }))
+            });
+            Arc::clone(&by_layout[number])
         };
         let mut partition = partition.lock().await;
         if partition.open.is_none() {
             self.make_room().await?;
-            partition.open = Some(self.open(key)?);
+            partition.open = Some(self.open(key, layout, properties)?);
         }
-        let Some(open) = &mut partition.open else { return Ok(()) };
-        open.append(row_group).await?;
+        let Some(open) = &mut partition.open else { return Ok(0) };
+        let digest = open.append(row_group).await?;
         // Half a row group above or below the target is nearer to it than a whole one.
         let settings = &self.target.settings;
-        if open.writer.bytes_written() + settings.row_group_bytes / 2 >= settings.target_file_bytes {
-            return self.close(&mut partition).await;
+        let next_bytes = open.last_bytes.max(settings.row_group_bytes);
+        if open.writer.bytes_written() + next_bytes / 2 >= settings.target_file_bytes {
+            return self.close(&mut partition).await.map(|()| digest);
         }
-        self.reserve(&mut partition).await
+        self.reserve(&mut partition).await.map(|()| digest)
+    }
+
+    /// The number of a layout, and how its files are written.
+    fn layout(&self, layout: &Arc<Layout>) -> (usize, WriterPropertiesPtr) {
+        let mut layouts = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = layouts.iter().position(|(known, _)| Arc::ptr_eq(known, layout) || known == layout);
+        let number = known.unwrap_or_else(|| {
+            let properties = self.target.settings.writer_properties(layout.page_index);
+            layouts.push((Arc::clone(layout), Arc::new(properties)));
+            layouts.len() - 1
+        });
+        (number, Arc::clone(&layouts[number].1))
     }
 
     /// Accounts for the bytes that wait to be sent. Where the pool refuses, parts in flight are waited for, then other files
@@ -113,7 +153,7 @@ impl Files {
         }
     }
 
-    fn open(&self, key: &PartitionKey) -> Result<OpenFile> {
+    fn open(&self, key: &PartitionKey, layout: &Layout, properties: WriterPropertiesPtr) -> Result<OpenFile> {
         let table = &self.target.table;
         let metadata = &table.metadata;
         let partition =
@@ -127,14 +167,25 @@ impl Files {
         let location = format!("{}/{partition}{name}", paths::data_folder(metadata));
         progress.locations.push(location.clone());
         drop(progress);
-        let (schema, properties) = (Arc::clone(&self.encoder.parquet_schema), Arc::clone(&self.encoder.properties));
+        let schema = layout.schema.root_schema_ptr();
         let pending = Pending::default();
         let writer = SerializedFileWriter::new(pending.clone(), schema, properties).map_err(parquet_failed)?;
         let settings = &self.target.settings;
         let expected_bytes = settings.target_file_bytes.saturating_add(settings.row_group_bytes) as u64;
         let upload = table.store.upload_sized(&location, expected_bytes)?;
         let reservation = MemoryConsumer::new(format!("IcebergSink file {number}")).register(&self.pool);
-        Ok(OpenFile { location, writer, pending, upload, nans: BTreeMap::new(), rows: 0, reservation })
+        Ok(OpenFile {
+            location,
+            writer,
+            pending,
+            upload,
+            nans: BTreeMap::new(),
+            rows: 0,
+            row_groups: 0,
+            copied: Vec::new(),
+            last_bytes: 0,
+            reservation,
+        })
     }
 
     /// Completes an upload in a task of its own, which no cancellation can tear in two.
@@ -171,7 +222,7 @@ impl Files {
     async fn close_idle(&self) -> Result<bool> {
         let all: Vec<_> = {
             let partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
-            partitions.values().cloned().collect()
+            partitions.values().flatten().cloned().collect()
         };
         for other in all {
             // A partition that is busy is not idle; the caller's own is locked and so passed over.
@@ -198,7 +249,7 @@ impl Files {
     pub async fn finish(&self) -> Result<Vec<DataFile>> {
         let all: Vec<_> = {
             let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
-            partitions.drain().map(|(_, partition)| partition).collect()
+            partitions.drain().flat_map(|(_, partitions)| partitions).collect()
         };
         for partition in all {
             self.close(&mut *partition.lock().await).await?;
@@ -216,18 +267,51 @@ impl Progress {
 }
 
 impl OpenFile {
-    async fn append(&mut self, row_group: EncodedRowGroup) -> Result<()> {
+    async fn append(&mut self, row_group: RowGroup) -> Result<u128> {
+        let before = self.writer.bytes_written();
+        let digest = match row_group {
+            RowGroup::Encoded(encoded) => self.append_encoded(encoded).await.map(|()| 0)?,
+            RowGroup::Copied(copy, spliced) => {
+                self.copied.push(self.row_groups);
+                self.append_copied(*copy, &spliced).await?
+            }
+        };
+        self.row_groups += 1;
+        self.last_bytes = self.writer.bytes_written() - before;
+        self.send().await?;
+        Ok(digest)
+    }
+
+    async fn append_encoded(&mut self, row_group: EncodedRowGroup) -> Result<()> {
         let mut writer = self.writer.next_row_group().map_err(parquet_failed)?;
         for chunk in row_group.chunks {
             chunk.append_to_row_group(&mut writer).map_err(parquet_failed)?;
             send(self.pending.take_full(), &mut self.upload, &self.reservation).await?;
         }
         writer.close().map_err(parquet_failed)?;
-        for (id, count) in row_group.nans {
-            *self.nans.entry(id).or_default() += count;
+        self.count(row_group.rows, row_group.nans.into_iter().map(|(id, count)| (id, Some(count))));
+        Ok(())
+    }
+
+    async fn append_copied(&mut self, mut copy: RowGroupCopy, spliced: &SplicedRowGroup) -> Result<u128> {
+        let mut writer = self.writer.next_row_group().map_err(parquet_failed)?;
+        while let Some(Chunk { bytes, close }) = copy.next().await? {
+            writer.append_column(&bytes, close).map_err(parquet_failed)?;
+            drop(bytes);
+            send(self.pending.take_full(), &mut self.upload, &self.reservation).await?;
         }
-        self.rows += row_group.rows;
-        self.send().await
+        writer.close().map_err(parquet_failed)?;
+        self.count(spliced.rows, spliced.nans.iter().copied());
+        Ok(copy.digest())
+    }
+
+    /// Counts a row group.
+    fn count(&mut self, rows: usize, nans: impl Iterator<Item = (i32, Option<u64>)>) {
+        for (id, count) in nans {
+            let known = self.nans.entry(id).or_insert(Some(0));
+            *known = known.zip(count).map(|(known, count)| known + count);
+        }
+        self.rows += rows;
     }
 
     /// Hands all that is encoded to the upload.
@@ -238,6 +322,9 @@ impl OpenFile {
 
     async fn finish(mut self, files: &Files, key: &PartitionKey) -> Result<DataFile> {
         let target = &files.target;
+        if !self.copied.is_empty() {
+            self.writer.append_key_value_metadata(copied_mark(&self.copied));
+        }
         let metadata = self.writer.finish().map_err(parquet_failed)?;
         self.send().await?;
         let Self { location, upload, nans, rows, .. } = self;

@@ -22,15 +22,23 @@ pub(super) struct ColumnMetrics {
     pub split_offsets: Vec<i64>,
 }
 
+/// Columns of which a chunk does not tell enough for the whole file.
+#[derive(Default)]
+struct Untold {
+    nulls: HashSet<i32>,
+    lower: HashSet<i32>,
+    upper: HashSet<i32>,
+}
+
 impl ColumnMetrics {
     pub fn new(
         metadata: &ParquetMetaData,
         schema: &Schema,
         settings: &SinkSettings,
-        nans: &BTreeMap<i32, u64>,
+        nans: &BTreeMap<i32, Option<u64>>,
     ) -> Self {
         let mut metrics = Self::default();
-        let mut without_nulls = HashSet::new();
+        let mut untold = Untold::default();
         for row_group in metadata.row_groups() {
             let starts = row_group.columns().iter().map(|column| column.byte_range().0);
             metrics.split_offsets.extend(starts.min().and_then(|start| i64::try_from(start).ok()));
@@ -43,57 +51,92 @@ impl ColumnMetrics {
                 let Some(field) = schema.field_by_id(id) else { continue };
                 let Some(primitive) = field.field_type.as_primitive_type() else { continue };
                 let mode = settings.metrics_mode(schema.name_by_field_id(id).unwrap_or(&field.name));
-                if !metrics.add(id, column, mode, primitive) {
-                    without_nulls.insert(id);
-                }
+                metrics.add(id, column, mode, primitive, &mut untold);
             }
         }
-        metrics.null_value_counts.retain(|id, _| !without_nulls.contains(id));
+        metrics.null_value_counts.retain(|id, _| !untold.nulls.contains(id));
+        metrics.lower_bounds.retain(|id, _| !untold.lower.contains(id));
+        metrics.upper_bounds.retain(|id, _| !untold.upper.contains(id));
         metrics.nan_value_counts = nans
             .iter()
             .filter(|(id, _)| metrics.value_counts.contains_key(id))
-            .map(|(id, count)| (*id, *count))
+            .filter_map(|(id, count)| Some((*id, (*count)?)))
             .collect();
         metrics
     }
 
-    /// Adds a column chunk. False if its NULLs are not counted.
-    fn add(&mut self, id: i32, column: &ColumnChunkMetaData, mode: MetricsMode, primitive: &PrimitiveType) -> bool {
+    /// Adds a column chunk.
+    fn add(
+        &mut self,
+        id: i32,
+        column: &ColumnChunkMetaData,
+        mode: MetricsMode,
+        primitive: &PrimitiveType,
+        untold: &mut Untold,
+    ) {
         if mode == MetricsMode::None {
-            return true;
+            return;
         }
         *self.column_sizes.entry(id).or_default() += u64::try_from(column.compressed_size()).unwrap_or(0);
         // Elements of lists and maps have no count per row and no bounds that a filter could use.
         if column.column_descr().max_rep_level() > 0 {
-            return true;
+            return;
         }
-        *self.value_counts.entry(id).or_default() += u64::try_from(column.num_values()).unwrap_or(0);
-        let Some(statistics) = column.statistics() else { return false };
-        let nulls = statistics.null_count_opt();
-        *self.null_value_counts.entry(id).or_default() += nulls.unwrap_or(0);
-        if mode != MetricsMode::Counts {
-            self.add_bounds(id, statistics, mode, primitive);
+        let values = u64::try_from(column.num_values()).unwrap_or(0);
+        *self.value_counts.entry(id).or_default() += values;
+        let statistics = column.statistics();
+        let nulls = statistics.and_then(Statistics::null_count_opt);
+        match nulls {
+            Some(nulls) => *self.null_value_counts.entry(id).or_default() += nulls,
+            None => _ = untold.nulls.insert(id),
         }
-        nulls.is_some()
+        if mode != MetricsMode::Counts && nulls != Some(values) {
+            self.add_bounds(id, statistics.filter(|it| is_ordered(it)), mode, primitive, untold);
+        }
     }
 
-    fn add_bounds(&mut self, id: i32, statistics: &Statistics, mode: MetricsMode, primitive: &PrimitiveType) {
-        let lower =
-            value_bytes(statistics, false, primitive).and_then(|bytes| truncated(bytes, mode, primitive, false));
-        let upper = value_bytes(statistics, true, primitive).and_then(|bytes| truncated(bytes, mode, primitive, true));
-        let datum = |bytes: Vec<u8>| Datum::try_from_bytes(&bytes, primitive.clone()).ok();
-        if let Some(lower) = lower.and_then(datum) {
-            let known = self.lower_bounds.entry(id).or_insert_with(|| lower.clone());
-            if lower < *known {
-                *known = lower;
+    /// Widens the bounds of a column by those of a chunk. A chunk without bounds may hold any value.
+    fn add_bounds(
+        &mut self,
+        id: i32,
+        statistics: Option<&Statistics>,
+        mode: MetricsMode,
+        primitive: &PrimitiveType,
+        untold: &mut Untold,
+    ) {
+        let bound = |upper: bool| {
+            let bytes = value_bytes(statistics?, upper, primitive)?;
+            Datum::try_from_bytes(&truncated(bytes, mode, primitive, upper)?, primitive.clone()).ok()
+        };
+        match bound(false) {
+            Some(lower) => {
+                let known = self.lower_bounds.entry(id).or_insert_with(|| lower.clone());
+                if lower < *known {
+                    *known = lower;
+                }
             }
+            None => _ = untold.lower.insert(id),
         }
-        if let Some(upper) = upper.and_then(datum) {
-            let known = self.upper_bounds.entry(id).or_insert_with(|| upper.clone());
-            if upper > *known {
-                *known = upper;
+        match bound(true) {
+            Some(upper) => {
+                let known = self.upper_bounds.entry(id).or_insert_with(|| upper.clone());
+                if upper > *known {
+                    *known = upper;
+                }
             }
+            None => _ = untold.upper.insert(id),
         }
+    }
+}
+
+/// Whether the bounds are in the order of Iceberg. Old writers compared bytes as signed ones, and some took NaN for a bound; row
+/// groups that are copied bring theirs along.
+fn is_ordered(statistics: &Statistics) -> bool {
+    match statistics {
+        Statistics::ByteArray(_) | Statistics::FixedLenByteArray(_) => !statistics.is_min_max_deprecated(),
+        Statistics::Float(it) => ![it.min_opt(), it.max_opt()].into_iter().flatten().any(|bound| bound.is_nan()),
+        Statistics::Double(it) => ![it.min_opt(), it.max_opt()].into_iter().flatten().any(|bound| bound.is_nan()),
+        _ => true,
     }
 }
 

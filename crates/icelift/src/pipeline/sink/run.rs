@@ -15,15 +15,17 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::SinkTarget;
+use super::copying::{self, Copied};
 use super::delivery::Written;
 use super::encode::{Encoder, OpenRowGroup};
-use super::files::{self, Files, Leftovers};
+use super::files::{self, Files, Leftovers, RowGroup};
 use super::fingerprints::{Fingerprints, SharedPrints};
 use super::paths;
 use crate::catalog::CommitOutcome;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::shuffle::{Lanes, PartitionKey, Partitioner};
 use crate::pipeline::snapshot;
+use crate::pipeline::splice::Splice;
 
 /// Batches that wait in front of a lane.
 const LANE_QUEUE_BATCHES: usize = 2;
@@ -39,10 +41,11 @@ struct Part {
     held: MemoryReservation,
 }
 
-/// Writes all rows of `inputs` and commits them. Returns their number.
+/// Writes all rows of `inputs` and of the row groups that `splice` copies, and commits them. Returns their number.
 pub(super) async fn run(
     target: Arc<SinkTarget>,
     inputs: Vec<SendableRecordBatchStream>,
+    splice: Option<Arc<Splice>>,
     expected_bytes: usize,
     context: &TaskContext,
 ) -> Result<u64> {
@@ -54,7 +57,7 @@ pub(super) async fn run(
     };
     let files = Arc::new(Files::new(Arc::clone(&target), Arc::clone(&encoder), file_prefix, pool));
     let leftovers = Leftovers::new(&files);
-    match write(&target, &encoder, &files, inputs, expected_bytes, context).await {
+    match write(&target, &encoder, &files, inputs, splice, expected_bytes, context).await {
         Ok(Written { files: written, rows, prints }) => {
             if let Some(delivery) = &target.delivery {
                 leftovers.keep();
@@ -80,6 +83,7 @@ async fn write(
     encoder: &Arc<Encoder>,
     files: &Arc<Files>,
     inputs: Vec<SendableRecordBatchStream>,
+    splice: Option<Arc<Splice>>,
     expected_bytes: usize,
     context: &TaskContext,
 ) -> Result<Written> {
@@ -109,6 +113,10 @@ async fn write(
         tasks.spawn(route.run(rows, Arc::clone(&rows_in)));
     }
     drop(senders);
+    if let Some(splice) = splice {
+        let copied = Copied { rows_in: Arc::clone(&rows_in), prints: Arc::clone(&prints) };
+        copying::spawn(&mut tasks, target, files, &splice, copied, context.memory_pool());
+    }
     while let Some(done) = tasks.join_next().await {
         let died = |source| Error::new(ErrorKind::Internal, "a task of the sink died").source(source);
         if let Err(error) = done.map_err(died).and_then(|result| result) {
@@ -256,6 +264,6 @@ impl Lane {
 
     async fn close(&mut self, key: &Arc<[u8]>) -> Result<()> {
         let Some((key, open)) = self.open.remove(key) else { return Ok(()) };
-        self.files.append(&key, open.finish()?).await
+        self.files.append(&key, RowGroup::Encoded(open.finish()?)).await.map(|_| ())
     }
 }

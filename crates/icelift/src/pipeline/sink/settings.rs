@@ -10,6 +10,7 @@ use parquet::schema::types::ColumnPath;
 
 use crate::error::{Error, ErrorKind, Result};
 
+const CODEC: &str = "write.parquet.compression-codec";
 const MIB: usize = 1 << 20;
 const DEFAULT_MODE: &str = "write.metadata.metrics.default";
 const COLUMN_MODE: &str = "write.metadata.metrics.column.";
@@ -52,7 +53,9 @@ pub(crate) struct SinkSettings {
     dictionary_bytes: usize,
     default_mode: MetricsMode,
     column_modes: HashMap<String, MetricsMode>,
-    bloom_filters: Vec<String>,
+    pub bloom_filters: Vec<String>,
+    /// Whether the table says what its pages are compressed with.
+    pub codec_is_set: bool,
 }
 
 impl SinkSettings {
@@ -86,6 +89,7 @@ impl SinkSettings {
             page_rows: bytes("write.parquet.page-row-limit", 20_000)?,
             dictionary_bytes: bytes("write.parquet.dict-size-bytes", 2 * MIB)?,
             codec: codec(properties)?,
+            codec_is_set: properties.contains_key(CODEC),
             default_mode: mode(DEFAULT_MODE, default_mode)?,
             column_modes: column_modes.collect::<Result<_>>()?,
             bloom_filters: bloom_filters.collect::<Result<_>>()?,
@@ -97,8 +101,8 @@ impl SinkSettings {
         self.column_modes.get(column).copied().unwrap_or(self.default_mode)
     }
 
-    /// The same for the Parquet writer.
-    pub fn writer_properties(&self) -> WriterProperties {
+    /// The same for the Parquet writer. With `page_index`, files tell where their pages are and what is in them.
+    pub fn writer_properties(&self, page_index: bool) -> WriterProperties {
         let full =
             self.default_mode == MetricsMode::Full || self.column_modes.values().any(|it| *it == MetricsMode::Full);
         let longest = self.column_modes.values().chain([&self.default_mode]).map(|mode| match mode {
@@ -112,7 +116,8 @@ impl SinkSettings {
             .set_data_page_size_limit(self.page_bytes)
             .set_data_page_row_count_limit(self.page_rows)
             .set_dictionary_page_size_limit(self.dictionary_bytes)
-            .set_statistics_enabled(EnabledStatistics::Page)
+            .set_statistics_enabled(if page_index { EnabledStatistics::Page } else { EnabledStatistics::Chunk })
+            .set_offset_index_disabled(!page_index)
             .set_statistics_truncate_length((!full).then_some(statistics_bytes))
             .set_created_by(concat!("icelift version ", env!("CARGO_PKG_VERSION")).to_string());
         for column in &self.bloom_filters {
@@ -134,7 +139,6 @@ fn number(properties: &HashMap<String, String>, key: &str, default: usize) -> Re
 }
 
 fn codec(properties: &HashMap<String, String>) -> Result<Compression> {
-    const CODEC: &str = "write.parquet.compression-codec";
     const LEVEL: &str = "write.parquet.compression-level";
     let name = properties.get(CODEC).map_or("snappy", String::as_str);
     let level = properties.get(LEVEL).map(String::as_str).filter(|level| *level != "null");

@@ -13,16 +13,29 @@ use crate::error::Result;
 pub(crate) struct Prints {
     /// Of all columns.
     pub content: Fingerprint,
+    /// Rows that were copied undecoded: they are in `content` as digests of their bytes, not as rows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub copied_rows: u64,
     /// Of the columns that source and target have in common, where the level asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub portable: Option<PortableFingerprint>,
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl Prints {
+    /// Those of a row group that was copied, with a digest of its bytes.
+    pub fn copied(rows: u64, digest: u128) -> Self {
+        Self { content: Fingerprint { rows, sum: digest }, copied_rows: rows, portable: None }
+    }
+
     /// Adds other rows. What is not known of both parts is not known of the whole.
     pub fn merge(&mut self, other: Self) {
         let is_empty = self.content.rows == 0;
         self.content.merge(other.content);
+        self.copied_rows += other.copied_rows;
         self.portable = match (self.portable, other.portable) {
             (Some(mut all), Some(part)) => {
                 all.merge(part);
@@ -72,6 +85,6 @@ impl Hashers {
             }
             None => None,
         };
-        Ok(Prints { content: self.content.take(), portable })
+        Ok(Prints { content: self.content.take(), copied_rows: 0, portable })
     }
 }

@@ -35,6 +35,8 @@ const REPLACED: &str = "the file is not the one that was written: write it again
 pub(crate) struct Readback {
     pub location: String,
     pub rows: u64,
+    /// Of these rows so many were copied undecoded: of them `content` has digests of their bytes.
+    pub copied_rows: u64,
     /// Of the columns asked for; `None` where only metadata is compared.
     pub content: Option<Fingerprint>,
     /// The same for other engines, where the level asks for it.
@@ -105,6 +107,7 @@ async fn run(task: Arc<Task>, pieces: Vec<Piece>, parallelism: usize) -> Result<
 impl Readback {
     fn merge(&mut self, part: Self) {
         self.rows += part.rows;
+        self.copied_rows += part.copied_rows;
         if let (Some(content), Some(part)) = (&mut self.content, part.content) {
             content.merge(part);
         }
@@ -160,6 +163,7 @@ impl Task {
         Readback {
             location: file.file_path().to_string(),
             rows: 0,
+            copied_rows: 0,
             content: (self.level >= Level::Content).then(Fingerprint::default),
             portable: (self.level >= Level::Portable).then(PortableFingerprint::default),
         }
@@ -184,13 +188,18 @@ impl Task {
         let mut partitioner = Partitioner::new(spec, schema, &self.all)?;
         let mut hashers = Hashers::new(&self.all, self.portable.as_ref())?;
         let mut prints = Prints::default();
+        for copied in piece.copied().await? {
+            let (rows, digest) = copied.digest(&self.pool).await?;
+            prints.merge(Prints::copied(rows, digest));
+            found.rows += rows;
+        }
         let mut batches = piece.read(&self.pool);
         while let Some(batch) = batches.try_next().await? {
             self.check_partition(&mut partitioner, &batch, file.partition())?;
             found.rows += batch.num_rows() as u64;
             prints.merge(hashers.hash(&batch)?);
         }
-        found.content = Some(prints.content);
+        (found.content, found.copied_rows) = (Some(prints.content), prints.copied_rows);
         found.portable = self.portable.as_ref().map(|_| prints.portable.unwrap_or_default());
         Ok(())
     }

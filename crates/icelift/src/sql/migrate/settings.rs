@@ -4,17 +4,17 @@ use datafusion::sql::sqlparser::tokenizer::Location;
 
 use crate::byte_count::byte_count;
 use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::splice::SpliceMode;
 use crate::pipeline::verify::Level;
 use crate::sql::cursor::Cursor;
 use crate::sql::options::{self, Given, Keys};
 use crate::sql::tokens::{placed, unsupported};
 
 /// What an error offers.
-const OPTIONS: &str = "verify, merge_schema, on_error, parallel_batches, scan_batches, final, slice_bytes";
+const OPTIONS: &str = "verify, merge_schema, on_error, parallel_batches, scan_batches, final, slice_bytes, splice";
 
 /// What a later version has.
-const LATER: &[&str] =
-    &["report", "splice", "memory_limit", "max_bytes_per_second", "max_requests_per_second", "max_dollars"];
+const LATER: &[&str] = &["report", "memory_limit", "max_bytes_per_second", "max_requests_per_second", "max_dollars"];
 
 const PARALLEL_BATCHES_MAX: usize = 64;
 const SLICE_BYTES_MIN: u64 = 1 << 10;
@@ -30,6 +30,8 @@ pub(crate) struct MigrateOptions {
     /// The key is `final`.
     pub final_run: bool,
     pub slice_bytes: Option<u64>,
+    /// As the session says unless set.
+    pub splice: Option<SpliceMode>,
 }
 
 /// What follows when a batch fails.
@@ -49,6 +51,7 @@ impl Default for MigrateOptions {
             scan_batches: false,
             final_run: false,
             slice_bytes: None,
+            splice: None,
         }
     }
 }
@@ -81,6 +84,7 @@ impl MigrateOptions {
                 let what = "1 KiB or more, such as '2GiB', '512MB' or 2147483648";
                 self.slice_bytes = Some(count.ok_or_else(|| expected(what))?);
             }
+            "splice" => self.splice = Some(value.parse().map_err(|_| expected(SpliceMode::NAMES))?),
             later if LATER.contains(&later) => {
                 return Err(unsupported(format!("option `{later}` is not supported in this version"), *place));
             }

@@ -119,6 +119,7 @@ fn every_option() {
         parallel_batches: 64,
         scan_batches: true,
         final_run: true,
+        splice: None,
         slice_bytes: Some(2 << 30),
     };
     for text in [
@@ -146,7 +147,8 @@ fn wrong_options() {
             ErrorKind::Config,
             "option `slice_bytes` is `1023B`, expected 1 KiB or more, such as '2GiB', '512MB' or 2147483648",
         ),
-        ("splice off", ErrorKind::Unsupported, "option `splice` is not supported in this version"),
+        ("splice maybe", ErrorKind::Config, "option `splice` is `maybe`, expected auto, off or keep-codec"),
+        ("report 'x.html'", ErrorKind::Unsupported, "option `report` is not supported in this version"),
         ("memory_limit '4GB'", ErrorKind::Unsupported, "option `memory_limit` is not supported in this version"),
         ("max_dollars 5", ErrorKind::Unsupported, "option `max_dollars` is not supported in this version"),
         ("report 'r.json'", ErrorKind::Unsupported, "option `report` is not supported in this version"),

@@ -3,7 +3,7 @@ use iceberg::spec::{ListType, NestedField, NestedFieldRef, PrimitiveType, Type};
 use super::{Dialect, emit};
 use crate::error::ErrorKind;
 use crate::pipeline::verify::portable::PortableHasher;
-use crate::pipeline::verify::warehouse::Warehouse;
+use crate::pipeline::warehouse::Warehouse;
 
 fn column(name: &str, of: impl Into<Type>) -> NestedFieldRef {
     NestedField::optional(1, name, of.into()).into()

@@ -12,8 +12,8 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::*;
-use crate::pipeline::verify::warehouse::{Warehouse, files};
 use crate::pipeline::verify::{ContentHasher, PortableHasher};
+use crate::pipeline::warehouse::{Warehouse, files};
 
 const CREATE: &str = "CREATE TABLE r2.default.t (id BIGINT, name STRING, x DOUBLE, d DATE, tags ARRAY<STRING>)";
 const ROWS: &str =
@@ -132,7 +132,7 @@ async fn each_level_tells_what_it_knows() {
     let (_warehouse, table, files) = written("", 10).await;
     let found = read(&table, &files, Level::Metadata).await.unwrap();
     let location = files[0].file_path().to_string();
-    assert_eq!(found, [Readback { location, rows: 10, content: None, portable: None }]);
+    assert_eq!(found, [Readback { location, rows: 10, copied_rows: 0, content: None, portable: None }]);
     let found = read(&table, &files, Level::Content).await.unwrap();
     assert!(found[0].content.is_some() && found[0].portable.is_none());
     assert_eq!(read(&table, &[], Level::Content).await.unwrap(), []);

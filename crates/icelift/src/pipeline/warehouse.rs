@@ -11,7 +11,7 @@ use crate::sql::{Attach, script};
 use crate::{Engine, RowStream};
 
 /// The local catalog `r2` with the schema `default`, in a folder that goes with it.
-pub(super) struct Warehouse {
+pub(crate) struct Warehouse {
     engine: Engine,
     catalogs: Catalogs,
     _folder: TempDir,
@@ -46,13 +46,18 @@ impl Warehouse {
 
     /// The table `default.t` as it is now.
     pub async fn table(&self) -> Table {
-        let ident = TableIdent::from_strs(["default", "t"]).unwrap();
+        self.table_named("t").await
+    }
+
+    /// A table of the schema `default` as it is now.
+    pub async fn table_named(&self, name: &str) -> Table {
+        let ident = TableIdent::from_strs(["default", name]).unwrap();
         self.catalogs.get("r2").unwrap().load_table(&ident).await.unwrap()
     }
 }
 
 /// The descriptions of a table's data files, as its sink made them.
-pub(super) async fn files(table: &Table) -> Vec<DataFile> {
+pub(crate) async fn files(table: &Table) -> Vec<DataFile> {
     let mut found = Vec::new();
     let list = table.manifest_list(table.metadata.current_snapshot().unwrap()).await.unwrap();
     for manifest in list.consume_entries() {
