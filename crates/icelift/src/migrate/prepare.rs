@@ -98,6 +98,8 @@ impl Prepared {
             None => {
                 let (source, kind) = (&planned.source.table, engine.catalogs.kind(&target_name.catalog));
                 let new = target::new_table(statement, &target_name, &kind, source, &planned.columns)?;
+                let checked = target_catalog.check_new_table(&new.ident, new.location.as_deref());
+                checked.map_err(|error| error.place(Stage::Catalog, &target_name))?;
                 Target::New(Box::new(new))
             }
         };
