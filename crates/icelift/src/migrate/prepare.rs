@@ -26,6 +26,8 @@ pub(crate) struct Prepared {
     pub job: JobId,
     /// The source at its pin.
     pub source: IcebergTable,
+    /// The names of the target's columns that are not the source's columns of the same name as they are.
+    pub computed: BTreeSet<String>,
     pub target_catalog: Arc<dyn Catalog>,
     pub target_name: TableName,
     pub target: Target,
@@ -118,6 +120,7 @@ impl Prepared {
             statement: statement.clone(),
             job,
             source: planned.source,
+            computed: planned.computed,
             target_catalog,
             target_name,
             target,
@@ -205,7 +208,7 @@ impl<'a> Draft<'a> {
         let query = view.plan(&self.statement.query).await?;
         let columns = query.schema().as_arrow().fields().clone();
         let plan = self.batches(&view, &source).await?;
-        Ok(Planned { source, columns, plan })
+        Ok(Planned { source, columns, computed: query::computed(&query), plan })
     }
 
     /// The batches of a version of the source. A WHERE that picks batches does not change them, only which are done now.
@@ -274,6 +277,7 @@ impl<'a> Draft<'a> {
 struct Planned {
     source: IcebergTable,
     columns: Fields,
+    computed: BTreeSet<String>,
     plan: Vec<Batch>,
 }
 
