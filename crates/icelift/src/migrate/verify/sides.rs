@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use iceberg::spec::NestedFieldRef;
 
 use super::prints::Print;
@@ -21,6 +21,7 @@ use crate::migrate::copy::restricted;
 use crate::migrate::query;
 use crate::migrate::register::{Detail, Register};
 use crate::migrate::run::Migration;
+use crate::pipeline::scan::PlannedFile;
 use crate::pipeline::select::{self, Assignment};
 use crate::pipeline::verify::Level;
 use crate::sql::{self, BatchValue, Migrate, Verify};
@@ -258,20 +259,15 @@ impl Sides {
     }
 
     /// A plan of the target's rows of a batch.
-    pub async fn target_rows(&self, pair: &BatchPair) -> Result<LogicalPlan> {
-        let source = provider_as_source(Arc::new(self.target.clone()) as _);
-        let plan = LogicalPlanBuilder::scan("target", source, None)?;
-        Ok(match &pair.target {
-            None => plan.filter(lit(false))?.build()?,
-            Some(Batch { predicate: Some(predicate), .. }) => plan.filter(predicate.clone())?.build()?,
-            Some(_) => plan.build()?,
-        })
+    pub fn target_rows(&self, pair: &BatchPair) -> Result<LogicalPlan> {
+        let files = pair.target.as_ref().map_or(&[][..], |batch| &batch.files);
+        self.target_rows_of(pair, files)
     }
 
-    /// A plan of those rows of a batch that one of the target's files has.
-    pub async fn target_rows_of(&self, pair: &BatchPair, location: String) -> Result<LogicalPlan> {
-        let file = self.target.reading_only([location].into_iter().collect());
-        let plan = LogicalPlanBuilder::scan("target", provider_as_source(Arc::new(file) as _), None)?;
+    /// A plan of those rows of a batch that some of the target's files have.
+    pub fn target_rows_of(&self, pair: &BatchPair, files: &[Arc<PlannedFile>]) -> Result<LogicalPlan> {
+        let files = self.target.reading_only(files);
+        let plan = LogicalPlanBuilder::scan("target", provider_as_source(Arc::new(files) as _), None)?;
         match pair.target.as_ref().and_then(|batch| batch.predicate.clone()) {
             Some(predicate) => Ok(plan.filter(predicate)?.build()?),
             None => Ok(plan.build()?),
@@ -281,8 +277,7 @@ impl Sides {
     /// A plan of the source's rows of a batch, as the target should have them; None if there is no source to read.
     pub async fn source_rows(&self, pair: &BatchPair) -> Result<Option<LogicalPlan>> {
         let Some(source) = &self.source else { return Ok(None) };
-        let files = pair.source.iter().flat_map(|batch| &batch.files);
-        let files = files.map(|file| file.file.file_path().to_string()).collect();
+        let files = pair.source.as_ref().map_or(&[][..], |batch| &batch.files);
         let view = View::new(&self.engine, false).await;
         view.show(source.reading_only(files))?;
         let query = view.plan(&self.statement.query).await?;
