@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::Fields;
-use iceberg::spec::{NestedField, PartitionSpec, Schema, Transform, UnboundPartitionSpec};
+use iceberg::spec::{NestedField, PartitionSpec, Schema, SortField, SortOrder, Transform, UnboundPartitionSpec};
 
 use super::lint::carried_properties;
 use crate::catalog::{NewTable, Table, TableName};
@@ -12,9 +12,12 @@ use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::select::types;
 use crate::sql::{Migrate, PartitionField};
 
+/// The number of the first sort order of a table; 0 is that of no order.
+const FIRST_ORDER_ID: i64 = 1;
+
 /// The table that a migration creates: the query's columns with the ids, comments and identifier fields of the source, the
-/// statement's partition spec or that of the source, the properties of the source that the target takes and those of the
-/// statement.
+/// statement's partition spec or that of the source, the source's sort order as far as the target has its columns, the
+/// properties of the source that the target takes and those of the statement.
 ///
 /// # Errors
 /// Columns that make no table, a partition field whose column the query does not have.
@@ -37,10 +40,12 @@ pub(super) fn new_table(
         Some(fields) => partition_spec(fields, &schema),
         None => own_spec(source.metadata.default_partition_spec(), source.metadata.current_schema(), &schema),
     };
+    let sort_order = own_order(source.metadata.default_sort_order(), source.metadata.current_schema(), &schema);
     Ok(NewTable {
         ident: name.ident.clone(),
         schema,
         partition_spec: partition_spec.map_err(place)?,
+        sort_order,
         properties,
         location: None,
         keep_field_ids: true,
@@ -91,6 +96,21 @@ fn own_spec(spec: &PartitionSpec, source: &Schema, target: &Schema) -> Result<Un
         });
     }
     partition_spec(&fields, target)
+}
+
+/// The source's sort order over the target's columns. It ends at the first column that the target does not have or cannot
+/// sort by: rows in an order are in that of its beginning, too.
+fn own_order(order: &SortOrder, source: &Schema, target: &Schema) -> SortOrder {
+    let field = |field: &SortField| {
+        let found = target.field_by_name(source.name_by_field_id(field.source_id)?)?;
+        let takes = field.transform.result_type(&found.field_type).is_ok() && found.field_type.is_primitive();
+        takes.then(|| SortField { source_id: found.id, ..field.clone() })
+    };
+    let fields: Vec<_> = order.fields.iter().map_while(field).collect();
+    match fields.is_empty() {
+        true => SortOrder::unsorted_order(),
+        false => SortOrder { order_id: FIRST_ORDER_ID, fields },
+    }
 }
 
 /// Fails where the statement says PARTITIONED BY and the table that exists is partitioned otherwise.
