@@ -62,7 +62,12 @@ pub(crate) async fn run(engine: &Engine, sql: &str) -> Result<(SchemaRef, Vec<Re
         let schema = stream.schema();
         Ok::<_, icelift::Error>((schema, stream.collect().await?))
     };
-    answer.await.map_err(|error| format!("{sql}\n{}", told(&error)).into())
+    may_be_spawned(answer).await.map_err(|error| format!("{sql}\n{}", told(&error)).into())
+}
+
+/// Does not compile unless a program can run it by `tokio::spawn`.
+fn may_be_spawned<F: Future + Send>(future: F) -> F {
+    future
 }
 
 /// Runs one statement and returns its rows as text.

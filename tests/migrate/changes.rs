@@ -245,7 +245,12 @@ fn source_gets_rows_is_told() -> Result<(), Failed> {
                 }
             }
         };
-        let run = async { engine.migrate(migration).await.map_err(|error| Failed::from(support::told(&error))) };
+        // In a task of its own, as a program would have it.
+        let migrating = tokio::spawn({
+            let engine = engine.clone();
+            async move { engine.migrate(migration).await }
+        });
+        let run = async { migrating.await?.map_err(|error| Failed::from(support::told(&error))) };
         let (report, (noticed, finished)) = tokio::try_join!(run, listen)?;
         equal("whether it is finished", (report.finished, finished), (true, true))?;
         let told = noticed.iter().any(|message| message.contains("has newer snapshots than the one that was copied"));
