@@ -48,7 +48,7 @@ pub(super) async fn copy(job: &Job, batch: &Batch, files: &[Arc<PlannedFile>], a
 
 /// Tells how many rows and bytes have come, until it is dropped.
 async fn tell_progress(job: &Job, batch: &str, delivery: &Delivery) {
-    let before = job.source_bytes();
+    let before = job.spent.traffic();
     let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
     loop {
         ticks.tick().await;
@@ -56,7 +56,8 @@ async fn tell_progress(job: &Job, batch: &str, delivery: &Delivery) {
             target: job.target.table.name.plain(),
             batch: batch.to_string(),
             rows: delivery.rows(),
-            bytes: job.source_bytes().saturating_sub(before),
+            bytes: (job.spent.traffic() - before).read_bytes,
+            dollars: job.spent.dollars(),
         });
     }
 }

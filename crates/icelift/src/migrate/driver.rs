@@ -24,9 +24,10 @@ use super::job::{BatchId, JobId};
 use super::prepare::Prepared;
 use super::query;
 use super::recover::{Adoptable, Adoptables, recover};
-use super::register::{Detail, Register};
+use super::register::{Detail, Register, Took};
 use super::report::{BatchReport, BatchState, Verdict};
 use super::rounds::{self, Mode};
+use super::spent::Spent;
 use crate::catalog::{IcebergTable, Table};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -49,6 +50,7 @@ pub(crate) struct Job {
     pub source: IcebergTable,
     /// The names of the target's columns that are not the source's columns of the same name as they are.
     computed: BTreeSet<String>,
+    pub spent: Arc<Spent>,
     /// The target as the rows are written for it.
     pub target: IcebergTable,
     pub plan: Vec<Batch>,
@@ -87,6 +89,7 @@ impl Job {
             statement: prepared.statement,
             source: prepared.source,
             computed: prepared.computed,
+            spent: prepared.spent,
             target: IcebergTable::new(catalog, target.clone())?,
             plan: prepared.plan,
             modes: prepared.modes,
@@ -148,13 +151,18 @@ impl Job {
         let Some(batch) = self.plan.get(number as usize) else {
             return Err(Error::new(ErrorKind::Internal, format!("there is no batch {number}")));
         };
-        let (start, before) = (Instant::now(), self.source_bytes());
+        let (start, before) = (Instant::now(), self.spent.traffic());
         let (target, key) = (self.target_name(), batch.key.clone());
         let rows = batch.rows.count;
         self.say(MigrationEvent::BatchStarted { target, batch: key, rows, bytes: batch.bytes });
         let mode = self.modes.get(&number).cloned().unwrap_or(Mode::Copy);
         let Written { slices, adopted } = self.write(batch, &mode).await?;
-        let (ready, listings) = self.ready(number, batch, &mode, slices).await?;
+        let took = Took {
+            milliseconds: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+            files: mode.files(batch).len() as u64,
+            traffic: self.spent.traffic() - before,
+        };
+        let (ready, listings) = self.ready((number, batch), &mode, slices, took).await?;
         let rows = ready.files.iter().map(DataFile::record_count).sum();
         self.check_count(batch, ready.detail.print.rows)?;
         let written_bytes = ready.files.iter().map(DataFile::file_size_in_bytes).sum();
@@ -171,14 +179,15 @@ impl Job {
             batch: batch.key.clone(),
             state: if adopted { BatchState::Adopted } else { BatchState::Copied },
             rows,
-            read_bytes: self.source_bytes().saturating_sub(before),
+            read_bytes: (self.spent.traffic() - before).read_bytes,
             written_bytes,
             files,
             time: start.elapsed(),
             verdict,
             failure: None,
         };
-        self.say(MigrationEvent::Committed { target: self.target_name(), report: report.clone() });
+        let (target, dollars) = (self.target_name(), self.spent.dollars());
+        self.say(MigrationEvent::Committed { target, report: report.clone(), dollars });
         Ok(report)
     }
 
@@ -192,10 +201,6 @@ impl Job {
         let indices = query::copied(&self.source.schema(), &self.target.schema(), &self.computed);
         let fields = indices.iter().filter_map(|index| fields.get(*index).cloned()).collect();
         Some(PortableColumns { indices, fields })
-    }
-
-    pub fn source_bytes(&self) -> u64 {
-        self.source.catalog().store().meter().read_bytes
     }
 
     /// Writes and verifies all slices of a batch, or adopts them.
@@ -267,10 +272,10 @@ impl Job {
     /// The batch as it is to be committed, and the attempts whose listings are of no use then.
     async fn ready(
         &self,
-        number: u32,
-        batch: &Batch,
+        (number, batch): (u32, &Batch),
         mode: &Mode,
         slices: Vec<Adoptable>,
+        took: Took,
     ) -> Result<(Ready, Vec<Attempt>)> {
         let table = &self.target.table;
         let mut detail = Detail {
@@ -284,6 +289,7 @@ impl Job {
             schema: table.metadata.current_schema_id(),
             attempt: Uuid::nil(),
             snapshot: 0,
+            took: Some(took),
         };
         let (mut files, mut attempts): (Vec<DataFile>, Vec<Attempt>) = (Vec::new(), Vec::new());
         let mut all = Prints::default();

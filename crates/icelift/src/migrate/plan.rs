@@ -55,12 +55,18 @@ pub(crate) async fn answer(engine: &Engine, statement: &Migrate) -> Result<RowSt
 }
 
 fn planned(prepared: &Prepared) -> Vec<PlannedBatch<'_>> {
-    let planned = |(number, batch)| match prepared.modes.get(&number) {
-        Some(mode) => PlannedBatch { batch, state: State::Pending, files: mode.files(batch) },
-        None if prepared.next.done.contains(number) => PlannedBatch { batch, state: State::Done, files: &batch.files },
-        None => PlannedBatch { batch, state: State::LeftOut, files: &batch.files },
-    };
-    (0..).zip(&prepared.plan).map(planned).collect()
+    (0..).zip(&prepared.plan).map(|(number, batch)| planned_batch(prepared, number, batch)).collect()
+}
+
+fn planned_batch<'a>(prepared: &'a Prepared, number: u32, batch: &'a Batch) -> PlannedBatch<'a> {
+    let of = |state, files| PlannedBatch { batch, state, files, recorded: None };
+    match prepared.modes.get(&number) {
+        Some(mode) => of(State::Pending, mode.files(batch)),
+        None if prepared.next.done.contains(number) => {
+            PlannedBatch { recorded: prepared.details.get(&batch.key), ..of(State::Done, &batch.files) }
+        }
+        None => of(State::LeftOut, &batch.files),
+    }
 }
 
 /// What does not come along, and what will be done to a target that exists.

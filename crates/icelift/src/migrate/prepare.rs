@@ -13,6 +13,7 @@ use super::evolve::Evolution;
 use super::job::JobId;
 use super::register::{Detail, Pin, Register, Words};
 use super::rounds::{Comparison, Earlier, Mode, Planner};
+use super::spent::Spent;
 use super::{query, rounds, target};
 use crate::catalog::{Catalog, IcebergTable, NewTable, Table, TableName};
 use crate::engine::names::{table_name, unknown_catalog};
@@ -28,6 +29,8 @@ pub(crate) struct Prepared {
     pub source: IcebergTable,
     /// The names of the target's columns that are not the source's columns of the same name as they are.
     pub computed: BTreeSet<String>,
+    /// Counts from here on.
+    pub spent: Arc<Spent>,
     pub target_catalog: Arc<dyn Catalog>,
     pub target_name: TableName,
     pub target: Target,
@@ -72,6 +75,7 @@ impl Prepared {
         };
         let source_catalog = catalog(&source_name, &statement.source)?;
         let target_catalog = catalog(&target_name, &statement.target)?;
+        let spent = Spent::new(engine, (&source_name, &source_catalog), (&target_name, &target_catalog));
         let current = source_catalog.load_table(&source_name.ident).await?;
         let found = target_catalog.find_table(&target_name.ident).await?;
         let draft = Draft::new(engine, statement, &source_catalog, &current).await?;
@@ -121,6 +125,7 @@ impl Prepared {
             job,
             source: planned.source,
             computed: planned.computed,
+            spent: Arc::new(spent),
             target_catalog,
             target_name,
             target,

@@ -10,6 +10,7 @@
 mod done;
 mod lineage;
 mod older;
+mod took;
 
 use std::collections::HashMap;
 
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 pub(crate) use self::done::{Detail, Done, MIXED_SCHEMAS};
 pub(crate) use self::older::{Older, hex};
+pub(crate) use self::took::Took;
 use super::job::{Birth, JobId};
 use super::run::Migration;
 use crate::error::{Error, ErrorKind, Result, Stage};
