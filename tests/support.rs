@@ -1,5 +1,6 @@
 //! What several test modules need: the repository's place, engines over temporary folders, answers as text.
 
+pub(crate) mod once;
 pub(crate) mod process;
 pub(crate) mod scripted;
 pub(crate) mod servers;
@@ -93,6 +94,12 @@ pub(crate) fn texts(batches: &[RecordBatch]) -> Result<Vec<Vec<String>>, arrow::
 
 fn on_one_line(cell: String) -> String {
     if cell.is_empty() { "(empty)".to_owned() } else { cell.replace('\n', "\\n") }
+}
+
+/// The first cells of each row of an answer in CSV: of one to MIGRATE, batch, state and rows.
+pub(crate) fn first_cells(answer: &str, count: usize) -> Vec<String> {
+    let cells = |line: &str| line.split(',').take(count).collect::<Vec<_>>().join(",");
+    answer.lines().skip(1).map(cells).collect()
 }
 
 /// An error with its causes and its advice, as the CLI would tell it but on one line.

@@ -13,6 +13,7 @@ use crate::catalog::{AwsSource, Catalogs, IcebergTable};
 use crate::engine::Engine;
 use crate::migrate::batches::{BatchBy, batches};
 use crate::migrate::lint::Level;
+use crate::migrate::{Migration, MigrationEvent};
 use crate::sql::Attach;
 
 const MIB: u64 = 1 << 20;
@@ -370,4 +371,31 @@ async fn what_was_foretold_is_what_it_took() {
     assert_eq!(number("target_puts", 0), number("target_puts", 1) + 3);
     let seconds = rows[0].column_by_name("seconds").unwrap().as_primitive::<Float64Type>();
     assert!(seconds.is_valid(1) && seconds.is_null(0));
+}
+
+/// A dollar for each write, nothing for all else.
+#[tokio::test]
+async fn a_run_tells_what_it_has_cost() {
+    let folder = tempfile::tempdir().unwrap();
+    let builder = Engine::builder().price("other_put_per_thousand", 1_000.0).unwrap();
+    let engine = builder.build().await.unwrap();
+    for name in ["s", "t"] {
+        engine.attach(attach(&folder, name)).await.unwrap();
+        engine.run(&format!("CREATE SCHEMA {name}.n")).await.unwrap();
+    }
+    let source = "CREATE TABLE s.n.t PARTITIONED BY (year) AS SELECT 1 AS id, 2019 AS year UNION ALL SELECT 2, 2020";
+    engine.run(source).await.unwrap().collect().await.unwrap();
+    let (mut events, before) = (engine.events(), engine.meter("t").unwrap());
+    engine.migrate(Migration::new("s.n.t", "t.n.t")).await.unwrap();
+    let made = engine.meter("t").unwrap().since(&before);
+    let mut told = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        match event {
+            MigrationEvent::Committed { dollars, .. } | MigrationEvent::Ended { dollars, .. } => told.push(dollars),
+            _ => {}
+        }
+    }
+    let [first, second, last] = told[..] else { panic!("{told:?}") };
+    assert!(0.0 < first && first < second && second <= last, "{told:?}");
+    assert_eq!(last, (made.put_requests + made.list_requests) as f64);
 }

@@ -291,7 +291,7 @@ async fn a_sort_order_is_staged_or_added() {
         let id = if keeps { 7 } else { 1 };
         let expected = SortField { source_id: id, ..by_a };
         assert_eq!(sent.get("write-order").is_some(), !keeps, "{sent}");
-        assert_eq!(table.metadata.default_sort_order().fields, [expected.clone()]);
+        assert_eq!(table.metadata.default_sort_order().fields, std::slice::from_ref(&expected));
         let built = on_top_of(staged_by_server(&server.asked()[1]), &table);
         assert_eq!(built.default_sort_order().fields, [expected]);
         let set = updates(&table).into_iter().rfind(|update| matches!(update, TableUpdate::SetDefaultSortOrder { .. }));
