@@ -103,8 +103,9 @@ fn own_spec(spec: &PartitionSpec, source: &Schema, target: &Schema) -> Result<Un
 fn own_order(order: &SortOrder, source: &Schema, target: &Schema) -> SortOrder {
     let field = |field: &SortField| {
         let found = target.field_by_name(source.name_by_field_id(field.source_id)?)?;
-        let takes = field.transform.result_type(&found.field_type).is_ok() && found.field_type.is_primitive();
-        takes.then(|| SortField { source_id: found.id, ..field.clone() })
+        let is_known = field.transform != Transform::Unknown;
+        let takes = found.field_type.is_primitive() && field.transform.result_type(&found.field_type).is_ok();
+        (is_known && takes).then(|| SortField { source_id: found.id, ..field.clone() })
     };
     let fields: Vec<_> = order.fields.iter().map_while(field).collect();
     match fields.is_empty() {
@@ -145,5 +146,48 @@ fn show(column: &str, transform: Transform) -> String {
     match transform {
         Transform::Identity => column.to_string(),
         transform => format!("{transform}({column})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use iceberg::spec::{NullOrder, PrimitiveType, SortDirection, Type};
+
+    use super::*;
+
+    fn schema(columns: &[(i32, &str, PrimitiveType)]) -> Schema {
+        let field = |(id, name, of): &(i32, &str, PrimitiveType)| {
+            Arc::new(NestedField::optional(*id, *name, Type::Primitive(of.clone())))
+        };
+        Schema::builder().with_fields(columns.iter().map(field)).build().unwrap()
+    }
+
+    #[test]
+    fn the_order_ends_where_the_target_cannot_follow() {
+        use PrimitiveType::{Date, Int, String};
+        let source = schema(&[(1, "a", Int), (2, "d", Date), (3, "b", Int)]);
+        let order = |transforms: [Transform; 3]| SortOrder {
+            order_id: 7,
+            fields: (1..)
+                .zip(transforms)
+                .map(|(source_id, transform)| SortField {
+                    source_id,
+                    transform,
+                    direction: SortDirection::Ascending,
+                    null_order: NullOrder::First,
+                })
+                .collect(),
+        };
+        let kept = |transforms, target: &Schema| {
+            let kept = own_order(&order(transforms), &source, target);
+            (kept.order_id, kept.fields.iter().map(|field| field.source_id).collect::<Vec<_>>())
+        };
+        let plain = [Transform::Identity, Transform::Day, Transform::Identity];
+        let other_ids = schema(&[(11, "b", Int), (12, "d", Date), (13, "a", Int)]);
+        assert_eq!(kept(plain, &other_ids), (1, vec![13, 12, 11]));
+        // No column, no day of it, no word for what is done to it.
+        assert_eq!(kept(plain, &schema(&[(1, "a", Int), (3, "b", Int)])), (1, vec![1]));
+        assert_eq!(kept(plain, &schema(&[(1, "a", Int), (2, "d", String), (3, "b", Int)])), (1, vec![1]));
+        assert_eq!(kept([Transform::Unknown, Transform::Day, Transform::Identity], &source), (0, vec![]));
     }
 }
