@@ -5,7 +5,7 @@
 //! snapshot for each INSERT, and no object that no snapshot knows.
 
 mod commits;
-mod glue;
+pub(crate) mod glue;
 mod identities;
 mod keys;
 mod migration;

@@ -10,6 +10,7 @@ mod crashes;
 mod lost;
 mod many;
 mod schedules;
+mod sorted;
 mod twice;
 
 use std::collections::BTreeSet;
@@ -32,6 +33,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(twice::trials());
     trials.extend(changes::trials());
     trials.extend(crashes::trials());
+    trials.extend(sorted::trials());
     trials.push(Trial::test("migrate::every_failpoint_has_a_trial", every_failpoint_has_a_trial));
     trials.push(Trial::test("migrate::the_look_is_not_blind", the_look_is_not_blind));
     trials

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::support::root;
+use crate::support::{self, root};
 
 const ATTACH: &str = "sql/01_attach.sql";
 const SAMPLE: &str = "CREATE SCHEMA glue.default;
@@ -45,8 +45,7 @@ fn expect(found: &str, expected: &str) -> Result<(), Failed> {
 
 /// Batch, state and rows of an answer to MIGRATE.
 fn states(answer: &str) -> String {
-    let cells = |line: &str| line.split(',').take(3).collect::<Vec<_>>().join(",");
-    answer.lines().skip(1).map(cells).collect::<Vec<_>>().join("\n")
+    support::first_cells(answer, 3).join("\n")
 }
 
 /// Batch and verdict of an answer to VERIFY, without repetitions.

@@ -1,5 +1,6 @@
 //! What several test modules need: the repository's place, engines over temporary folders, answers as text.
 
+pub(crate) mod once;
 pub(crate) mod process;
 pub(crate) mod scripted;
 pub(crate) mod servers;
@@ -62,7 +63,12 @@ pub(crate) async fn run(engine: &Engine, sql: &str) -> Result<(SchemaRef, Vec<Re
         let schema = stream.schema();
         Ok::<_, icelift::Error>((schema, stream.collect().await?))
     };
-    answer.await.map_err(|error| format!("{sql}\n{}", told(&error)).into())
+    may_be_spawned(answer).await.map_err(|error| format!("{sql}\n{}", told(&error)).into())
+}
+
+/// Does not compile unless a program can run it by `tokio::spawn`.
+fn may_be_spawned<F: Future + Send>(future: F) -> F {
+    future
 }
 
 /// Runs one statement and returns its rows as text.
@@ -88,6 +94,12 @@ pub(crate) fn texts(batches: &[RecordBatch]) -> Result<Vec<Vec<String>>, arrow::
 
 fn on_one_line(cell: String) -> String {
     if cell.is_empty() { "(empty)".to_owned() } else { cell.replace('\n', "\\n") }
+}
+
+/// The first cells of each row of an answer in CSV: of one to MIGRATE, batch, state and rows.
+pub(crate) fn first_cells(answer: &str, count: usize) -> Vec<String> {
+    let cells = |line: &str| line.split(',').take(count).collect::<Vec<_>>().join(",");
+    answer.lines().skip(1).map(cells).collect()
 }
 
 /// An error with its causes and its advice, as the CLI would tell it but on one line.

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use icelift::{Error, ErrorKind, Failpoints};
 
-/// `name:kill|error|stall[:nth]`, several separated by commas.
+/// `name:kill|error|stall|freeze[:nth]`, several separated by commas.
 const ARMED: &str = "ICELIFT_FAILPOINTS";
 /// A file that gets the name of each failpoint that is reached, one a line, before it acts.
 const HIT: &str = "ICELIFT_FAILPOINTS_HIT";

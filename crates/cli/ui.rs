@@ -138,6 +138,15 @@ pub fn bytes(number: u64) -> String {
     if unit == "B" { format!("{number} B") } else { format!("{size:.1} {unit}") }
 }
 
+/// `$0.18`; nothing where nothing is charged for.
+pub fn dollars(amount: f64) -> Option<String> {
+    match amount {
+        some if some >= 0.005 => Some(format!("${some:.2}")),
+        little if little > 0.0 => Some("less than $0.01".to_owned()),
+        _ => None,
+    }
+}
+
 /// `12 ms`, `3.4 s`, `5 min 06 s`, `2 h 05 min`.
 pub fn seconds(time: Duration) -> String {
     match time.as_secs_f64() {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::process::{Folder, Ran};
+use crate::support::first_cells;
 
 const ATTACH: &str = "ATTACH '${GLUE_WAREHOUSE}' AS glue (TYPE local); ATTACH '${R2_WAREHOUSE}' AS r2 (TYPE local)";
 const SOURCE: &str = "CREATE SCHEMA glue.n; CREATE SCHEMA r2.n; \
@@ -43,7 +44,7 @@ pub fn disarm(folder: &mut Folder) {
 
 /// Batch, state and rows of each line of an answer in CSV.
 fn states(answer: &str) -> Vec<String> {
-    answer.lines().skip(1).map(|line| line.split(',').take(3).collect::<Vec<_>>().join(",")).collect()
+    first_cells(answer, 3)
 }
 
 fn is_whole(folder: &Folder) {

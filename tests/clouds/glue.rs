@@ -27,7 +27,7 @@ pub(super) fn trials() -> Vec<Trial> {
 }
 
 /// Glue with everything in its options.
-pub(super) fn attach() -> Result<Attach, Failed> {
+pub(crate) fn attach() -> Result<Attach, Failed> {
     let keys = aws_keys();
     let options = [
         ("type", "glue"),

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::glue::{in_environment, warehouse};
 use super::world::equal;
+use crate::support::once::once;
 use crate::support::process::Binary;
 use crate::support::scripted::{self, Asked, Reply};
 use crate::support::servers::{AWS_ROLE, aws_keys, aws_session, glue, weed};
@@ -50,8 +51,7 @@ fn seeded() -> Result<(), Failed> {
         let create = format!("CREATE SCHEMA glue.{DATABASE}; CREATE TABLE glue.{DATABASE}.t AS SELECT 42 AS id");
         in_environment(Binary::new()?)?.sql(&attach).sql(&create).stdout().map(|_| ())
     };
-    let text = |failed: Failed| failed.message().unwrap_or("failed without a message").to_owned();
-    SEEDED.get_or_init(|| seed().map_err(text)).clone().map_err(Failed::from)
+    once(&SEEDED, seed).copied()
 }
 
 /// The binary, which knows where Glue and S3 are, and nobody.

@@ -76,8 +76,7 @@ fn migration() -> Result<(), Failed> {
     let rows = load()?;
     let world = World::new("default")?;
     let preview = run(&world, &["sql/02_preview.sql"], &[])?;
-    let years: Vec<_> =
-        preview.lines().skip(1).map(|line| line.split(',').take(2).collect::<Vec<_>>().join(",")).collect();
+    let years = support::first_cells(&preview, 2);
     let expected: Vec<_> = YEARS.iter().zip(&rows).map(|(year, rows)| format!("{year},{rows}")).collect();
     equal("years of the source", years, expected)?;
 
@@ -113,8 +112,7 @@ fn step(
 ) -> Result<(), Failed> {
     let (before, files) = (world.proxy.counts(), data_files(world));
     let migrated = run(world, &[&format!("sql/{script}")], variables)?;
-    let cells = |line: &str| line.split(',').take(3).collect::<Vec<_>>().join(",");
-    let found: Vec<_> = migrated.lines().skip(1).map(cells).collect();
+    let found = support::first_cells(&migrated, 3);
     equal("batches, states and rows", found.as_slice(), rows)?;
     let (after, files) = (world.proxy.counts(), data_files(world) - files);
     let found = Cost {

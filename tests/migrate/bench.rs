@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use crate::clouds::world::equal;
 use crate::interop::ask;
 use crate::support;
+use crate::support::once::once;
 use crate::support::process::{Binary, Started};
 
 /// Each with several files, but the last two: one each.
@@ -88,8 +89,7 @@ fn shared_source() -> Result<&'static Path, Failed> {
         // From here on `clean_up` removes it.
         Ok::<_, Failed>(folder.keep())
     };
-    let written = SOURCE.get_or_init(|| write().map_err(|failed| failed.message().unwrap_or("failed").to_owned()));
-    Ok(written.as_ref().map_err(Failed::from)?)
+    Ok(once(&SOURCE, write)?)
 }
 
 /// Removes the source of all trials; a static is never dropped.

@@ -7,6 +7,7 @@ use libtest_mimic::{Failed, Trial};
 
 use super::bench::{BATCHES, Bench, Left, MACHINES, Outcome, SLICES, With};
 use crate::clouds::world::equal;
+use crate::support::once::once;
 
 /// What a run comes past that is not stopped.
 pub(super) const FRESH: [&str; 13] = [
@@ -63,9 +64,7 @@ fn undisturbed() -> Result<(), Failed> {
 /// How often a run that is not stopped comes past a failpoint.
 fn passes(name: &str) -> Result<usize, Failed> {
     static HITS: OnceLock<Result<Vec<String>, String>> = OnceLock::new();
-    let run = || Bench::new()?.finish(With::default()).map(|ran| ran.hits);
-    let hits = HITS.get_or_init(|| run().map_err(|failed| failed.message().unwrap_or("failed").to_owned()));
-    let hits = hits.as_ref().map_err(Failed::from)?;
+    let hits = once(&HITS, || Bench::new()?.finish(With::default()).map(|ran| ran.hits))?;
     Ok(hits.iter().filter(|hit| *hit == name).count())
 }
 

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use icelift_testkit::drive_stats::mix;
 use libtest_mimic::{Failed, Trial};
 use serde_json::json;
 
@@ -50,7 +51,7 @@ fn schedule(seed: u64) -> Result<(), Failed> {
 }
 
 fn played(seed: u64, story: &mut Vec<String>) -> Result<(), Failed> {
-    let mut random = Random(seed);
+    let mut random = Random { seed, drawn: 0 };
     // Every third source changes meanwhile.
     let changes = random.below(3) == 0;
     let bench = if changes { Bench::apart()? } else { Bench::new()? };
@@ -148,15 +149,15 @@ fn machine(random: &mut Random) -> (Vec<&'static str>, String) {
     (vec!["--threads", threads], format!(", parallel_batches = {}", 1 + random.below(3)))
 }
 
-/// SplitMix64.
-struct Random(u64);
+/// Draws one number after the other.
+struct Random {
+    seed: u64,
+    drawn: u64,
+}
 
 impl Random {
     fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
+        self.drawn += 1;
+        mix(self.seed, self.drawn - 1) % end
     }
 }

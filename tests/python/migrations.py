@@ -1,6 +1,7 @@
 """Whether a migrated table holds what its source holds, looked at past icelift: DuckDB reads the rows, PyIceberg the metadata.
 
-A table is {"folder": …, "table": …} in a local catalog, or {"catalog": …, "table": …} in one that speaks REST.
+A table is {"folder": …, "table": …} in a local catalog, {"catalog": …, "table": …} in one that speaks REST, or
+{"glue": …, "table": …} in Glue.
 """
 
 import json
@@ -8,6 +9,9 @@ import sqlite3
 from pathlib import Path
 
 from canon import differences, rows_of
+from pyiceberg.catalog.glue import GlueCatalog
+from pyiceberg.table.sorting import NullOrder
+from pyiceberg.transforms import IdentityTransform
 from pyiceberg.typedef import Record
 from pyiceberg.types import IntegerType
 from readback import connect_duckdb
@@ -53,6 +57,8 @@ def migration_objects(target):
 def _load(table):
     if "folder" in table:
         return open_catalog(table["folder"]).load_table(("default", table["table"]))
+    if "glue" in table:
+        return GlueCatalog("glue", **table["glue"]).load_table(table["table"])
     return _rest(table["catalog"]).load_table(table["table"])
 
 
@@ -188,6 +194,25 @@ def add_column(folder, table, name):
     """Adds a column of integers to a local table."""
     with open_catalog(folder).load_table(("default", table)).update_schema() as update:
         update.add_column(name, IntegerType())
+
+
+def sort_by(folder, table, column):
+    """Declares that a local table is sorted by a column, the largest first."""
+    with open_catalog(folder).load_table(("default", table)).update_sort_order() as update:
+        update.desc(column, IdentityTransform(), NullOrder.NULLS_LAST)
+
+
+def sort_orders(target):
+    """The sort order that a table declares, and those that its data files have."""
+    loaded = _load(target)
+    schema = loaded.schema()
+    fields = [
+        [schema.find_column_name(field.source_id), str(field.transform), field.direction.name, field.null_order.name]
+        for field in loaded.sort_order().fields
+    ]
+    manifests = loaded.current_snapshot().manifests(loaded.io)
+    files = [entry.data_file.sort_order_id for it in manifests for entry in it.fetch_manifest_entry(loaded.io)]
+    return {"declared": fields, "files": sorted(set(files))}
 
 
 def damage_file(folder, table, year):

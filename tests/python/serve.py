@@ -28,6 +28,8 @@ from migrations import (
     migration_objects,
     rewrite,
     set_back,
+    sort_by,
+    sort_orders,
 )
 from readback import compare, selfcheck
 from remote import duckdb_queries, pyiceberg_append, pyiceberg_audit, pyiceberg_count
@@ -110,6 +112,8 @@ COMMANDS = {
         delete_rows,
         damage_file,
         set_back,
+        sort_by,
+        sort_orders,
         expire_snapshots,
         metadata_location,
         is_locked,

@@ -132,15 +132,7 @@ impl Started {
         }
         Ok((self.wait()?, peak_bytes))
     }
-}
 
-/// The largest resident set so far, which the kernel keeps.
-fn peak(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
-}
-
-impl Started {
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) -> Result<(), Failed> {
         let id = self.child.as_ref().map(|child| child.id().to_string()).unwrap_or_default();
@@ -155,6 +147,12 @@ impl Started {
         let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
         state.ok_or_else(|| format!("no state in `{stat}`").into())
     }
+}
+
+/// The largest resident set so far, which the kernel keeps.
+fn peak(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 impl Drop for Started {

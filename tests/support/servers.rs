@@ -17,6 +17,7 @@ use icelift_testkit::s3_client::S3Client;
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
+use super::once::once;
 use super::root;
 use crate::interop::ask;
 pub(crate) use process::Process;
@@ -110,7 +111,7 @@ static RUNNING: Mutex<Vec<Process>> = Mutex::new(Vec::new());
 
 /// The S3 server.
 pub(crate) fn weed() -> Result<&'static Weed, Failed> {
-    started(&WEED, || {
+    once(&WEED, || {
         let (process, weed) = start_weed()?;
         running().push(process);
         Ok(weed)
@@ -119,7 +120,7 @@ pub(crate) fn weed() -> Result<&'static Weed, Failed> {
 
 /// Glue.
 pub(crate) fn glue() -> Result<&'static Glue, Failed> {
-    started(&GLUE, || {
+    once(&GLUE, || {
         let (process, port) = start_glue()?;
         running().push(process);
         Ok(Glue { endpoint: format!("http://127.0.0.1:{port}") })
@@ -128,7 +129,7 @@ pub(crate) fn glue() -> Result<&'static Glue, Failed> {
 
 /// The REST catalog.
 pub(crate) fn rest_fixture() -> Result<&'static RestFixture, Failed> {
-    started(&FIXTURE, || {
+    once(&FIXTURE, || {
         let (process, port) = start_rest_fixture(&weed()?.s3_endpoint)?;
         running().push(process);
         Ok(RestFixture { uri: format!("http://127.0.0.1:{port}") })
@@ -156,14 +157,6 @@ pub(crate) fn clean_up() {
 
 fn running() -> MutexGuard<'static, Vec<Process>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn started<T>(
-    server: &'static OnceLock<Result<T, String>>,
-    start: impl FnOnce() -> Result<T, Failed>,
-) -> Result<&'static T, Failed> {
-    let text = |failed: Failed| failed.message().unwrap_or("failed without a message").to_owned();
-    server.get_or_init(|| start().map_err(text)).as_ref().map_err(Failed::from)
 }
 
 /// Starts SeaweedFS, and once more on other ports if somebody took one of them.

@@ -34,6 +34,8 @@ pub struct Board {
     done: usize,
     ended: Ended,
     running: Vec<Running>,
+    /// What the run has cost so far.
+    dollars: f64,
 }
 
 struct Plan {
@@ -81,7 +83,7 @@ impl Count {
 
 impl Board {
     pub fn new(now: Instant) -> Self {
-        Self { start: now, plan: None, done: 0, ended: Ended::default(), running: Vec::new() }
+        Self { start: now, plan: None, done: 0, ended: Ended::default(), running: Vec::new(), dollars: 0.0 }
     }
 
     /// Takes in what the migration tells.
@@ -99,7 +101,8 @@ impl Board {
                 rows: Count::default(),
                 verified_rows: 0,
             }),
-            MigrationEvent::Progress { batch, rows, .. } => {
+            MigrationEvent::Progress { batch, rows, dollars, .. } => {
+                self.dollars = *dollars;
                 if let Some(running) = self.running(batch) {
                     running.rows.set(*rows);
                 }
@@ -109,7 +112,11 @@ impl Board {
                     running.verified_rows += rows;
                 }
             }
-            MigrationEvent::Committed { report, .. } => self.committed(&report.batch, report.rows),
+            MigrationEvent::Committed { report, dollars, .. } => {
+                self.dollars = *dollars;
+                self.committed(&report.batch, report.rows);
+            }
+            MigrationEvent::Ended { dollars, .. } => self.dollars = *dollars,
             MigrationEvent::BatchFailed { batch, .. } => {
                 self.end(batch);
                 self.ended.failed += 1;
@@ -184,6 +191,7 @@ impl Board {
         if asked.requests > 0 {
             parts.push(ui::counted(asked.requests, "request"));
         }
+        parts.extend(ui::dollars(self.dollars));
         if self.running.len() > BATCH_BARS {
             parts.push(format!("{} run", ui::batches(self.running.len())));
         }
@@ -244,7 +252,13 @@ mod tests {
     }
 
     fn progress(batch: &str, rows: u64) -> MigrationEvent {
-        MigrationEvent::Progress { target: "r2.n.t".to_owned(), batch: batch.to_owned(), rows, bytes: 0 }
+        MigrationEvent::Progress {
+            target: "r2.n.t".to_owned(),
+            batch: batch.to_owned(),
+            rows,
+            bytes: 0,
+            dollars: 0.0123 * rows as f64,
+        }
     }
 
     fn states(states: &[&str]) -> RecordBatch {
@@ -271,7 +285,7 @@ mod tests {
         board.hear(&started("year=2019", 1_000, 1_000_000), at(10));
         board.hear(&progress("year=2019", 500), at(12));
         let asked = Asked { read_bytes: 12_540_000, requests: 1_204 };
-        let whole = "2 of 6 batches, 14 s left, 250 rows/s, 12.5 MB read, 1,204 requests";
+        let whole = "2 of 6 batches, 14 s left, 250 rows/s, 12.5 MB read, 1,204 requests, $6.15";
         let batch = "year=2019: 500 of 1,000 rows, 250 rows/s, 2.0 s";
         assert_eq!(seen(&board, at(12), &asked), [(13, whole.to_owned()), (50, batch.to_owned())]);
 
@@ -296,7 +310,7 @@ mod tests {
         };
         board.hear(&started("year=2020", 10, 1_000_000), at(15));
         board.hear(&failed, at(15));
-        let whole = "3 of 6 batches, 1 failed, 5 s left, 220 rows/s";
+        let whole = "3 of 6 batches, 1 failed, 5 s left, 220 rows/s, $7.38";
         assert_eq!(seen(&board, at(15), &nothing), [(50, whole.to_owned())]);
         assert_eq!(board.tally(), Some(Tally { done: 2, pending: 4, committed: 1 }));
     }

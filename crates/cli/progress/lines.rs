@@ -25,9 +25,12 @@ pub fn text(event: &MigrationEvent, board: &Board) -> Option<String> {
         MigrationEvent::Verified { target, batch, rows, files } => {
             (target, format!("{batch}: verified, {} in {}", ui::rows(*rows), ui::counted(*files as u64, "file")))
         }
-        MigrationEvent::Committed { target, report } => (target, committed(&Arrived::from(report), board)),
+        MigrationEvent::Committed { target, report, .. } => (target, committed(&Arrived::from(report), board)),
         MigrationEvent::BatchFailed { target, batch, message } => (target, format!("{batch}: failed: {message}")),
-        MigrationEvent::Ended { target, finished, time } => (target, ended(*finished, *time, board)),
+        MigrationEvent::Ended { target, finished, time, dollars } => {
+            let dollars = ui::dollars(*dollars).map(|dollars| format!(", {dollars}")).unwrap_or_default();
+            (target, ended(*finished, *time, board) + &dollars)
+        }
         _ => return None,
     };
     Some(on_one_line(&format!("{target}: {words}")))
@@ -111,6 +114,9 @@ struct What<'a> {
     files: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<f64>,
+    /// What the run has cost so far, to a millionth.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "to_a_millionth")]
+    dollars: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,12 +140,15 @@ pub fn json(event: &MigrationEvent, now: SystemTime) -> Option<String> {
         MigrationEvent::Verified { target, batch, rows, files } => {
             ("verified", target, What { batch: Some(batch), rows: Some(*rows), files: Some(*files as u64), ..none })
         }
-        MigrationEvent::Committed { target, report } => ("committed", target, reported(report)),
+        MigrationEvent::Committed { target, report, dollars } => {
+            ("committed", target, What { dollars: Some(*dollars), ..reported(report) })
+        }
         MigrationEvent::BatchFailed { target, batch, message } => {
             ("failed", target, What { batch: Some(batch), message: Some(message), ..none })
         }
-        MigrationEvent::Ended { target, finished, time } => {
-            ("ended", target, What { finished: Some(*finished), seconds: Some(seconds(*time)), ..none })
+        MigrationEvent::Ended { target, finished, time, dollars } => {
+            let (finished, dollars) = (Some(*finished), Some(*dollars));
+            ("ended", target, What { finished, seconds: Some(seconds(*time)), dollars, ..none })
         }
         _ => return None,
     };
@@ -161,6 +170,11 @@ fn reported(report: &BatchReport) -> What<'_> {
     }
 }
 
+/// That is what one request costs.
+fn to_a_millionth<S: serde::Serializer>(dollars: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    dollars.map(|dollars| (dollars * 1e6).round() / 1e6).serialize(serializer)
+}
+
 fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e3).round() / 1e3
 }
@@ -180,10 +194,21 @@ mod tests {
             MigrationEvent::Planned { target: target.clone(), batches: 6, pending: 4, rows: 1_234, bytes: 12_540_000 },
             MigrationEvent::Noticed { target: target.clone(), message: "the source\nhas changed".to_owned() },
             MigrationEvent::BatchStarted { target: target.clone(), batch: batch.clone(), rows: 1, bytes: 999 },
-            MigrationEvent::Progress { target: target.clone(), batch: batch.clone(), rows: 1, bytes: 10 },
+            MigrationEvent::Progress {
+                target: target.clone(),
+                batch: batch.clone(),
+                rows: 1,
+                bytes: 10,
+                dollars: 0.001,
+            },
             MigrationEvent::Verified { target: target.clone(), batch: batch.clone(), rows: 2_000, files: 1 },
             MigrationEvent::BatchFailed { target: target.clone(), batch, message: "\"no\"".to_owned() },
-            MigrationEvent::Ended { target, finished: false, time: Duration::from_millis(1_234) },
+            MigrationEvent::Ended {
+                target,
+                finished: false,
+                time: Duration::from_millis(1_234),
+                dollars: 0.012_345_678,
+            },
         ]
     }
 
@@ -201,7 +226,7 @@ mod tests {
             "r2.n.t: year=2019: started, 1 row, 999 B",
             "r2.n.t: year=2019: verified, 2,000 rows in 1 file",
             "r2.n.t: year=2019: failed: \"no\"",
-            "r2.n.t: stopped after 1.2 s, 0 of 4 batches committed",
+            "r2.n.t: stopped after 1.2 s, 0 of 4 batches committed, $0.01",
         ];
         assert_eq!(said, expected);
     }
@@ -222,7 +247,7 @@ mod tests {
         let target = TARGET.to_owned();
         let planned = MigrationEvent::Planned { target: target.clone(), batches: 6, pending: 0, rows: 0, bytes: 0 };
         board.hear(&planned, Instant::now());
-        let ended = MigrationEvent::Ended { target, finished: true, time: Duration::from_millis(12) };
+        let ended = MigrationEvent::Ended { target, finished: true, time: Duration::from_millis(12), dollars: 0.0 };
         let said = [planned, ended].map(|event| text(&event, &board).unwrap());
         assert_eq!(said, ["r2.n.t: nothing to do", "r2.n.t: finished in 12 ms"]);
     }
@@ -238,7 +263,7 @@ mod tests {
             start("started") + r#""batch":"year=2019","rows":1,"bytes":999}"#,
             start("verified") + r#""batch":"year=2019","rows":2000,"files":1}"#,
             start("failed") + r#""batch":"year=2019","message":"\"no\""}"#,
-            start("ended") + r#""seconds":1.234,"finished":false}"#,
+            start("ended") + r#""seconds":1.234,"dollars":0.012346,"finished":false}"#,
         ];
         assert_eq!(said, expected);
     }

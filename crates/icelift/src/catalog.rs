@@ -29,10 +29,10 @@ pub(crate) use aws::AwsSource;
 pub(crate) use listed::{ListedTable, TableKind, tables_of};
 pub(crate) use new_table::NewTable;
 pub(crate) use provider::{IcebergTable, StatementCatalogs, not_attached};
-pub(crate) use table::{Table, TableName};
+pub(crate) use table::{Table, TableName, quoted};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::Store;
+use crate::storage::{MeterReading, Store};
 
 /// Whether catalogs of this type take a table property of this name.
 pub(crate) fn takes_property(kind: &str, key: &str) -> bool {
@@ -104,6 +104,11 @@ pub(crate) trait Catalog: Debug + Send + Sync {
     /// Requests to the catalog itself so far, repeated ones counted again.
     fn calls(&self) -> u64 {
         0
+    }
+
+    /// What the catalog and its store were asked so far.
+    fn meter(&self) -> MeterReading {
+        MeterReading { catalog_calls: self.calls(), ..self.store().meter() }
     }
 
     /// All namespaces, nested ones with their full names.

@@ -117,8 +117,7 @@ impl Engine {
 
     /// What a catalog and its store were asked since it was attached.
     pub fn meter(&self, catalog: &str) -> Option<MeterReading> {
-        let catalog = self.catalogs.get(catalog)?;
-        Some(MeterReading { catalog_calls: catalog.calls(), ..catalog.store().meter() })
+        self.catalogs.get(catalog).map(|catalog| catalog.meter())
     }
 
     /// The session below, to register tables and functions of one's own. Statements that are run on it directly do not

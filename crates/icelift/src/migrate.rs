@@ -42,6 +42,7 @@ mod report;
 mod rounds;
 mod run;
 mod show;
+mod spent;
 mod target;
 pub(crate) mod verify;
 

@@ -29,6 +29,7 @@ pub use calendar::{FIRST_DAY, LAST_DAY, days_of_year, epoch_day};
 pub use columns::{columns, full_schema, schema};
 use fleet::Fleet;
 use models::Spellings;
+pub use random::mix;
 use rows::{Labels, Rows};
 
 /// The statistics of one fleet.

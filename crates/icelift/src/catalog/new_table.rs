@@ -17,6 +17,8 @@ pub(crate) struct NewTable {
     pub schema: Schema,
     /// Bound to `schema` by source field ids.
     pub partition_spec: UnboundPartitionSpec,
+    /// How engines that write to the table should sort, by the ids of `schema`. Its files need not be sorted.
+    pub sort_order: SortOrder,
     pub properties: BTreeMap<String, String>,
     pub location: Option<String>,
     /// Keep the ids of `schema`, as `LIKE` and `AS SELECT *` promise, instead of counting from 1.
@@ -34,14 +36,14 @@ impl NewTable {
         let mut properties: HashMap<String, String> = self.properties.into_iter().collect();
         let version = format_version(properties.remove("format-version").as_deref())?;
         let spec = self.partition_spec;
-        let keep = self.keep_field_ids.then(|| (self.schema.clone(), spec.clone()));
-        let order = SortOrder::unsorted_order();
+        let order = self.sort_order;
+        let keep = self.keep_field_ids.then(|| (self.schema.clone(), spec.clone(), order.clone()));
         let built = TableMetadataBuilder::new(self.schema, spec, order, location, version, properties)
             .and_then(TableMetadataBuilder::build)
             .map_err(failed)?
             .metadata;
         match keep {
-            Some((schema, spec)) => with_field_ids(built, schema, spec),
+            Some((schema, spec, order)) => with_field_ids(built, schema, spec, order),
             None => Ok(built),
         }
     }
@@ -57,6 +59,7 @@ impl NewTable {
             ident: TableIdent::from_strs(["n", "t"]).unwrap(),
             schema: Schema::builder().with_fields([field.into()]).build().unwrap(),
             partition_spec: UnboundPartitionSpec::builder().build(),
+            sort_order: SortOrder::unsorted_order(),
             properties: BTreeMap::new(),
             location: None,
             keep_field_ids: false,
@@ -77,7 +80,12 @@ fn format_version(property: Option<&str>) -> Result<FormatVersion> {
 }
 
 /// Puts the ids of `schema` back, which the builder of the `iceberg` crate always counts anew.
-fn with_field_ids(built: TableMetadata, schema: Schema, spec: UnboundPartitionSpec) -> Result<TableMetadata> {
+fn with_field_ids(
+    built: TableMetadata,
+    schema: Schema,
+    spec: UnboundPartitionSpec,
+    order: SortOrder,
+) -> Result<TableMetadata> {
     let invalid = |source: serde_json::Error| {
         Error::new(ErrorKind::Internal, "the new table's metadata is not valid").stage(Stage::Catalog).source(source)
     };
@@ -90,6 +98,7 @@ fn with_field_ids(built: TableMetadata, schema: Schema, spec: UnboundPartitionSp
     json["last-column-id"] = json!(schema.highest_field_id());
     json["schemas"] = json!([schema]);
     json["partition-specs"] = json!([spec]);
+    json["sort-orders"] = json!([order.with_order_id(built.default_sort_order().order_id)]);
     if built.format_version() == FormatVersion::V1 {
         json["schema"] = json!(schema);
         json["partition-spec"] = json!(spec.fields());
@@ -103,7 +112,10 @@ mod tests {
     use std::sync::Arc;
 
     use iceberg::TableIdent;
-    use iceberg::spec::{NestedField, PrimitiveType, Schema, Transform, Type, UnboundPartitionSpec};
+    use iceberg::spec::{
+        NestedField, NullOrder, PrimitiveType, Schema, SortDirection, SortField, SortOrder, Transform, Type,
+        UnboundPartitionSpec,
+    };
 
     use super::NewTable;
 
@@ -111,10 +123,17 @@ mod tests {
         let field = |id, name| Arc::new(NestedField::optional(id, name, Type::Primitive(PrimitiveType::Int)));
         let schema = Schema::builder().with_fields([field(7, "a"), field(3, "b")]).build().unwrap();
         let spec = UnboundPartitionSpec::builder().add_partition_field(3, "b", Transform::Identity).unwrap().build();
+        let by_b = SortField::builder()
+            .source_id(3)
+            .transform(Transform::Identity)
+            .direction(SortDirection::Descending)
+            .null_order(NullOrder::Last)
+            .build();
         NewTable {
             ident: TableIdent::from_strs(["n", "t"]).unwrap(),
             schema,
             partition_spec: spec,
+            sort_order: SortOrder::builder().with_sort_field(by_b).build_unbound().unwrap(),
             properties: BTreeMap::from([("format-version".to_string(), version.to_string())]),
             location: None,
             keep_field_ids,
@@ -129,9 +148,11 @@ mod tests {
             assert_eq!(kept.last_column_id(), 7);
             assert_eq!(kept.default_partition_spec().fields()[0].source_id, 3);
             assert_eq!(kept.last_partition_id(), 1000);
+            assert_eq!((kept.default_sort_order_id(), kept.default_sort_order().fields[0].source_id), (1, 3));
             let counted = table(false, version).metadata("/x".into()).unwrap();
             assert_eq!(counted.current_schema().field_id_by_name("a"), Some(1));
             assert_eq!(counted.default_partition_spec().fields()[0].source_id, 2);
+            assert_eq!((counted.default_sort_order_id(), counted.default_sort_order().fields[0].source_id), (1, 2));
         }
     }
 

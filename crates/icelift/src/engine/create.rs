@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlan;
-use iceberg::spec::{MAIN_BRANCH, Schema, TableMetadataBuilder, UnboundPartitionSpec};
+use iceberg::spec::{MAIN_BRANCH, Schema, SortOrder, TableMetadataBuilder, UnboundPartitionSpec};
 use iceberg::{TableRequirement, TableUpdate};
 
 use super::names::{table_name, unknown_catalog};
@@ -129,6 +129,7 @@ async fn describe(
         schema: unnumbered(schema)?,
         partition_spec: spec.map_or_else(|| UnboundPartitionSpec::builder().build(), renumbered),
         properties,
+        sort_order: SortOrder::unsorted_order(),
         location: statement.location.clone(),
         keep_field_ids,
     };
@@ -236,6 +237,7 @@ mod tests {
             schema: schema(column),
             partition_spec,
             properties: BTreeMap::new(),
+            sort_order: SortOrder::unsorted_order(),
             location: None,
             keep_field_ids: true,
         }

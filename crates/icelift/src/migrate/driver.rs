@@ -2,7 +2,7 @@
 //!
 //! The order of the steps is the protocol of `model.rs`; the failpoints mark them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -22,10 +22,12 @@ use super::copy::copy;
 use super::event::MigrationEvent;
 use super::job::{BatchId, JobId};
 use super::prepare::Prepared;
+use super::query;
 use super::recover::{Adoptable, Adoptables, recover};
-use super::register::{Detail, Register};
+use super::register::{Detail, Register, Took};
 use super::report::{BatchReport, BatchState, Verdict};
 use super::rounds::{self, Mode};
+use super::spent::Spent;
 use crate::catalog::{IcebergTable, Table};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -46,6 +48,9 @@ pub(crate) struct Job {
     pub pending: Vec<u32>,
     pub statement: Migrate,
     pub source: IcebergTable,
+    /// The names of the target's columns that are not the source's columns of the same name as they are.
+    computed: BTreeSet<String>,
+    pub spent: Arc<Spent>,
     /// The target as the rows are written for it.
     pub target: IcebergTable,
     pub plan: Vec<Batch>,
@@ -83,6 +88,8 @@ impl Job {
             pending,
             statement: prepared.statement,
             source: prepared.source,
+            computed: prepared.computed,
+            spent: prepared.spent,
             target: IcebergTable::new(catalog, target.clone())?,
             plan: prepared.plan,
             modes: prepared.modes,
@@ -144,13 +151,18 @@ impl Job {
         let Some(batch) = self.plan.get(number as usize) else {
             return Err(Error::new(ErrorKind::Internal, format!("there is no batch {number}")));
         };
-        let (start, before) = (Instant::now(), self.source_bytes());
+        let (start, before) = (Instant::now(), self.spent.traffic());
         let (target, key) = (self.target_name(), batch.key.clone());
         let rows = batch.rows.count;
         self.say(MigrationEvent::BatchStarted { target, batch: key, rows, bytes: batch.bytes });
         let mode = self.modes.get(&number).cloned().unwrap_or(Mode::Copy);
         let Written { slices, adopted } = self.write(batch, &mode).await?;
-        let (ready, listings) = self.ready(number, batch, &mode, slices).await?;
+        let took = Took {
+            milliseconds: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+            files: mode.files(batch).len() as u64,
+            traffic: self.spent.traffic() - before,
+        };
+        let (ready, listings) = self.ready((number, batch), &mode, slices, took).await?;
         let rows = ready.files.iter().map(DataFile::record_count).sum();
         self.check_count(batch, ready.detail.print.rows)?;
         let written_bytes = ready.files.iter().map(DataFile::file_size_in_bytes).sum();
@@ -167,34 +179,28 @@ impl Job {
             batch: batch.key.clone(),
             state: if adopted { BatchState::Adopted } else { BatchState::Copied },
             rows,
-            read_bytes: self.source_bytes().saturating_sub(before),
+            read_bytes: (self.spent.traffic() - before).read_bytes,
             written_bytes,
             files,
             time: start.elapsed(),
             verdict,
             failure: None,
         };
-        self.say(MigrationEvent::Committed { target: self.target_name(), report: report.clone() });
+        let (target, dollars) = (self.target_name(), self.spent.dollars());
+        self.say(MigrationEvent::Committed { target, report: report.clone(), dollars });
         Ok(report)
     }
 
-    /// What goes into the portable fingerprint if the statement asks for it: the columns that source and target both have,
-    /// in the order of the source.
+    /// What goes into the portable fingerprint if the statement asks for it: the columns that are in the target as
+    /// they are in the source, in the order of the source.
     pub fn portable_columns(&self) -> Option<PortableColumns> {
         if self.statement.options.verify < Level::Portable {
             return None;
         }
-        let columns = self.target.schema();
         let fields = self.target.table.metadata.current_schema().as_struct().fields();
-        let source = self.source.schema();
-        let shared = source.fields().iter().filter_map(|field| columns.index_of(field.name()).ok());
-        let indices: Vec<usize> = shared.collect();
+        let indices = query::copied(&self.source.schema(), &self.target.schema(), &self.computed);
         let fields = indices.iter().filter_map(|index| fields.get(*index).cloned()).collect();
         Some(PortableColumns { indices, fields })
-    }
-
-    pub fn source_bytes(&self) -> u64 {
-        self.source.catalog().store().meter().read_bytes
     }
 
     /// Writes and verifies all slices of a batch, or adopts them.
@@ -266,10 +272,10 @@ impl Job {
     /// The batch as it is to be committed, and the attempts whose listings are of no use then.
     async fn ready(
         &self,
-        number: u32,
-        batch: &Batch,
+        (number, batch): (u32, &Batch),
         mode: &Mode,
         slices: Vec<Adoptable>,
+        took: Took,
     ) -> Result<(Ready, Vec<Attempt>)> {
         let table = &self.target.table;
         let mut detail = Detail {
@@ -284,6 +290,7 @@ impl Job {
             schema: table.metadata.current_schema_id(),
             attempt: Uuid::nil(),
             snapshot: 0,
+            took: Some(took),
         };
         let (mut files, mut attempts): (Vec<DataFile>, Vec<Attempt>) = (Vec::new(), Vec::new());
         let mut all = Prints::default();

@@ -37,6 +37,8 @@ pub enum MigrationEvent {
         batch: String,
         rows: u64,
         bytes: u64,
+        /// What the run has cost so far, by the prices of EXPLAIN MIGRATE and what was really asked. Storage is not in it.
+        dollars: f64,
     },
     /// The files of a batch have been read again.
     Verified {
@@ -48,6 +50,8 @@ pub enum MigrationEvent {
     Committed {
         target: String,
         report: BatchReport,
+        /// What the run has cost so far.
+        dollars: f64,
     },
     BatchFailed {
         target: String,
@@ -59,6 +63,8 @@ pub enum MigrationEvent {
         target: String,
         finished: bool,
         time: Duration,
+        /// What the run has cost.
+        dollars: f64,
     },
 }
 

@@ -1,6 +1,6 @@
 //! `EXPLAIN MIGRATE`: the plan and what it costs, from metadata alone.
 //!
-//! One row for each batch, one for the total, one for each finding of the lint. The requests are those that the driver, the
+//! One row for each batch, behind one that is done another with what it really took; the totals; one for each finding of the lint. The requests are those that the driver, the
 //! scan, the sink and the verification make; the target is taken to be as large as what is read. The total also has what a
 //! run does before its first batch. What must hold: nothing is read or written here, the answer follows from the input.
 
@@ -13,7 +13,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::batches::{Batch, Rows};
 use super::lint::Finding;
-use super::price::{Cloud, Dollars, PRICES_OF, Prices, Route, Traffic};
+use super::price::{Dollars, PRICES_OF, Prices, Route, Traffic};
+use super::register::{Detail, Took};
 use crate::catalog::{Table, least_wait};
 use crate::error::Result;
 use crate::pipeline::scan::PlannedFile;
@@ -35,6 +36,8 @@ pub(crate) struct PlannedBatch<'a> {
     pub state: State,
     /// The files that would be read: all of the batch, or those that have come since it was copied.
     pub files: &'a [Arc<PlannedFile>],
+    /// What is known of it if it is done.
+    pub recorded: Option<&'a Detail>,
 }
 
 /// How large what is written is.
@@ -153,43 +156,41 @@ struct Sum {
     files: u64,
     traffic: Traffic,
     seconds: f64,
+    batches: usize,
+    /// Whether of some only the rows are known.
+    has_gaps: bool,
+}
+
+/// The sums of the batches that are to do, and of those that are done: as they were to be, and as they were.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    pending: Sum,
+    done: Sum,
+    actual: Sum,
 }
 
 fn lines(input: &PlanInput<'_>) -> Vec<Line> {
-    let route = Route { source: Cloud::of_kind(input.source_kind), target: Cloud::of_kind(input.target_kind) };
-    let count = |state| input.batches.iter().filter(|planned| planned.state == state).count();
-    let mut sum = Sum::default();
-    if count(State::Pending) > 0 {
-        sum.traffic = input.before_batches();
+    let bill = Bill { input, route: Route::between(input.source_kind, input.target_kind) };
+    let mut sums = Sums::default();
+    if input.batches.iter().any(|planned| planned.state == State::Pending) {
+        sums.pending.traffic = input.before_batches();
     }
     let mut lines = Vec::new();
     for planned in &input.batches {
-        if planned.state != State::Pending {
-            lines.push(unmoved(planned));
-            continue;
+        match planned.state {
+            State::LeftOut => lines.push(left_out(planned.batch)),
+            State::Pending => lines.push(bill.planned("pending", planned, &mut sums.pending)),
+            State::Done => {
+                lines.push(bill.planned("done", planned, &mut sums.done));
+                lines.extend(planned.recorded.map(|detail| bill.actual(detail, &mut sums.actual)));
+            }
         }
-        let (rows, bytes, traffic) = (planned.rows(), planned.bytes(), input.of_batch(planned));
-        let before = input.prices.cost(route, &sum.traffic).once();
-        let after = input.prices.cost(route, &(sum.traffic + traffic)).once();
-        let seconds = input.seconds(planned);
-        lines.push(Line {
-            batch: planned.batch.key.clone(),
-            state: "pending".to_string(),
-            rows: Some(rows.count),
-            source_bytes: Some(bytes),
-            files: Some(planned.files.len() as u64),
-            dollars: Some(rounded(after - before)),
-            seconds: seconds.map(tenths),
-            note: (!rows.exact).then(|| "rows are an estimate".to_string()),
-            ..of_traffic(&traffic)
-        });
-        sum.rows += rows.count;
-        sum.bytes += bytes;
-        sum.files += planned.files.len() as u64;
-        sum.traffic = sum.traffic + traffic;
-        sum.seconds += seconds.unwrap_or(0.0);
     }
-    lines.push(total(input, route, &sum, count(State::Pending)));
+    if sums.done.batches > 0 {
+        lines.push(bill.total("done", &sums.done));
+        lines.push(bill.total("actual", &sums.actual));
+    }
+    lines.push(bill.left(&sums.pending));
     lines.extend(input.findings.iter().map(|finding| Line {
         batch: "note".to_string(),
         state: finding.level.to_string(),
@@ -199,18 +200,141 @@ fn lines(input: &PlanInput<'_>) -> Vec<Line> {
     lines
 }
 
-/// A batch that costs nothing any more, or not now.
-fn unmoved(planned: &PlannedBatch<'_>) -> Line {
-    let Batch { key, rows, bytes, files, .. } = planned.batch;
+/// A batch that the statement does not ask for.
+fn left_out(batch: &Batch) -> Line {
     Line {
-        batch: key.clone(),
-        state: if planned.state == State::Done { "done" } else { "left out" }.to_string(),
-        rows: Some(rows.count),
-        source_bytes: Some(*bytes),
-        files: Some(files.len() as u64),
+        batch: batch.key.clone(),
+        state: "left out".to_string(),
+        rows: Some(batch.rows.count),
+        source_bytes: Some(batch.bytes),
+        files: Some(batch.files.len() as u64),
         dollars: Some(0.0),
         seconds: Some(0.0),
         ..of_traffic(&Traffic::default())
+    }
+}
+
+/// Makes rows of the answer, each with what it adds to the price of those above it.
+struct Bill<'a> {
+    input: &'a PlanInput<'a>,
+    route: Route,
+}
+
+impl Bill<'_> {
+    /// What the traffic adds.
+    fn dollars(&self, sum: &Sum, traffic: Traffic) -> f64 {
+        let cost = |traffic: &Traffic| self.input.prices.cost(self.route, traffic).once();
+        rounded(cost(&(sum.traffic + traffic)) - cost(&sum.traffic))
+    }
+
+    /// A batch as it is planned.
+    fn planned(&self, state: &str, planned: &PlannedBatch<'_>, sum: &mut Sum) -> Line {
+        let (rows, bytes, traffic) = (planned.rows(), planned.bytes(), self.input.of_batch(planned));
+        let (files, seconds) = (planned.files.len() as u64, self.input.seconds(planned));
+        let line = Line {
+            batch: planned.batch.key.clone(),
+            state: state.to_string(),
+            rows: Some(rows.count),
+            source_bytes: Some(bytes),
+            files: Some(files),
+            dollars: Some(self.dollars(sum, traffic)),
+            seconds: seconds.map(tenths),
+            note: (!rows.exact).then(|| "rows are an estimate".to_string()),
+            ..of_traffic(&traffic)
+        };
+        sum.add(rows.count, bytes, files, traffic, seconds.unwrap_or(0.0));
+        line
+    }
+
+    /// A batch as it went.
+    fn actual(&self, detail: &Detail, sum: &mut Sum) -> Line {
+        let written = format!("{} files of {} bytes written", detail.files, detail.bytes);
+        let (batch, state, rows) = (detail.key.clone(), "actual".to_string(), Some(detail.print.rows));
+        let Some(Took { milliseconds, files, traffic }) = detail.took else {
+            sum.add(detail.print.rows, 0, 0, Traffic::default(), 0.0);
+            sum.has_gaps = true;
+            return Line { batch, state, rows, note: Some(format!("{written}; no more is known")), ..Line::default() };
+        };
+        let (bytes, seconds) = (traffic.read_bytes, milliseconds as f64 / 1e3);
+        let line = Line {
+            batch,
+            state,
+            rows,
+            source_bytes: Some(bytes),
+            files: Some(files),
+            dollars: Some(self.dollars(sum, traffic)),
+            seconds: Some(tenths(seconds)),
+            note: Some(written),
+            ..of_traffic(&traffic)
+        };
+        sum.add(detail.print.rows, bytes, files, traffic, seconds);
+        line
+    }
+
+    /// What is done, as it was to be or as it was.
+    fn total(&self, state: &str, sum: &Sum) -> Line {
+        let (batch, state) = ("total".to_string(), state.to_string());
+        if sum.has_gaps {
+            let note = Some("of some batches no more is known".to_string());
+            return Line { batch, state, rows: Some(sum.rows), note, ..Line::default() };
+        }
+        let has_time = state == "actual" || self.input.bandwidth_bytes_per_second.is_some();
+        Line {
+            batch,
+            state,
+            rows: Some(sum.rows),
+            source_bytes: Some(sum.bytes),
+            files: Some(sum.files),
+            dollars: Some(self.dollars(&Sum::default(), sum.traffic)),
+            seconds: has_time.then(|| tenths(sum.seconds)),
+            ..of_traffic(&sum.traffic)
+        }
+    }
+
+    /// What is left to do, all together.
+    fn left(&self, sum: &Sum) -> Line {
+        let (input, pending) = (self.input, sum.batches);
+        let cost = input.prices.cost(self.route, &sum.traffic);
+        let commits = if pending > 0 { pending as u64 + 1 } else { 0 };
+        let least = least_wait(input.target_kind, commits).as_secs_f64();
+        let moved = input.bandwidth_bytes_per_second.map(|_| sum.seconds);
+        let mut notes = match pending {
+            0 => vec!["nothing to do".to_string()],
+            _ => vec![format!("{pending} of {} batches to do", input.batches.len())],
+        };
+        if least > moved.unwrap_or(0.0) {
+            notes.push(format!("the catalog takes {commits} commits to one table in no less than {least:.0} seconds"));
+        }
+        if moved.is_none() && pending > 0 {
+            notes.push("without a bandwidth no time is told".to_string());
+        }
+        if cost.storage_per_month.0 > 0.0 {
+            notes.push(format!("storage is {} a month", cost.storage_per_month));
+        }
+        let changed = if *input.prices == Prices::default() { "" } else { ", some of them changed" };
+        notes.push(format!("list prices of {PRICES_OF}{changed}"));
+        Line {
+            batch: "total".to_string(),
+            state: "pending".to_string(),
+            rows: Some(sum.rows),
+            source_bytes: Some(sum.bytes),
+            files: Some(sum.files),
+            dollars: Some(rounded(cost.once())),
+            seconds: moved.map(|moved| tenths(moved.max(least))),
+            note: Some(notes.join("; ")),
+            ..of_traffic(&sum.traffic)
+        }
+    }
+}
+
+impl Sum {
+    fn add(&mut self, rows: u64, bytes: u64, files: u64, traffic: Traffic, seconds: f64) {
+        self.rows += rows;
+        self.bytes += bytes;
+        self.files += files;
+        self.traffic = self.traffic + traffic;
+        self.seconds += seconds;
+        self.batches += 1;
     }
 }
 
@@ -221,40 +345,6 @@ fn of_traffic(traffic: &Traffic) -> Line {
         target_gets: Some(traffic.target_gets),
         catalog_calls: Some(traffic.source_calls + traffic.target_calls),
         ..Line::default()
-    }
-}
-
-/// What is left to do, all together.
-fn total(input: &PlanInput<'_>, route: Route, sum: &Sum, pending: usize) -> Line {
-    let cost = input.prices.cost(route, &sum.traffic);
-    let commits = if pending > 0 { pending as u64 + 1 } else { 0 };
-    let least = least_wait(input.target_kind, commits).as_secs_f64();
-    let moved = input.bandwidth_bytes_per_second.map(|_| sum.seconds);
-    let mut notes = match pending {
-        0 => vec!["nothing to do".to_string()],
-        _ => vec![format!("{pending} of {} batches to do", input.batches.len())],
-    };
-    if least > moved.unwrap_or(0.0) {
-        notes.push(format!("the catalog takes {commits} commits to one table in no less than {least:.0} seconds"));
-    }
-    if moved.is_none() && pending > 0 {
-        notes.push("without a bandwidth no time is told".to_string());
-    }
-    if cost.storage_per_month.0 > 0.0 {
-        notes.push(format!("storage is {} a month", cost.storage_per_month));
-    }
-    let changed = if *input.prices == Prices::default() { "" } else { ", some of them changed" };
-    notes.push(format!("list prices of {PRICES_OF}{changed}"));
-    Line {
-        batch: "total".to_string(),
-        state: if pending > 0 { "pending" } else { "done" }.to_string(),
-        rows: Some(sum.rows),
-        source_bytes: Some(sum.bytes),
-        files: Some(sum.files),
-        dollars: Some(rounded(cost.once())),
-        seconds: moved.map(|moved| tenths(moved.max(least))),
-        note: Some(notes.join("; ")),
-        ..of_traffic(&sum.traffic)
     }
 }
 

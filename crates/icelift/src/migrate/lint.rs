@@ -6,11 +6,13 @@
 mod columns;
 mod properties;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use iceberg::spec::{FormatVersion, MAIN_BRANCH, PartitionSpec, Schema, TableMetadata};
+use iceberg::spec::{
+    FormatVersion, MAIN_BRANCH, PartitionSpec, Schema, SortDirection, SortField, TableMetadata, Transform,
+};
 
 pub(crate) use self::properties::carried_properties;
 use crate::pipeline::scan::PlannedFile;
@@ -78,7 +80,10 @@ pub(crate) struct FilesSummary {
 }
 
 impl FilesSummary {
-    pub fn of(files: &[Arc<PlannedFile>]) -> Self {
+    /// A file that several batches share is one file.
+    pub fn of<'a>(files: impl Iterator<Item = &'a Arc<PlannedFile>>) -> Self {
+        let mut seen = HashSet::new();
+        let files: Vec<_> = files.filter(|planned| seen.insert(planned.file.file_path())).collect();
         let count = |counts: fn(&PlannedFile) -> bool| files.iter().filter(|planned| counts(planned)).count() as u64;
         let deletes: BTreeSet<&str> = files.iter().flat_map(|planned| planned.delete_files()).collect();
         Self {
@@ -146,14 +151,42 @@ fn layout(Sides { source, target, .. }: Sides<'_>) -> Vec<Finding> {
         let message = format!("{} specs become one, that of the target", source.partition_specs_iter().len());
         findings.push(Finding::new(Level::Changed, "partition specs", message));
     }
-    let order = source.default_sort_order();
-    if !order.is_unsorted() {
-        let schema = source.current_schema();
-        let names = order.fields.iter().filter_map(|field| schema.name_by_field_id(field.source_id));
-        let message = format!("rows are not sorted by {}; sort the target afterwards", listed(names));
-        findings.push(Finding::new(Level::Lost, "sort order", message));
-    }
+    findings.extend(order(source, target));
     findings
+}
+
+/// The order that a table declares. Files are written in that of the rows as they come, and say so.
+fn order(source: &TableMetadata, target: &TableMetadata) -> Option<Finding> {
+    let (wanted, found) = (sort_fields(source), sort_fields(target));
+    if wanted.is_empty() {
+        return None;
+    }
+    let by = |fields: &[String]| fields.join(", ");
+    let (level, declared) = match found.as_slice() {
+        [] => (Level::Lost, "none".to_string()),
+        found if *found == wanted => (Level::Changed, "the same".to_string()),
+        found => (Level::Lost, by(found)),
+    };
+    let message = format!("the source declares {}, the target {declared}; files are written as rows come", by(&wanted));
+    Some(Finding::new(level, "sort order", message))
+}
+
+/// As in "`date` descending, nulls last".
+fn sort_fields(table: &TableMetadata) -> Vec<String> {
+    let schema = table.current_schema();
+    let field = |field: &SortField| {
+        let column = schema.name_by_field_id(field.source_id).unwrap_or("?");
+        let value = match field.transform {
+            Transform::Identity => format!("`{column}`"),
+            transform => format!("{transform} of `{column}`"),
+        };
+        let direction = match field.direction {
+            SortDirection::Ascending => "ascending",
+            SortDirection::Descending => "descending",
+        };
+        format!("{value} {direction}, nulls {}", field.null_order)
+    };
+    table.default_sort_order().fields.iter().map(field).collect()
 }
 
 fn spec(spec: &PartitionSpec, schema: &Schema) -> String {

@@ -1,7 +1,6 @@
 //! Brings together what `EXPLAIN MIGRATE` explains. Reads metadata, changes nothing.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use iceberg::spec::Transform;
 
@@ -14,7 +13,6 @@ use super::price::Prices;
 use crate::catalog::{Table, TableKind};
 use crate::engine::{Engine, RowStream};
 use crate::error::Result;
-use crate::pipeline::scan::PlannedFile;
 use crate::pipeline::verify::Level as VerifyLevel;
 use crate::sql::Migrate;
 
@@ -57,12 +55,18 @@ pub(crate) async fn answer(engine: &Engine, statement: &Migrate) -> Result<RowSt
 }
 
 fn planned(prepared: &Prepared) -> Vec<PlannedBatch<'_>> {
-    let planned = |(number, batch)| match prepared.modes.get(&number) {
-        Some(mode) => PlannedBatch { batch, state: State::Pending, files: mode.files(batch) },
-        None if prepared.next.done.contains(number) => PlannedBatch { batch, state: State::Done, files: &batch.files },
-        None => PlannedBatch { batch, state: State::LeftOut, files: &batch.files },
-    };
-    (0..).zip(&prepared.plan).map(planned).collect()
+    (0..).zip(&prepared.plan).map(|(number, batch)| planned_batch(prepared, number, batch)).collect()
+}
+
+fn planned_batch<'a>(prepared: &'a Prepared, number: u32, batch: &'a Batch) -> PlannedBatch<'a> {
+    let of = |state, files| PlannedBatch { batch, state, files, recorded: None };
+    match prepared.modes.get(&number) {
+        Some(mode) => of(State::Pending, mode.files(batch)),
+        None if prepared.next.done.contains(number) => {
+            PlannedBatch { recorded: prepared.details.get(&batch.key), ..of(State::Done, &batch.files) }
+        }
+        None => of(State::LeftOut, &batch.files),
+    }
 }
 
 /// What does not come along, and what will be done to a target that exists.
@@ -71,10 +75,10 @@ async fn findings(prepared: &Prepared, target: &Table, target_kind: &str) -> Vec
     let namespace = source.catalog().list_tables(&source.table.name.ident.namespace).await.unwrap_or_default();
     let views: Vec<String> =
         namespace.into_iter().filter(|table| table.kind == TableKind::View).map(|table| table.name).collect();
-    let files: Vec<Arc<PlannedFile>> = prepared.plan.iter().flat_map(|batch| batch.files.iter().cloned()).collect();
+    let files = prepared.plan.iter().flat_map(|batch| &batch.files);
     let (source, target) = (source.table.metadata.as_ref(), target.metadata.as_ref());
     let sides = Sides { source, target, target_kind, views: &views };
-    let mut findings = lint(sides, FilesSummary::of(&files));
+    let mut findings = lint(sides, FilesSummary::of(files));
     if let Target::Exists { evolution: Some(evolution), .. } = &prepared.target {
         let changes = evolution.changes.iter();
         findings.extend(changes.map(|change| Finding::new(Level::Changed, "merge_schema", change.as_str())));

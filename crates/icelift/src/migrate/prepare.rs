@@ -13,6 +13,7 @@ use super::evolve::Evolution;
 use super::job::JobId;
 use super::register::{Detail, Pin, Register, Words};
 use super::rounds::{Comparison, Earlier, Mode, Planner};
+use super::spent::Spent;
 use super::{query, rounds, target};
 use crate::catalog::{Catalog, IcebergTable, NewTable, Table, TableName};
 use crate::engine::names::{table_name, unknown_catalog};
@@ -26,6 +27,10 @@ pub(crate) struct Prepared {
     pub job: JobId,
     /// The source at its pin.
     pub source: IcebergTable,
+    /// The names of the target's columns that are not the source's columns of the same name as they are.
+    pub computed: BTreeSet<String>,
+    /// Counts from here on.
+    pub spent: Arc<Spent>,
     pub target_catalog: Arc<dyn Catalog>,
     pub target_name: TableName,
     pub target: Target,
@@ -70,6 +75,7 @@ impl Prepared {
         };
         let source_catalog = catalog(&source_name, &statement.source)?;
         let target_catalog = catalog(&target_name, &statement.target)?;
+        let spent = Spent::new(engine, (&source_name, &source_catalog), (&target_name, &target_catalog));
         let current = source_catalog.load_table(&source_name.ident).await?;
         let found = target_catalog.find_table(&target_name.ident).await?;
         let draft = Draft::new(engine, statement, &source_catalog, &current).await?;
@@ -98,6 +104,8 @@ impl Prepared {
             None => {
                 let (source, kind) = (&planned.source.table, engine.catalogs.kind(&target_name.catalog));
                 let new = target::new_table(statement, &target_name, &kind, source, &planned.columns)?;
+                let checked = target_catalog.check_new_table(&new.ident, new.location.as_deref());
+                checked.map_err(|error| error.place(Stage::Catalog, &target_name))?;
                 Target::New(Box::new(new))
             }
         };
@@ -116,6 +124,8 @@ impl Prepared {
             statement: statement.clone(),
             job,
             source: planned.source,
+            computed: planned.computed,
+            spent: Arc::new(spent),
             target_catalog,
             target_name,
             target,
@@ -203,7 +213,7 @@ impl<'a> Draft<'a> {
         let query = view.plan(&self.statement.query).await?;
         let columns = query.schema().as_arrow().fields().clone();
         let plan = self.batches(&view, &source).await?;
-        Ok(Planned { source, columns, plan })
+        Ok(Planned { source, columns, computed: query::computed(&query), plan })
     }
 
     /// The batches of a version of the source. A WHERE that picks batches does not change them, only which are done now.
@@ -272,6 +282,7 @@ impl<'a> Draft<'a> {
 struct Planned {
     source: IcebergTable,
     columns: Fields,
+    computed: BTreeSet<String>,
     plan: Vec<Batch>,
 }
 

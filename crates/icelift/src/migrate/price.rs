@@ -8,6 +8,7 @@ use std::iter::Sum;
 use std::ops::{Add, Sub};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::storage::MeterReading;
 
 /// The month whose list prices these are.
 pub(crate) const PRICES_OF: &str = "2026-10";
@@ -209,6 +210,13 @@ pub(crate) struct Route {
     pub target: Cloud,
 }
 
+impl Route {
+    /// By the types of the attached catalogs.
+    pub fn between(source_kind: &str, target_kind: &str) -> Self {
+        Self { source: Cloud::of_kind(source_kind), target: Cloud::of_kind(target_kind) }
+    }
+}
+
 /// What goes over the wires, as far as it is charged for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Traffic {
@@ -221,6 +229,38 @@ pub(crate) struct Traffic {
     pub target_calls: u64,
     /// Bytes that the target keeps.
     pub stored_bytes: u64,
+}
+
+impl Traffic {
+    /// What the meters of both sides have counted. Lists cost as much as writes, deletions nothing.
+    pub fn of(source: &MeterReading, target: &MeterReading) -> Self {
+        Self {
+            read_bytes: source.read_bytes,
+            source_gets: source.get_requests + source.head_requests,
+            source_calls: source.catalog_calls,
+            target_puts: target.put_requests + target.list_requests,
+            target_gets: target.get_requests + target.head_requests,
+            target_calls: target.catalog_calls,
+            stored_bytes: 0,
+        }
+    }
+}
+
+/// What came since: counts never go back.
+impl Sub for Traffic {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            read_bytes: self.read_bytes.saturating_sub(before.read_bytes),
+            source_gets: self.source_gets.saturating_sub(before.source_gets),
+            source_calls: self.source_calls.saturating_sub(before.source_calls),
+            target_puts: self.target_puts.saturating_sub(before.target_puts),
+            target_gets: self.target_gets.saturating_sub(before.target_gets),
+            target_calls: self.target_calls.saturating_sub(before.target_calls),
+            stored_bytes: self.stored_bytes.saturating_sub(before.stored_bytes),
+        }
+    }
 }
 
 impl Add for Traffic {

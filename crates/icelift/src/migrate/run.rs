@@ -14,6 +14,7 @@ use super::prepare::{Prepared, Target};
 use super::recover::tidy;
 use super::register::Detail;
 use super::report::{BatchReport, BatchState, COLUMNS, MigrationReport, Verdict};
+use super::spent::Spent;
 use crate::catalog::{Catalog, TableName};
 use crate::engine::{Engine, RowStream};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -128,6 +129,7 @@ struct Place {
     target: String,
     batches: u64,
     start: Instant,
+    spent: Arc<Spent>,
 }
 
 impl Run {
@@ -139,6 +141,7 @@ impl Run {
             target: prepared.target_name.plain(),
             batches: u64::from(prepared.next.batches),
             start,
+            spent: Arc::clone(&prepared.spent),
         };
         let of = |number: &u32| prepared.plan.get(*number as usize);
         engine.events.send(MigrationEvent::Planned {
@@ -254,8 +257,8 @@ impl Ending {
 
 impl Place {
     fn end(&self, well: bool) {
-        let (target, time) = (self.target.clone(), self.start.elapsed());
-        self.engine.events.send(MigrationEvent::Ended { target, finished: well, time });
+        let (target, time, dollars) = (self.target.clone(), self.start.elapsed(), self.spent.dollars());
+        self.engine.events.send(MigrationEvent::Ended { target, finished: well, time, dollars });
     }
 
     /// Looks whether the source has gone on meanwhile.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::Fields;
-use iceberg::spec::{NestedField, PartitionSpec, Schema, Transform, UnboundPartitionSpec};
+use iceberg::spec::{NestedField, PartitionSpec, Schema, SortField, SortOrder, Transform, UnboundPartitionSpec};
 
 use super::lint::carried_properties;
 use crate::catalog::{NewTable, Table, TableName};
@@ -12,9 +12,12 @@ use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::select::types;
 use crate::sql::{Migrate, PartitionField};
 
+/// The number of the first sort order of a table; 0 is that of no order.
+const FIRST_ORDER_ID: i64 = 1;
+
 /// The table that a migration creates: the query's columns with the ids, comments and identifier fields of the source, the
-/// statement's partition spec or that of the source, the properties of the source that the target takes and those of the
-/// statement.
+/// statement's partition spec or that of the source, the source's sort order as far as the target has its columns, the
+/// properties of the source that the target takes and those of the statement.
 ///
 /// # Errors
 /// Columns that make no table, a partition field whose column the query does not have.
@@ -37,10 +40,12 @@ pub(super) fn new_table(
         Some(fields) => partition_spec(fields, &schema),
         None => own_spec(source.metadata.default_partition_spec(), source.metadata.current_schema(), &schema),
     };
+    let sort_order = own_order(source.metadata.default_sort_order(), source.metadata.current_schema(), &schema);
     Ok(NewTable {
         ident: name.ident.clone(),
         schema,
         partition_spec: partition_spec.map_err(place)?,
+        sort_order,
         properties,
         location: None,
         keep_field_ids: true,
@@ -93,6 +98,22 @@ fn own_spec(spec: &PartitionSpec, source: &Schema, target: &Schema) -> Result<Un
     partition_spec(&fields, target)
 }
 
+/// The source's sort order over the target's columns. It ends at the first column that the target does not have or cannot
+/// sort by: rows in an order are in that of its beginning, too.
+fn own_order(order: &SortOrder, source: &Schema, target: &Schema) -> SortOrder {
+    let field = |field: &SortField| {
+        let found = target.field_by_name(source.name_by_field_id(field.source_id)?)?;
+        let is_known = field.transform != Transform::Unknown;
+        let takes = found.field_type.is_primitive() && field.transform.result_type(&found.field_type).is_ok();
+        (is_known && takes).then(|| SortField { source_id: found.id, ..field.clone() })
+    };
+    let fields: Vec<_> = order.fields.iter().map_while(field).collect();
+    match fields.is_empty() {
+        true => SortOrder::unsorted_order(),
+        false => SortOrder { order_id: FIRST_ORDER_ID, fields },
+    }
+}
+
 /// Fails where the statement says PARTITIONED BY and the table that exists is partitioned otherwise.
 pub(super) fn check_partitioned(statement: &Migrate, target: &Table) -> Result<()> {
     let Some(fields) = &statement.partition_by else { return Ok(()) };
@@ -125,5 +146,48 @@ fn show(column: &str, transform: Transform) -> String {
     match transform {
         Transform::Identity => column.to_string(),
         transform => format!("{transform}({column})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use iceberg::spec::{NullOrder, PrimitiveType, SortDirection, Type};
+
+    use super::*;
+
+    fn schema(columns: &[(i32, &str, PrimitiveType)]) -> Schema {
+        let field = |(id, name, of): &(i32, &str, PrimitiveType)| {
+            Arc::new(NestedField::optional(*id, *name, Type::Primitive(of.clone())))
+        };
+        Schema::builder().with_fields(columns.iter().map(field)).build().unwrap()
+    }
+
+    #[test]
+    fn the_order_ends_where_the_target_cannot_follow() {
+        use PrimitiveType::{Date, Int, String};
+        let source = schema(&[(1, "a", Int), (2, "d", Date), (3, "b", Int)]);
+        let order = |transforms: [Transform; 3]| SortOrder {
+            order_id: 7,
+            fields: (1..)
+                .zip(transforms)
+                .map(|(source_id, transform)| SortField {
+                    source_id,
+                    transform,
+                    direction: SortDirection::Ascending,
+                    null_order: NullOrder::First,
+                })
+                .collect(),
+        };
+        let kept = |transforms, target: &Schema| {
+            let kept = own_order(&order(transforms), &source, target);
+            (kept.order_id, kept.fields.iter().map(|field| field.source_id).collect::<Vec<_>>())
+        };
+        let plain = [Transform::Identity, Transform::Day, Transform::Identity];
+        let other_ids = schema(&[(11, "b", Int), (12, "d", Date), (13, "a", Int)]);
+        assert_eq!(kept(plain, &other_ids), (1, vec![13, 12, 11]));
+        // No column, no day of it, no word for what is done to it.
+        assert_eq!(kept(plain, &schema(&[(1, "a", Int), (3, "b", Int)])), (1, vec![1]));
+        assert_eq!(kept(plain, &schema(&[(1, "a", Int), (2, "d", String), (3, "b", Int)])), (1, vec![1]));
+        assert_eq!(kept([Transform::Unknown, Transform::Day, Transform::Identity], &source), (0, vec![]));
     }
 }

@@ -80,7 +80,7 @@ mod tests {
 
     use aws_sdk_glue::types::{Database, Table};
     use iceberg::TableIdent;
-    use iceberg::spec::{Schema, UnboundPartitionSpec};
+    use iceberg::spec::{Schema, SortOrder, UnboundPartitionSpec};
 
     use super::{check_database_name, check_table_name, kind, table_location};
     use crate::catalog::{NewTable, TableKind};
@@ -91,6 +91,7 @@ mod tests {
             schema: Schema::builder().build().unwrap(),
             partition_spec: UnboundPartitionSpec::builder().build(),
             properties: BTreeMap::new(),
+            sort_order: SortOrder::unsorted_order(),
             location: location.map(str::to_string),
             keep_field_ids: false,
         }

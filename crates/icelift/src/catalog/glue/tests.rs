@@ -4,7 +4,7 @@ mod server;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use iceberg::spec::{NestedField, PrimitiveType, Schema, TableMetadata, Type, UnboundPartitionSpec};
+use iceberg::spec::{NestedField, PrimitiveType, Schema, SortOrder, TableMetadata, Type, UnboundPartitionSpec};
 use iceberg::{NamespaceIdent, TableIdent};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -47,6 +47,7 @@ impl World {
             schema: Schema::builder().with_fields([field.into()]).build().unwrap(),
             partition_spec: UnboundPartitionSpec::builder().build(),
             properties: BTreeMap::new(),
+            sort_order: SortOrder::unsorted_order(),
             location: Some(self.location(name)),
             keep_field_ids: false,
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use iceberg::TableUpdate;
-use iceberg::spec::{NestedField, PrimitiveType, Schema, Type, UnboundPartitionSpec};
+use iceberg::spec::{NestedField, PrimitiveType, Schema, SortOrder, Type, UnboundPartitionSpec};
 use tokio_util::task::TaskTracker;
 
 use super::*;
@@ -20,6 +20,7 @@ fn new_table() -> NewTable {
         schema: Schema::builder().with_fields([field.into()]).build().unwrap(),
         partition_spec: UnboundPartitionSpec::builder().build(),
         properties: BTreeMap::new(),
+        sort_order: SortOrder::unsorted_order(),
         location: None,
         keep_field_ids: false,
     }

@@ -5,11 +5,11 @@
 //! those of the staged table. It names both in the order in which the server numbered them, because there are two kinds
 //! of servers: Java's builds the table from the updates alone, Lakekeeper's and SeaweedFS's from what they staged. Either way
 //! the given schema and spec come out with the same numbers, and these are in manifests and snapshots.
-//! Partitions are not staged then: a spec of the renumbered schema would stay behind, with field ids that clash.
+//! Partitions and order are not staged then: a spec of the renumbered schema would stay behind, with field ids that clash.
 
 use std::collections::HashMap;
 
-use iceberg::spec::{PartitionSpec, Schema, TableMetadata};
+use iceberg::spec::{PartitionSpec, Schema, SortOrder, TableMetadata};
 use iceberg::{TableIdent, TableRequirement, TableUpdate};
 
 use super::Rest;
@@ -56,6 +56,10 @@ impl Wanted {
         self.metadata.default_partition_spec()
     }
 
+    fn order(&self) -> &SortOrder {
+        self.metadata.default_sort_order()
+    }
+
     /// The updates that the staged table lacks.
     fn missing(&self, staged: &TableMetadata) -> Vec<TableUpdate> {
         let mut updates = Vec::new();
@@ -69,6 +73,10 @@ impl Wanted {
         if staged.default_partition_spec().fields() != self.spec().fields() {
             updates.push(TableUpdate::AddSpec { spec: self.spec().clone().into_unbound() });
             updates.push(TableUpdate::SetDefaultSpec { spec_id: LAST_ADDED });
+        }
+        if staged.default_sort_order().fields != self.order().fields {
+            updates.push(TableUpdate::AddSortOrder { sort_order: self.order().clone() });
+            updates.push(TableUpdate::SetDefaultSortOrder { sort_order_id: i64::from(LAST_ADDED) });
         }
         updates
     }
@@ -180,6 +188,7 @@ impl Rest {
             location: wanted.location.as_deref(),
             schema: wanted.schema(),
             partition_spec: Some(&spec).filter(|spec| stays && !spec.fields().is_empty()),
+            write_order: Some(wanted.order()).filter(|order| stays && !order.is_unsorted()),
             stage_create: operation == Operation::StageTable,
             properties: &properties,
         };

@@ -13,7 +13,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use iceberg::spec::{NestedField, PrimitiveType, Schema, TableMetadata, Transform, Type, UnboundPartitionSpec};
+use iceberg::spec::{
+    NestedField, PrimitiveType, Schema, SortOrder, TableMetadata, Transform, Type, UnboundPartitionSpec,
+};
 use iceberg::{NamespaceIdent, TableIdent};
 use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
@@ -96,6 +98,7 @@ fn new_table(keep_field_ids: bool) -> NewTable {
         schema: Schema::builder().with_fields([field(7, "a"), field(3, "b")]).build().unwrap(),
         partition_spec: spec,
         properties: BTreeMap::from([("k".to_string(), "v".to_string())]),
+        sort_order: SortOrder::unsorted_order(),
         location: None,
         keep_field_ids,
     }

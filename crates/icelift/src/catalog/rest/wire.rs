@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use iceberg::spec::{Schema, UnboundPartitionSpec};
+use iceberg::spec::{Schema, SortOrder, UnboundPartitionSpec};
 use iceberg::{NamespaceIdent, TableRequirement, TableUpdate};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -88,6 +88,8 @@ pub(super) struct CreateTableBody<'a> {
     pub schema: &'a Schema,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition_spec: Option<&'a UnboundPartitionSpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub write_order: Option<&'a SortOrder>,
     pub stage_create: bool,
     pub properties: &'a HashMap<String, String>,
 }

@@ -13,6 +13,7 @@ use crate::catalog::{AwsSource, Catalogs, IcebergTable};
 use crate::engine::Engine;
 use crate::migrate::batches::{BatchBy, batches};
 use crate::migrate::lint::Level;
+use crate::migrate::{Migration, MigrationEvent};
 use crate::sql::Attach;
 
 const MIB: u64 = 1 << 20;
@@ -46,7 +47,8 @@ fn batch(year: i32, files: Vec<Arc<PlannedFile>>, exact: bool) -> Batch {
 
 fn input<'a>(batches: &'a [Batch], states: &[State], prices: &'a Prices) -> PlanInput<'a> {
     let planned = batches.iter().zip(states);
-    let planned = planned.map(|(batch, state)| PlannedBatch { batch, state: *state, files: &batch.files });
+    let planned =
+        planned.map(|(batch, state)| PlannedBatch { batch, state: *state, files: &batch.files, recorded: None });
     PlanInput {
         batches: planned.collect(),
         source_kind: "glue",
@@ -104,16 +106,18 @@ fn a_plan_with_every_state() {
     let mut input = input(&batches, &states, &prices);
     input.findings = std::slice::from_ref(&finding);
     let expected = [
-        "year=2018 done 1000 1000000000 1 0 0 0 0 0 0 -",
-        // Reads 1 list, 3 manifests, 10 of the file; writes 4 × 17, a listing, a manifest and its list; reads back
+        "year=2018 done 1000 1000000000 1 10 71 21 2 0.090342 - -",
+        // Reads 10 of the file; writes 4 × 17, a listing, a manifest and its list; reads back
         // 4 × (1 + 4) and the parent's list; loads and commits. 0.09 a GB, 71 writes, 2 calls.
-        "year=2019 pending 1000 1000000000 1 14 71 21 2 0.090343 - -",
-        // Reads 4 and 2 × 2; writes one file, a listing, a manifest and its list.
-        "year=2020 pending 2000 200 2 8 4 3 2 0.000039 - rows are an estimate",
+        "year=2019 pending 1000 1000000000 1 10 71 21 2 0.090342 - -",
+        // Reads 2 × 2; writes one file, a listing, a manifest and its list.
+        "year=2020 pending 2000 200 2 4 4 3 2 0.000038 - rows are an estimate",
         "year=2021 left out 1000 1000000000 1 0 0 0 0 0 0 -",
+        "total done 1000 1000000000 1 10 71 21 2 0.090342 - -",
+        "total actual 0 0 0 0 0 0 0 0 0 -",
         // Before: a metadata file, a list and 3 manifests; a call to Glue; the target is looked for, staged, created and
         // loaded twice, an empty snapshot with a list of its own claims it.
-        "total pending 3000 1000000200 3 27 76 24 11 0.090443 - 2 of 4 batches to do; without a bandwidth no time is told; \
+        "total pending 3000 1000000200 3 19 76 24 11 0.09044 - 2 of 4 batches to do; without a bandwidth no time is told; \
          list prices of 2026-10, some of them changed",
         "note lost - - - - - - - - - history: gone",
     ];
@@ -122,15 +126,49 @@ fn a_plan_with_every_state() {
 
 #[test]
 fn nothing_to_do_costs_nothing() {
-    let prices = Prices::default();
-    let batches = [batch(2018, vec![file("a", GB, 8)], true)];
+    let expected = ["total pending 0 0 0 0 0 0 0 0 - nothing to do; list prices of 2026-10"];
+    assert_eq!(shown(&input(&[], &[], &Prices::default())), expected);
+}
+
+/// A batch as the register has it, of 7 rows in 3 files of 5 bytes.
+fn recorded(year: i32, took: serde_json::Value) -> Detail {
+    let mut json = serde_json::json!({
+        "key": format!("year={year}"), "pin": 1, "source": "0", "files": 3, "bytes": 5,
+        "print": "content1:7:5c8b951210a6e9c503fdeb3fac193c8c", "schema": 0, "attempt": uuid::Uuid::nil(), "snapshot": 2,
+    });
+    if !took.is_null() {
+        json["took"] = took;
+    }
+    serde_json::from_value(json).unwrap()
+}
+
+#[test]
+fn what_was_done_stands_beside_what_was_planned() {
+    let prices = Prices { aws_egress_free_gb: 0.0, ..Prices::default() };
+    let batches = [2018, 2019].map(|year| batch(year, vec![file("a", GB, 8)], true));
+    let details = [2018, 2019].map(|year| recorded(year, serde_json::json!([2_540, 1, 2 * GB, 11, 1, 70, 20, 2])));
+    let done = |details: &[Detail]| {
+        let mut input = input(&batches, &[State::Done; 2], &prices);
+        input.batches.iter_mut().zip(details).for_each(|(planned, detail)| planned.recorded = Some(detail));
+        shown(&input)
+    };
+    let nothing = "total pending 0 0 0 0 0 0 0 0 - nothing to do; list prices of 2026-10, some of them changed";
     let expected = [
-        "year=2018 done 1000 1000000000 1 0 0 0 0 0 0 -",
-        "total done 0 0 0 0 0 0 0 0 - nothing to do; list prices of 2026-10",
+        "year=2018 done 1000 1000000000 1 10 71 21 2 0.090004 - -",
+        "year=2018 actual 7 2000000000 1 11 70 20 3 0.180004 2.5 3 files of 5 bytes written",
+        "year=2019 done 1000 1000000000 1 10 71 21 2 0.090004 - -",
+        "year=2019 actual 7 2000000000 1 11 70 20 3 0.180004 2.5 3 files of 5 bytes written",
+        "total done 2000 2000000000 2 20 142 42 4 0.180008 - -",
+        "total actual 14 4000000000 2 22 140 40 6 0.360009 5.1 -",
+        nothing,
     ];
-    assert_eq!(shown(&input(&batches, &[State::Done], &prices)), expected);
-    let none: Vec<String> = shown(&input(&[], &[], &prices));
-    assert_eq!(none, expected[1..]);
+    assert_eq!(done(&details), expected);
+    // A register of a version that did not count.
+    let details = [recorded(2018, serde_json::Value::Null), details[1].clone()];
+    let found = done(&details);
+    assert_eq!(found[1], "year=2018 actual 7 - - - - - - - - 3 files of 5 bytes written; no more is known");
+    assert_eq!(found[5], "total actual 14 - - - - - - - - of some batches no more is known");
+    assert_eq!((&found[3][..], &found[6][..]), (expected[3], nothing));
 }
 
 #[test]
@@ -253,10 +291,9 @@ async fn requests_are_those_that_are_made() {
         |batch: &Batch| -> usize { batch.files.iter().map(|it| it.file.split_offsets().map_or(0, <[i64]>::len)).sum() };
     assert!(row_groups(&plan[0]) > plan[0].files.len(), "files of several row groups are meant");
 
-    let only = plan[0].files.iter().map(|it| it.file.file_path().to_string()).collect();
     let store = source.catalog().store().clone();
     let before = store.meter();
-    let rows = context.read_table(Arc::new(source.reading_only(only))).unwrap();
+    let rows = context.read_table(Arc::new(source.reading_only(&plan[0].files))).unwrap();
     rows.filter(plan[0].predicate.clone().unwrap()).unwrap().collect().await.unwrap();
     assert_eq!(Some(store.meter().since(&before).get_requests), foretold[0].source_requests);
 
@@ -267,4 +304,98 @@ async fn requests_are_those_that_are_made() {
     assert_eq!(Some(made.put_requests + listing), foretold[1].target_puts);
     assert_eq!(Some(made.get_requests), foretold[1].target_gets);
     assert_eq!(Some(made.catalog_calls), foretold[1].catalog_calls);
+}
+
+/// Twelve batches of three slices each, and three manifests: each is read once, whatever is cut from their files.
+#[tokio::test]
+async fn a_run_asks_the_source_as_often_as_foretold() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::builder().build().await.unwrap();
+    for name in ["s", "t"] {
+        engine.attach(attach(&folder, name)).await.unwrap();
+        engine.run(&format!("CREATE SCHEMA {name}.n")).await.unwrap();
+    }
+    engine.run("CREATE TABLE s.n.t (id INT, year INT) PARTITIONED BY (year)").await.unwrap();
+    for _ in 0..3 {
+        let insert = "INSERT INTO s.n.t SELECT CAST(value AS INT), CAST(2000 + value % 12 AS INT) FROM generate_series(1, 12000)";
+        engine.run(insert).await.unwrap().collect().await.unwrap();
+    }
+    let statement = "MIGRATE TABLE s.n.t TO t.n.t WITH (slice_bytes = '1KiB')";
+    let plan = engine.run(&format!("EXPLAIN {statement}")).await.unwrap().collect().await.unwrap();
+    let requests = plan[0].column_by_name("source_requests").unwrap().as_primitive::<UInt64Type>();
+    let batches = plan[0].column_by_name("batch").unwrap().as_string::<i32>();
+    let total = (0..plan[0].num_rows()).find(|row| batches.value(*row) == "total").unwrap();
+    let foretold = requests.value(total);
+    let before = engine.meter("s").unwrap();
+    engine.run(statement).await.unwrap().collect().await.unwrap();
+    let made = engine.meter("s").unwrap().since(&before).get_requests;
+    // A metadata file, a list, 3 manifests, 36 files. At the end the table is loaded once more: has it gone on?
+    assert_eq!((total, foretold, made), (12, 5 + 36 * 2, foretold + 1));
+}
+
+/// After the run the same statement tells what it really took, which is what it foretold.
+#[tokio::test]
+async fn what_was_foretold_is_what_it_took() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::builder().build().await.unwrap();
+    for name in ["s", "t"] {
+        engine.attach(attach(&folder, name)).await.unwrap();
+        engine.run(&format!("CREATE SCHEMA {name}.n")).await.unwrap();
+    }
+    let source = "CREATE TABLE s.n.t PARTITIONED BY (year) AS
+        SELECT CAST(value AS INT) AS id, CAST(2000 + value % 2 AS INT) AS year FROM generate_series(1, 12000)";
+    let statement = "MIGRATE TABLE s.n.t TO t.n.t";
+    for sql in [source, statement] {
+        engine.run(sql).await.unwrap().collect().await.unwrap();
+    }
+    let rows = engine.run(&format!("EXPLAIN {statement}")).await.unwrap().collect().await.unwrap();
+    let text = |name: &str, row| rows[0].column_by_name(name).unwrap().as_string::<i32>().value(row).to_string();
+    let number = |name: &str, row| rows[0].column_by_name(name).unwrap().as_primitive::<UInt64Type>().value(row);
+    let states: Vec<_> = (0..7).map(|row| (text("batch", row), text("state", row))).collect();
+    let expected = [
+        ("year=2000", "done"),
+        ("year=2000", "actual"),
+        ("year=2001", "done"),
+        ("year=2001", "actual"),
+        ("total", "done"),
+        ("total", "actual"),
+        ("total", "pending"),
+    ];
+    assert_eq!(states, expected.map(|(batch, state)| (batch.to_string(), state.to_string())));
+    for row in [0, 2, 4] {
+        for name in ["rows", "files", "source_requests"] {
+            assert_eq!(number(name, row), number(name, row + 1), "{name} of row {row}");
+        }
+    }
+    // The commit, which is planned, comes behind the record: a manifest, a list, a metadata file.
+    assert_eq!(number("target_puts", 0), number("target_puts", 1) + 3);
+    let seconds = rows[0].column_by_name("seconds").unwrap().as_primitive::<Float64Type>();
+    assert!(seconds.is_valid(1) && seconds.is_null(0));
+}
+
+/// A dollar for each write, nothing for all else.
+#[tokio::test]
+async fn a_run_tells_what_it_has_cost() {
+    let folder = tempfile::tempdir().unwrap();
+    let builder = Engine::builder().price("other_put_per_thousand", 1_000.0).unwrap();
+    let engine = builder.build().await.unwrap();
+    for name in ["s", "t"] {
+        engine.attach(attach(&folder, name)).await.unwrap();
+        engine.run(&format!("CREATE SCHEMA {name}.n")).await.unwrap();
+    }
+    let source = "CREATE TABLE s.n.t PARTITIONED BY (year) AS SELECT 1 AS id, 2019 AS year UNION ALL SELECT 2, 2020";
+    engine.run(source).await.unwrap().collect().await.unwrap();
+    let (mut events, before) = (engine.events(), engine.meter("t").unwrap());
+    engine.migrate(Migration::new("s.n.t", "t.n.t")).await.unwrap();
+    let made = engine.meter("t").unwrap().since(&before);
+    let mut told = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        match event {
+            MigrationEvent::Committed { dollars, .. } | MigrationEvent::Ended { dollars, .. } => told.push(dollars),
+            _ => {}
+        }
+    }
+    let [first, second, last] = told[..] else { panic!("{told:?}") };
+    assert!(0.0 < first && first < second && second <= last, "{told:?}");
+    assert_eq!(last, (made.put_requests + made.list_requests) as f64);
 }

@@ -2,8 +2,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use iceberg::TableIdent;
 use iceberg::spec::{
-    ListType, Literal, NestedField, Operation, PrimitiveType, Snapshot, SnapshotReference, SnapshotRetention,
-    StructType, Summary, Transform, Type, UnboundPartitionSpec,
+    DataContentType, DataFileBuilder, DataFileFormat, ListType, Literal, NestedField, NullOrder, Operation,
+    PrimitiveType, Snapshot, SnapshotReference, SnapshotRetention, SortOrder, Struct, StructType, Summary, Transform,
+    Type, UnboundPartitionSpec,
 };
 use serde_json::json;
 
@@ -27,6 +28,7 @@ fn table(
         schema: Schema::builder().with_fields(fields.into_iter().map(Arc::new)).build().unwrap(),
         partition_spec: spec,
         properties: properties.chain([version]).collect::<BTreeMap<_, _>>(),
+        sort_order: SortOrder::unsorted_order(),
         location: None,
         keep_field_ids: true,
     };
@@ -170,7 +172,7 @@ fn layout_deletes_and_history() {
     let source: TableMetadata = serde_json::from_value(json).unwrap();
     let files = FilesSummary { data_files: 9, with_deletes: 3, with_equality_deletes: 1, delete_files: 2 };
     let expected = [
-        "lost sort order: rows are not sorted by `b`; sort the target afterwards",
+        "lost sort order: the source declares `b` ascending, nulls first, the target none; files are written as rows come",
         "lost history: the earlier snapshots, 1 in all, stay with the source",
         "lost branches and tags: `audit` stay with the source; only `main` is migrated",
         "lost statistics: the files, 1 in all, stay with the source; compute them anew where an engine uses them",
@@ -221,4 +223,58 @@ fn views_and_long_lists() {
         lint(Sides { source: &table, target: &table, target_kind: "r2", views: &views }, FilesSummary::default());
     assert_eq!(findings.len(), 1);
     assert!(findings[0].message.ends_with("`v10` and 2 more stay where they are; only tables are migrated"));
+}
+
+#[test]
+fn a_file_of_several_batches_counts_once() {
+    let file = |name: &str| {
+        let file = DataFileBuilder::default()
+            .content(DataContentType::Data)
+            .file_path(format!("s3://b/{name}"))
+            .file_format(DataFileFormat::Parquet)
+            .partition(Struct::empty())
+            .record_count(1)
+            .file_size_in_bytes(1)
+            .build()
+            .unwrap();
+        Arc::new(PlannedFile::without_deletes(file, Arc::new(PartitionSpec::unpartition_spec())))
+    };
+    let batches = [vec![file("a"), file("b")], vec![file("b"), file("c")]];
+    assert_eq!(FilesSummary::of(batches.iter().flatten()).data_files, 3);
+}
+
+#[test]
+fn the_order_that_the_target_declares() {
+    let sorted = |fields: &[(i32, Transform)]| {
+        let fields = fields.iter().map(|(source_id, transform)| SortField {
+            source_id: *source_id,
+            transform: *transform,
+            direction: SortDirection::Descending,
+            null_order: NullOrder::Last,
+        });
+        let new = NewTable {
+            schema: Schema::builder()
+                .with_fields(
+                    [primitive(1, "a", PrimitiveType::Int), primitive(2, "b", PrimitiveType::Int)].map(Arc::new),
+                )
+                .build()
+                .unwrap(),
+            sort_order: SortOrder { order_id: 1, fields: fields.collect() },
+            keep_field_ids: true,
+            ..NewTable::of_one_column()
+        };
+        new.metadata("s3://b/t".to_string()).unwrap()
+    };
+    let source = sorted(&[(1, Transform::Bucket(4)), (2, Transform::Identity)]);
+    let wanted = "the source declares bucket[4] of `a` descending, nulls last, `b` descending, nulls last";
+    let rest = "files are written as rows come";
+    assert_eq!(
+        found(&source, &source, "local", FilesSummary::default()),
+        [format!("changed sort order: {wanted}, the target the same; {rest}")]
+    );
+    let beginning = sorted(&[(1, Transform::Bucket(4))]);
+    assert_eq!(
+        found(&source, &beginning, "local", FilesSummary::default()),
+        [format!("lost sort order: {wanted}, the target bucket[4] of `a` descending, nulls last; {rest}")]
+    );
 }

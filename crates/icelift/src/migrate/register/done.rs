@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::took::Took;
 use crate::pipeline::verify::{Fingerprint, PortableFingerprint, Prints};
 
 /// Details that a register keeps after older ones have moved to a file.
@@ -59,6 +60,9 @@ pub(crate) struct Detail {
     pub attempt: Uuid,
     /// The snapshot that brought the rows.
     pub snapshot: i64,
+    /// None where a version of icelift wrote it that did not count, or parts of the batch came by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<Took>,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -81,6 +85,7 @@ impl Detail {
         self.set_prints(prints);
         self.files += other.files;
         self.bytes += other.bytes;
+        self.took = self.took.zip(other.took).map(|(took, other)| took.and(other));
         if self.schema != other.schema {
             self.schema = MIXED_SCHEMAS;
         }

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::done::KEPT_DETAILS;
 use super::*;
+use crate::migrate::price::Traffic;
 use crate::pipeline::verify::Fingerprint;
 
 const BATCHES: u32 = 10_000;
@@ -29,7 +30,21 @@ fn detail(number: u32) -> Detail {
         schema: 0,
         attempt: Uuid::from_u128(3),
         snapshot: i64::MAX,
+        took: Some(took()),
     }
+}
+
+fn took() -> Took {
+    let traffic = Traffic {
+        read_bytes: 1 << 30,
+        source_gets: 1_000,
+        source_calls: 1,
+        target_puts: 1_000,
+        target_gets: 1_000,
+        target_calls: 10,
+        stored_bytes: 0,
+    };
+    Took { milliseconds: 600_000, files: 100, traffic }
 }
 
 /// Notes the batches in this order, as commits do. Returns the register, the most bytes that it had as a property, and the
@@ -87,4 +102,20 @@ fn those_that_run_at_once() {
     let (register, bytes_max, _) = noted((0..BATCHES / 8).flat_map(|block| (0..8).rev().map(move |at| 8 * block + at)));
     assert!(register.is_finished());
     assert!(bytes_max < 80_000, "{bytes_max}");
+}
+
+/// Nothing is said of what was not counted: a register of before is read, and what is added to it stays unknown.
+#[test]
+fn what_a_batch_took_is_a_list_of_numbers_or_nothing() {
+    let mut json = serde_json::to_value(detail(1)).unwrap();
+    assert_eq!(json["took"], serde_json::json!([600_000, 100, 1_u64 << 30, 1_000, 1, 1_000, 1_000, 10]));
+    assert_eq!(serde_json::from_value::<Detail>(json.clone()).unwrap(), detail(1));
+    json.as_object_mut().unwrap().remove("took");
+    let before: Detail = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!((before.took, serde_json::to_value(&before).unwrap()), (None, json));
+    let mut both = detail(2);
+    both.merge(&detail(1));
+    assert_eq!(both.took, Some(took().and(took())));
+    both.merge(&before);
+    assert_eq!(both.took, None);
 }

@@ -4,7 +4,7 @@
 //! what they staged. The tests stand in for both, with iceberg-rust's builder, which is what Lakekeeper runs.
 
 use iceberg::TableUpdate;
-use iceberg::spec::TableMetadataBuilder;
+use iceberg::spec::{NullOrder, SortDirection, SortField, TableMetadataBuilder};
 
 use super::*;
 use crate::catalog::{Catalog, CommitOutcome, Table};
@@ -15,6 +15,7 @@ fn staged_by_server(asked: &Asked) -> TableMetadata {
     let sent: Value = serde_json::from_slice(&asked.body).unwrap();
     let schema: Schema = serde_json::from_value(sent["schema"].clone()).unwrap();
     let spec = sent.get("partition-spec").map(|spec| serde_json::from_value(spec.clone()).unwrap());
+    let order = sent.get("write-order").map(|order| serde_json::from_value(order.clone()).unwrap());
     let mut properties: BTreeMap<String, String> = serde_json::from_value(sent["properties"].clone()).unwrap();
     properties.insert("created-by".to_string(), "server".to_string());
     let new = NewTable {
@@ -22,6 +23,7 @@ fn staged_by_server(asked: &Asked) -> TableMetadata {
         schema,
         partition_spec: spec.unwrap_or_else(|| UnboundPartitionSpec::builder().build()),
         properties,
+        sort_order: order.unwrap_or_else(SortOrder::unsorted_order),
         location: None,
         keep_field_ids: false,
     };
@@ -271,4 +273,28 @@ async fn a_creation_without_an_answer_is_unknown() {
     let error = rest.stage_table(new_table(false)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CommitUnknown);
     assert_eq!(calls(&server).len(), 2);
+}
+
+/// With ids that the server gives, and with those that are put right behind it.
+#[tokio::test]
+async fn a_sort_order_is_staged_or_added() {
+    for keeps in [false, true] {
+        let by_a = SortField::builder()
+            .source_id(7)
+            .transform(Transform::Identity)
+            .direction(SortDirection::Descending)
+            .null_order(NullOrder::Last)
+            .build();
+        let sort_order = SortOrder { order_id: 1, fields: vec![by_a.clone()] };
+        let (server, _rest, table) = stage(NewTable { sort_order, ..new_table(keeps) }).await;
+        let sent: Value = serde_json::from_slice(&server.asked()[1].body).unwrap();
+        let id = if keeps { 7 } else { 1 };
+        let expected = SortField { source_id: id, ..by_a };
+        assert_eq!(sent.get("write-order").is_some(), !keeps, "{sent}");
+        assert_eq!(table.metadata.default_sort_order().fields, std::slice::from_ref(&expected));
+        let built = on_top_of(staged_by_server(&server.asked()[1]), &table);
+        assert_eq!(built.default_sort_order().fields, [expected]);
+        let set = updates(&table).into_iter().rfind(|update| matches!(update, TableUpdate::SetDefaultSortOrder { .. }));
+        assert_eq!(set, Some(TableUpdate::SetDefaultSortOrder { sort_order_id: -1 }));
+    }
 }
