@@ -26,9 +26,7 @@ pub(super) async fn check(job: &Job, batch: &str, listing: &Listing) -> Result<(
     let (spec, schema) = (table.metadata.default_partition_spec(), table.metadata.current_schema());
     let mut found: BTreeMap<String, Prints> = BTreeMap::new();
     for (file, read) in listing.files.iter().zip(&read) {
-        let content = read.content.unwrap_or_default();
-        let prints = Prints { content, copied_rows: read.copied_rows, portable: read.portable };
-        found.entry(partition_folder(spec, schema, file.partition())).or_default().merge(prints);
+        found.entry(partition_folder(spec, schema, file.partition())).or_default().merge(read.prints());
     }
     let partitions = found.keys().chain(listing.prints.keys());
     for partition in partitions {

@@ -54,7 +54,7 @@ impl Companion for BatchDone {
             ("icelift.epoch", self.epoch.to_string()),
             ("icelift.batch", self.detail.key.clone()),
             ("icelift.attempt", self.detail.attempt.to_string()),
-            ("icelift.fingerprint", self.detail.print.to_string()),
+            ("icelift.fingerprint", self.detail.prints().to_string()),
         ];
         let summary = summary.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
         Ok(Cargo { properties, summary })

@@ -179,7 +179,7 @@ fn batch_rows(rows: &[BatchRow]) -> Result<RecordBatch> {
     let pins: Int64Array = details().map(|detail| detail.and_then(|detail| detail.pin)).collect();
     let snapshots: Int64Array = details().map(|detail| detail.map(|detail| detail.snapshot)).collect();
     // What was taken with several schemas compares with nothing.
-    let print = |detail: &Detail| (detail.schema != MIXED_SCHEMAS).then(|| detail.print.to_string());
+    let print = |detail: &Detail| (detail.schema != MIXED_SCHEMAS).then(|| detail.prints().to_string());
     let attempt = |detail: &Detail| (!detail.attempt.is_nil()).then(|| detail.attempt.to_string());
     let columns = vec![
         text(&|row| Some(row.batch.clone())),

@@ -14,13 +14,16 @@ use super::sides::{BatchPair, Sides};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::shuffle::{PartitionKey, Partitioner};
 use crate::pipeline::sink::partition_folder;
-use crate::pipeline::verify::{ContentHasher, Fingerprint, Level, PortableFingerprint, PortableHasher};
+use crate::pipeline::verify::{self, ContentHasher, Fingerprint, Level, PortableFingerprint, PortableHasher};
+use crate::pipeline::verify::{Wanted, read_back};
 
 /// A fingerprint of either kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Print {
     Content(Fingerprint),
     Portable(PortableFingerprint),
+    /// Of files, with digests of what was copied undecoded.
+    Bytes(verify::Prints),
 }
 
 impl Print {
@@ -46,6 +49,7 @@ impl fmt::Display for Print {
         match self {
             Self::Content(print) => print.fmt(f),
             Self::Portable(print) => print.fmt(f),
+            Self::Bytes(print) => print.fmt(f),
         }
     }
 }
@@ -72,6 +76,25 @@ pub(super) async fn of_source(sides: &Sides, pair: &BatchPair, level: Level) -> 
         Some(plan) => take(sides, plan, level).await.map(Some),
         None => Ok(None),
     }
+}
+
+/// What the files hold that the target has of a batch, copied row groups by their bytes. `None` where files are not as a
+/// migration writes them.
+pub(super) async fn of_files(sides: &Sides, pair: &BatchPair) -> Result<Option<verify::Prints>> {
+    let table = &sides.target.table;
+    let Some(batch) = &pair.target else { return Ok(None) };
+    let spec = table.metadata.default_partition_spec_id();
+    if batch.files.iter().any(|it| it.has_deletes() || it.spec.spec_id() != spec) {
+        return Ok(None);
+    }
+    let files = batch.files.iter().map(|planned| planned.file.clone()).collect();
+    let (parallelism, pool) = sides.resources();
+    let wanted = Wanted { level: Level::Content, pool, portable: None };
+    let mut found = verify::Prints::default();
+    for file in read_back(table, files, parallelism, wanted).await? {
+        found.merge(file.prints());
+    }
+    Ok(Some(found))
 }
 
 async fn take(sides: &Sides, plan: LogicalPlan, level: Level) -> Result<Prints> {

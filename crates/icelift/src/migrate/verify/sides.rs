@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use iceberg::spec::NestedFieldRef;
 
@@ -23,7 +24,7 @@ use crate::migrate::register::{Detail, Register};
 use crate::migrate::run::Migration;
 use crate::pipeline::scan::PlannedFile;
 use crate::pipeline::select::{self, Assignment};
-use crate::pipeline::verify::Level;
+use crate::pipeline::verify::{Level, Prints};
 use crate::sql::{self, BatchValue, Migrate, Verify};
 
 /// What is compared.
@@ -71,6 +72,15 @@ impl BatchPair {
             // Of rows that were copied there are digests of bytes, which rows that are read do not have.
             Level::Metadata | Level::Content => (detail.copied_rows == 0).then_some(Print::Content(detail.print)),
         }
+    }
+}
+
+impl BatchPair {
+    /// What was recorded, if rows were copied undecoded: then it can be compared with files only.
+    pub fn recorded_bytes(&self, sides: &Sides, level: Level) -> Option<Prints> {
+        let schema = sides.target.table.metadata.current_schema_id();
+        let detail = self.recorded.as_ref().filter(|detail| detail.schema == schema && detail.copied_rows > 0)?;
+        (level == Level::Content).then(|| Prints { portable: None, ..detail.prints() })
     }
 }
 
@@ -290,6 +300,12 @@ impl Sides {
         select::assign(query, Assignment::Name, &self.columns, schema)
             .map(Some)
             .map_err(|error| error.place(Stage::Verify, &self.target.table.name))
+    }
+
+    /// Streams that are read at once, and the pool that counts what they hold.
+    pub fn resources(&self) -> (usize, Arc<dyn MemoryPool>) {
+        let session = self.engine.session();
+        (session.state().config().target_partitions(), Arc::clone(&session.runtime_env().memory_pool))
     }
 
     /// Runs a plan on every core.

@@ -1,5 +1,7 @@
 //! The fingerprints of a level, taken and compared together.
 
+use std::fmt;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use iceberg::spec::NestedFieldRef;
@@ -19,6 +21,16 @@ pub(crate) struct Prints {
     /// Of the columns that source and target have in common, where the level asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub portable: Option<PortableFingerprint>,
+}
+
+/// That of all columns. Where rows were copied undecoded it is not one of rows, and has another name.
+impl fmt::Display for Prints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.copied_rows {
+            0 => self.content.fmt(f),
+            copied => write!(f, "bytes1:{}:{copied}:{:032x}", self.content.rows, self.content.sum),
+        }
+    }
 }
 
 fn is_zero(number: &u64) -> bool {

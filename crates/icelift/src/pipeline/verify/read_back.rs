@@ -105,6 +105,12 @@ async fn run(task: Arc<Task>, pieces: Vec<Piece>, parallelism: usize) -> Result<
 }
 
 impl Readback {
+    /// The fingerprints of all rows, as a sink takes them.
+    pub fn prints(&self) -> Prints {
+        let content = self.content.unwrap_or_default();
+        Prints { content, copied_rows: self.copied_rows, portable: self.portable }
+    }
+
     fn merge(&mut self, part: Self) {
         self.rows += part.rows;
         self.copied_rows += part.copied_rows;
