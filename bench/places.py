@@ -40,3 +40,7 @@ def java():
 
 def installed(path, part):
     return path if path.exists() else sys.exit(f"{path} is missing; run: python3 bench/setup.py {part}")
+
+
+def cores():
+    return len(os.sched_getaffinity(0))
