@@ -1,6 +1,5 @@
 """Where a contender reads and writes: folders, or object stores with catalogs and links in front of them."""
 
-import collections
 import contextlib
 import os
 
@@ -45,8 +44,7 @@ class Stage:
 
 
 def read_counters(cloud):
-    requests = collections.Counter(servers.requests_by_method(cloud.access_log))
-    return cloud.link.counters() | {"requests": requests}
+    return cloud.link.counters() | {"requests": servers.requests_by_operation(cloud.access_log)}
 
 
 @contextlib.contextmanager
@@ -82,7 +80,7 @@ def link_arguments(options):
 
 def fill(cloud, folder):
     """Makes the table of a folder in a cloud. The store keeps objects as files, so that links to them will do."""
-    catalog = RestCatalog("src", uri=cloud.address, token=job.REST_TOKEN, warehouse=job.REST_WAREHOUSE)
+    catalog = RestCatalog("src", uri=cloud.address, **job.REST_OPTIONS)
     made = table.create(catalog, codec="zstd")
     for year in drive_stats.YEARS:
         paths = [share(cloud, file) for file in sorted(folder.rglob(f"data/year={year}/*.parquet"))]

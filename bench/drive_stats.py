@@ -125,12 +125,13 @@ class Year:
     def quarter_bounds(self):
         """The first row number of each quarter that has rows, and the end."""
         starts = [datetime.date(self.year, month, 1) for month in (1, 4, 7, 10)]
-        days = [max(0, (start - first_day(self.year)).days) for start in starts]
-        return sorted({min(day * self.drives, self.rows) for day in days} | {self.rows})
+        days = np.array([max(0, (start - first_day(self.year)).days) for start in starts])
+        return sorted({*self._first_row(days).tolist(), self.rows})
 
     def batch(self, numbers):
         """The rows of these numbers, in the order given."""
-        day, drive = np.divmod(numbers, self.drives)
+        day = numbers * self.days // self.rows
+        drive = numbers - self._first_row(day)
         columns = {
             "date": pa.array((day + (first_day(self.year) - EPOCH).days).astype(np.int32)).cast(pa.date32()),
             "serial_number": self.serials.take(pa.array(drive)),
@@ -146,6 +147,10 @@ class Year:
             columns |= self._attribute(number, numbers, day, drive, silent)
         wanted = schema(self.year)
         return pa.record_batch([columns[name] for name in wanted.names], schema=wanted)
+
+    def _first_row(self, day):
+        """The number of the first row whose `number * days // rows` is this day: rounded up."""
+        return -(-day * self.rows // self.days)
 
     def _buy_drives(self):
         shares = np.array([share if first <= self.year <= last else 0 for *_, share, first, last in MODELS], float)

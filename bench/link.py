@@ -44,7 +44,7 @@ class Direction:
         if not self.bytes_per_s:
             return now
         self.free_at = max(self.free_at, now - BURST_S) + byte_count / self.bytes_per_s
-        return self.free_at
+        return max(now, self.free_at)
 
 
 class Link:

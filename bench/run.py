@@ -62,7 +62,8 @@ class Sitting:
 
     def outcome(self, record, contender, output, folder):
         if record["exit_code"] != 0:
-            return {"verdict": f"failed: {last_words(folder)}"}
+            late = record["wall_s"] >= self.options.timeout_s
+            return {"verdict": f"failed: {'not done in time' if late else last_words(folder)}"}
         try:
             outcome.check(self.wanted, output, contender.adds_quarter)
         except outcome.Wrong as wrong:

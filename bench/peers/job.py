@@ -12,6 +12,13 @@ TARGET_FILE_BYTES = 256 * 2**20
 # What the REST catalogs of the benchmarks go by; they listen on loopback only.
 REST_TOKEN = "bench"
 REST_WAREHOUSE = "bench"
+# PyIceberg's timeouts of a few seconds are too short for a slow link.
+REST_OPTIONS = {
+    "token": REST_TOKEN,
+    "warehouse": REST_WAREHOUSE,
+    "s3.connect-timeout": "60",
+    "s3.request-timeout": "60",
+}
 
 QUARTER_SQL = (
     "CASE WHEN month(date) BETWEEN 1 AND 3 THEN 'Q1' WHEN month(date) BETWEEN 4 AND 6 THEN 'Q2' "

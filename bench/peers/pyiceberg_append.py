@@ -17,7 +17,7 @@ LABELS = pa.array(["Q1", "Q2", "Q3", "Q4"])
 
 def open_catalog(name, where):
     if job.is_rest(where):
-        return RestCatalog(name, uri=where, token=job.REST_TOKEN, warehouse=job.REST_WAREHOUSE)
+        return RestCatalog(name, uri=where, **job.REST_OPTIONS)
     where.mkdir(parents=True, exist_ok=True)
     return SqlCatalog(name, uri=f"sqlite:///{where}/catalog.db", warehouse=f"file://{where}")
 
