@@ -12,7 +12,6 @@ TCP's handshake, and has at most --window-mib under way, as TCP's window has it.
 
 import argparse
 import asyncio
-import contextlib
 import json
 import resource
 import socket
@@ -71,14 +70,20 @@ class Link:
     async def _connection(self, client):
         self.connection_count += 1
         server = socket.socket()
-        # Either end may reset the connection; closing both passes that on.
-        with client, server, contextlib.suppress(ConnectionError):
+        with client, server:
             for end in (client, server):
                 end.setblocking(False)
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await asyncio.sleep(self.rtt_s)
-            await asyncio.get_running_loop().sock_connect(server, self.upstream)
-            await all_or_first_failure(self._pass(client, server, self.up), self._pass(server, client, self.down))
+            # Either end may reset the connection, or be gone: closing both passes that on. The group has ended all that waits
+            # for a socket before it is closed; else the number of a closed one, used again, would be taken from its new owner.
+            try:
+                await asyncio.get_running_loop().sock_connect(server, self.upstream)
+                async with asyncio.TaskGroup() as ways:
+                    ways.create_task(self._pass(client, server, self.up))
+                    ways.create_task(self._pass(server, client, self.down))
+            except* OSError:
+                pass
 
     async def _pass(self, source, target, direction):
         if not direction.delay_s and not direction.bytes_per_s:
@@ -86,17 +91,9 @@ class Link:
             return
         # Bytes leave this queue half a round trip before TCP would hear of it.
         under_way = asyncio.Queue(max(1, self.window_bytes // 2 // direction.chunk_bytes))
-        await all_or_first_failure(receive(source, direction, under_way), deliver(target, under_way))
-
-
-async def all_or_first_failure(*coroutines):
-    """Waits for all; when one fails, ends the others."""
-    tasks = [asyncio.ensure_future(each) for each in coroutines]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
+        async with asyncio.TaskGroup() as ends:
+            ends.create_task(receive(source, direction, under_way))
+            ends.create_task(deliver(target, under_way))
 
 
 async def count(source, target, direction):

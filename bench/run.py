@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs contenders side by side on one source, in one sitting, and prints a Markdown table.
 
-  run.py disk lake/1m --icelift target/release/icelift --work work --rounds 3
+  run.py disk lake/1m --icelift target/dist/icelift --work work --rounds 3
   run.py disk lake/1m --icelift … --work work --contenders cp,icelift,sail --cores 1,2
   run.py link lake/1m --icelift … --work work --rtt-ms 40 --mbit 400 --contenders icelift,icelift-content
 
@@ -120,7 +120,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenario", choices=["disk", "link"])
     parser.add_argument("source", type=pathlib.Path, help="a folder made by data.py")
-    parser.add_argument("--icelift", type=pathlib.Path, required=True, help="the program, built with --release")
+    parser.add_argument("--icelift", type=pathlib.Path, required=True, help="the program, built with --profile dist")
     parser.add_argument("--work", type=pathlib.Path, required=True, help="scratch folder on the source's disk")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--contenders", type=words, help="names with commas between them; all that can unless given")

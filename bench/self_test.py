@@ -2,10 +2,12 @@
 """Tests of the benchmarks themselves: that a wrong outcome is found, that figures are those of what ran, that a link keeps
 its delay and rate.   python3 bench/self_test.py   (half a minute; needs the part `lakes` of setup.py)"""
 
+import contextlib
 import json
 import pathlib
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -111,24 +113,38 @@ class Links(unittest.TestCase):
         threading.Thread(target=self.echo, daemon=True).start()
 
     def echo(self):
-        connection, _ = self.server.accept()
-        with connection:
+        while True:
+            connection, _ = self.server.accept()
+            threading.Thread(target=self.answer, args=(connection,), daemon=True).start()
+
+    def answer(self, connection):
+        with connection, contextlib.suppress(ConnectionError):
             while data := connection.recv(65_536):
                 connection.sendall(data)
 
-    def exchange(self, payload, *arguments):
+    def exchange(self, payload, *arguments, resets=0):
         """Seconds until the payload is back, on a connection that stands, and the link's counters."""
         command = [sys.executable, places.HERE / "link.py", "--to", f"127.0.0.1:{self.server.getsockname()[1]}"]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         with subprocess.Popen([str(word) for word in [*command, *arguments]], **pipes) as link:
             port = int(link.stdout.readline().split()[1])
+            for _ in range(resets):
+                self.reset(port)
             with socket.create_connection(("127.0.0.1", port)) as client:
+                client.settimeout(30)
                 self.back(client, b"first")
                 started = time.monotonic()
                 self.back(client, payload)
                 seconds = time.monotonic() - started
             counters, _ = link.communicate("\n")
         return seconds, json.loads(counters)
+
+    def reset(self, port):
+        """Ends a connection, with bytes under way, as a client does that has lost patience."""
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(bytes(500_000))
+            at_once = struct.pack("ii", 1, 0)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
 
     def back(self, client, payload):
         threading.Thread(target=client.sendall, args=(payload,)).start()
@@ -141,6 +157,12 @@ class Links(unittest.TestCase):
         self.assertGreaterEqual(seconds, 0.1)
         self.assertLess(seconds, 0.5)
         self.assertEqual(counters, {"up_bytes": 1005, "down_bytes": 1005, "connections": 1})
+
+    def test_resets_do_not_stop_other_connections(self):
+        for arguments in ([], ["--rtt-ms", 2, "--mbit", 800]):
+            with self.subTest(arguments=arguments):
+                seconds, _ = self.exchange(b"x" * 1000, *arguments, resets=50)
+                self.assertLess(seconds, 5)
 
     def test_bandwidth_is_limited(self):
         # 4 MB at 4 MB a second; both directions are busy at once.
