@@ -70,13 +70,14 @@ class PeakRss:
 
 
 def wait_for_all(command, timeout_s):
-    """Waits for the command, then for what it has left behind; ends all of it when the time is over."""
+    """Waits for the command, then for what it has left behind; ends all of it when the time is over or SIGTERM comes."""
 
     def end_all(*_):
         for pid in descendants(os.getpid()):
             os.kill(pid, signal.SIGKILL)
 
     signal.signal(signal.SIGALRM, end_all)
+    signal.signal(signal.SIGTERM, end_all)
     signal.alarm(timeout_s)
     exit_code = command.wait()
     while True:

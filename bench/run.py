@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -82,7 +83,13 @@ def measured(command, variables, cores, folder, timeout_s):
     words = [sys.executable, places.HERE / "measure.py", "--to", figures, "--cores", cores, "--timeout-s", timeout_s, "--"]
     with (folder / "stdout").open("w") as stdout, (folder / "stderr").open("w") as stderr:
         command = [str(word) for word in [*words, *command]]
-        subprocess.run(command, check=True, stdout=stdout, stderr=stderr, env=os.environ | variables)
+        run = subprocess.Popen(command, stdout=stdout, stderr=stderr, env=os.environ | variables)
+        try:
+            run.wait()
+        finally:
+            # It ends what it has started; there is nothing to end unless this process was told to.
+            run.terminate()
+            run.wait()
     return json.loads(figures.read_text())
 
 
@@ -152,6 +159,8 @@ def numbers(text):
 
 
 def main():
+    # As an exception, so that every server and contender is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = arguments()
     options.work.mkdir(parents=True, exist_ok=True)
     with clouds.source(options) as source:

@@ -101,6 +101,19 @@ class Measured(unittest.TestCase):
         self.assertGreaterEqual(used["wall_s"], 0.7)
         self.assertGreaterEqual(used["peak_rss_mib"], 200)
 
+    def test_what_it_runs_ends_with_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            started = pathlib.Path(folder) / "started"
+            program = f"import os, time; open('{started}.new', 'w').write(str(os.getpid()))\n"
+            program += f"os.rename('{started}.new', '{started}'); time.sleep(600)"
+            command = [sys.executable, places.HERE / "measure.py", "--to", started.with_name("used.json"), "--"]
+            measure = subprocess.Popen([*map(str, command), sys.executable, "-c", program])
+            while not started.exists():
+                time.sleep(0.05)
+            measure.terminate()
+            measure.wait(60)
+            self.assertFalse(pathlib.Path("/proc", started.read_text()).exists())
+
     def test_what_takes_too_long_is_ended(self):
         used = self.measure("import time; time.sleep(60)", 1)
         self.assertLess(used["wall_s"], 30)
