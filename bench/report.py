@@ -42,7 +42,8 @@ def median_of(name, records):
 
 
 def disk_table(lines, rows):
-    titles = ["contender", "runs ok", "wall s", "× cp", "CPU s", "rows per CPU s", "× best peer", "peak MiB", "MB out", "others' CPU s"]
+    titles = ["contender", "runs ok", "wall s", "× cp", "CPU s", "rows per CPU s", "× best peer", "peak MiB", "MB out"]
+    titles.append("others' CPU s")
     copy_s = next((line.get("wall_s") for line in lines if line["contender"] == "cp"), None)
     rates = {line["contender"]: rows / line["cpu_s"] for line in lines if line.get("cpu_s")}
     best = max((rates[name] for name in contenders.PEERS if name in rates), default=None)
@@ -57,7 +58,8 @@ def disk_table(lines, rows):
 
 
 def link_table(lines):
-    titles = ["contender", "runs ok", "wall s", "rate ÷ link", "source read ÷ table", "MB read", "MB written", "CPU s", "peak MiB", "others' CPU s"]
+    titles = ["contender", "runs ok", "wall s", "rate ÷ link", "source read ÷ table", "MB read", "MB written"]
+    titles += ["CPU s", "peak MiB", "others' CPU s"]
     table = []
     for line in lines:
         cells = [line["contender"], line["runs"], number(line.get("wall_s"), 2), number(line.get("link_use"), 3)]
