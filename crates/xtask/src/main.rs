@@ -17,7 +17,11 @@ const USAGE: &str = "usage: cargo xtask <command>
   test [ARGS]    every test; ARGS go to the test binaries, as in `cargo xtask test slt::`
   venv           make the Python environment of the tests and print its interpreter
   fixture        install the Iceberg REST catalog of the tests and print its folder
-  bench          say which benchmarks exist";
+  bench ARGS     build what is published and run it beside other engines; ARGS go to bench/run.py, as in
+                 `cargo xtask bench disk lake/1m --work lake/work`";
+
+/// The profile of what is measured and published.
+const PUBLISHED: &str = "dist";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -32,7 +36,7 @@ fn main() -> ExitCode {
         "test" => test(&root, rest),
         "venv" => venv::ensure(&root).map(|python| println!("{}", python.display())),
         "fixture" => fixture(&root).map(|folder| println!("{}", folder.display())),
-        "bench" => bench(&root),
+        "bench" => bench(&root, rest),
         "help" | "-h" | "--help" => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -77,14 +81,14 @@ fn fixture(root: &Path) -> run::Outcome<PathBuf> {
     fixture::Java::find(root)?.ensure_fixture(root)
 }
 
-/// Runs nothing yet: a benchmark that does not exist must not look as if it had passed.
-fn bench(root: &Path) -> run::Outcome {
-    let scripts = std::fs::read_dir(root.join("bench")).map(|entries| {
-        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-        names.collect::<Vec<_>>().join(", ")
-    });
-    Err(run::Failure::usage(match scripts {
-        Ok(names) => format!("no benchmark is wired up yet; bench/ holds {names}"),
-        Err(_) => "there are no benchmarks yet; they will live in bench/".to_owned(),
-    }))
+/// Contenders, sources and commands are in bench/README.md.
+fn bench(root: &Path, args: &[String]) -> run::Outcome {
+    // The build takes too long to find out afterwards.
+    if args.is_empty() {
+        return Err(run::Failure::usage(format!("`bench` needs arguments for bench/run.py\n\n{USAGE}")));
+    }
+    run::cargo(root, &["build", "--profile", PUBLISHED, "--locked"]).run()?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let icelift = target.join(PUBLISHED).join("icelift");
+    run::Program::new("python3", root).arg("bench/run.py").args(args).arg("--icelift").arg(icelift).run()
 }
