@@ -9,6 +9,7 @@ mod cloud;
 mod crashes;
 mod lost;
 mod many;
+mod merged;
 mod schedules;
 mod twice;
 
@@ -31,6 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(cloud::trials());
     trials.extend(twice::trials());
     trials.extend(changes::trials());
+    trials.extend(merged::trials());
     trials.extend(crashes::trials());
     trials.push(Trial::test("migrate::every_failpoint_has_a_trial", every_failpoint_has_a_trial));
     trials.push(Trial::test("migrate::the_look_is_not_blind", the_look_is_not_blind));

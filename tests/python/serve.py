@@ -23,11 +23,13 @@ from migrations import (
     delete_rows,
     expire_snapshots,
     is_locked,
+    merged_manifests,
     metadata_location,
     migration_audit,
     migration_objects,
     rewrite,
     set_back,
+    sums,
 )
 from readback import compare, selfcheck
 from remote import duckdb_queries, pyiceberg_append, pyiceberg_audit, pyiceberg_count
@@ -105,12 +107,14 @@ COMMANDS = {
         glue_answers,
         glue_entry,
         migration_audit,
+        merged_manifests,
         migration_objects,
         delete_positions,
         delete_rows,
         damage_file,
         set_back,
         expire_snapshots,
+        sums,
         metadata_location,
         is_locked,
         rewrite,
