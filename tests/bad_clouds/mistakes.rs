@@ -73,10 +73,23 @@ pub(super) fn trials() -> Vec<Trial> {
         })
     });
     let statements = STATEMENTS.into_iter().map(|(name, sql, words)| trial(name, move || not_even_asked(sql, words)));
-    attachments.chain(statements).collect()
+    let migrated = trial("migration_into_reserved_namespace", migration_into_reserved_namespace);
+    attachments.chain(statements).chain([migrated]).collect()
 }
 
 fn not_even_asked(sql: &str, words: &[&str]) -> Result<(), Failed> {
     let uri = scripted_catalog(|asked| Reply::iceberg(500, "Unexpected", &format!("asked {}", asked.target)))?;
     refused(&[&attach_r2(&uri, ""), sql], 1, &[&["R2 Data Catalog"], words].concat())
+}
+
+/// A migration has to look whether its target is there; nothing is asked of what can never be.
+fn migration_into_reserved_namespace() -> Result<(), Failed> {
+    let uri = scripted_catalog(|asked| match asked.method.as_str() {
+        "GET" => Reply::iceberg(404, "NoSuchTableException", "no such table"),
+        _ => Reply::iceberg(500, "Unexpected", &format!("asked {} {}", asked.method, asked.target)),
+    })?;
+    let source =
+        ["ATTACH 'here' AS here (TYPE local)", "CREATE SCHEMA here.n", "CREATE TABLE here.n.t AS SELECT 1 AS id"];
+    let target = [&attach_r2(&uri, ""), "MIGRATE TABLE here.n.t TO r2.system.t"];
+    refused(&[&source[..], &target].concat(), 1, &["`r2.system.t`", "`system` is reserved", "another name"])
 }

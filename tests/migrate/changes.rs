@@ -28,6 +28,7 @@ pub(super) fn trials() -> Vec<Trial> {
         Trial::test("migrate::source::gets_rows_and_says_so", source_gets_rows_is_told),
         Trial::test("migrate::source::loses_rows", source_loses_rows),
         Trial::test("migrate::source::is_damaged", source_is_damaged),
+        Trial::test("migrate::source::has_no_files_any_more", source_has_no_files),
     ];
     for (point, arrived) in [
         ("batch.files_written:freeze:2", 0),
@@ -316,4 +317,32 @@ fn signalled(point: &str, arrived: usize, signal: &str, code: i32) -> Result<(),
     equal("batches that arrived", batches, BATCHES[..arrived].to_vec())?;
     bench.finish(With::default())?;
     bench.holds(Left::Nothing).map(drop)
+}
+
+/// What was recorded is enough, whatever the SELECT computes: the source's files are not read.
+fn source_has_no_files() -> Result<(), Failed> {
+    let (source, target) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    support::block_on(async {
+        let engine = support::engine(&[("glue", source.path()), ("r2", target.path())]).await?;
+        for sql in [
+            "CREATE SCHEMA glue.default",
+            "CREATE SCHEMA r2.default",
+            "CREATE TABLE glue.default.t AS SELECT value AS id, 'row ' || value AS name FROM generate_series(1, 9)",
+            "MIGRATE TABLE glue.default.t TO r2.default.t SELECT upper(name) AS name, id WITH (verify = 'portable')",
+        ] {
+            support::run(&engine, sql).await?;
+        }
+        let is_data = |path: &&std::path::PathBuf| path.extension().is_some_and(|extension| extension == "parquet");
+        let files = support::files_below(source.path())?;
+        let data: Vec<_> = files.iter().filter(is_data).collect();
+        equal("whether there were files", data.is_empty(), false)?;
+        data.into_iter().try_for_each(std::fs::remove_file)?;
+        for level in ["content", "portable"] {
+            let sql = format!("VERIFY TABLE r2.default.t AGAINST glue.default.t USING '{level}'");
+            let checks = support::rows(&engine, &sql).await?;
+            let verdicts: Vec<_> = checks.iter().map(|check| [&check[2][..], &check[5]]).collect();
+            equal("checks", verdicts, vec![["rows", "same"], [level, "same"]])?;
+        }
+        Ok(())
+    })
 }

@@ -32,7 +32,7 @@ pub(crate) use aws::AwsSource;
 pub(crate) use listed::{ListedTable, TableKind, tables_of};
 pub(crate) use new_table::NewTable;
 pub(crate) use provider::{IcebergTable, StatementCatalogs, not_attached};
-pub(crate) use table::{Table, TableName};
+pub(crate) use table::{Table, TableName, quoted};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::Store;

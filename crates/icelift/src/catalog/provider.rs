@@ -5,7 +5,7 @@
 //! that names it.
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{FieldRef, Schema as ArrowSchema, SchemaRef};
@@ -229,8 +229,8 @@ pub(crate) struct IcebergTable {
     catalog: Arc<dyn Catalog>,
     pub table: Table,
     schema: SchemaRef,
-    /// The data files to read; all unless set.
-    only: Option<Arc<HashSet<String>>>,
+    /// The data files to read; those of the manifests unless set.
+    planned: Option<Arc<[Arc<PlannedFile>]>>,
     /// Who commits what is written; the statement itself unless set.
     delivery: Option<Arc<Delivery>>,
 }
@@ -247,12 +247,13 @@ impl IcebergTable {
         })?;
         let fields = schema.fields().iter().map(|field| marked(field, table.metadata.current_schema()));
         let schema = ArrowSchema::new(fields.collect::<Vec<_>>());
-        Ok(Self { catalog, table, schema: Arc::new(schema), only: None, delivery: None })
+        Ok(Self { catalog, table, schema: Arc::new(schema), planned: None, delivery: None })
     }
 
-    /// The same table of which only these data files are read.
-    pub fn reading_only(&self, files: HashSet<String>) -> Self {
-        Self { only: Some(Arc::new(files)), ..self.clone() }
+    /// The same table of which only these data files are read, which were planned for this snapshot: no manifest is read
+    /// again.
+    pub fn reading_only(&self, files: &[Arc<PlannedFile>]) -> Self {
+        Self { planned: Some(Arc::from(files)), ..self.clone() }
     }
 
     /// The same table whose written files are handed over and not committed.
@@ -271,7 +272,7 @@ impl IcebergTable {
     }
 
     fn source(&self) -> scan::Source<'_> {
-        scan::Source { table: &self.table, schema: &self.schema, only: self.only.as_deref() }
+        scan::Source { table: &self.table, schema: &self.schema, planned: self.planned.as_deref() }
     }
 }
 

@@ -28,6 +28,18 @@ impl TableName {
     pub fn plain(&self) -> String {
         format!("{}.{}.{}", self.catalog, self.ident.namespace, self.ident.name)
     }
+
+    /// The name as a statement says it, whatever its parts are made of.
+    pub fn quoted(&self) -> String {
+        let levels = self.ident.namespace.iter().map(String::as_str);
+        let parts = std::iter::once(self.catalog.as_str()).chain(levels).chain([self.ident.name.as_str()]);
+        parts.map(quoted).collect::<Vec<_>>().join(".")
+    }
+}
+
+/// A name as a statement says it, in quotes.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 impl fmt::Display for TableName {

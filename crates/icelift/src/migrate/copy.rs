@@ -1,6 +1,5 @@
 //! Copies one slice of a batch: through the pipeline, into files that no snapshot has yet.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,9 +25,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 /// # Errors
 /// Those of the pipeline. The files that were written are removed then.
 pub(super) async fn copy(job: &Job, batch: &Batch, files: &[Arc<PlannedFile>], attempt: &Attempt) -> Result<Written> {
-    let locations: HashSet<String> = files.iter().map(|file| file.file.file_path().to_string()).collect();
     let view = View::new(&job.engine, false).await;
-    view.show(job.source.reading_only(locations))?;
+    view.show(job.source.reading_only(files))?;
     let query = view.plan(&job.statement.query).await?;
     let query = match &batch.predicate {
         Some(predicate) => restricted(query, predicate)?,

@@ -2,7 +2,7 @@
 //!
 //! The order of the steps is the protocol of `model.rs`; the failpoints mark them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -22,6 +22,7 @@ use super::copy::copy;
 use super::event::MigrationEvent;
 use super::job::{BatchId, JobId};
 use super::prepare::Prepared;
+use super::query;
 use super::recover::{Adoptable, Adoptables, recover};
 use super::register::{Detail, Register};
 use super::report::{BatchReport, BatchState, Verdict};
@@ -47,6 +48,8 @@ pub(crate) struct Job {
     pub pending: Vec<u32>,
     pub statement: Migrate,
     pub source: IcebergTable,
+    /// The names of the target's columns that are not the source's columns of the same name as they are.
+    computed: BTreeSet<String>,
     /// The target as the rows are written for it.
     pub target: IcebergTable,
     pub plan: Vec<Batch>,
@@ -86,6 +89,7 @@ impl Job {
             pending,
             statement: prepared.statement,
             source: prepared.source,
+            computed: prepared.computed,
             target: IcebergTable::new(catalog, target.clone())?,
             plan: prepared.plan,
             modes: prepared.modes,
@@ -197,17 +201,14 @@ impl Job {
         Ok(report)
     }
 
-    /// What goes into the portable fingerprint if the statement asks for it: the columns that source and target both have,
-    /// in the order of the source.
+    /// What goes into the portable fingerprint if the statement asks for it: the columns that are in the target as
+    /// they are in the source, in the order of the source.
     pub fn portable_columns(&self) -> Option<PortableColumns> {
         if self.statement.options.verify < Level::Portable {
             return None;
         }
-        let columns = self.target.schema();
         let fields = self.target.table.metadata.current_schema().as_struct().fields();
-        let source = self.source.schema();
-        let shared = source.fields().iter().filter_map(|field| columns.index_of(field.name()).ok());
-        let indices: Vec<usize> = shared.collect();
+        let indices = query::copied(&self.source.schema(), &self.target.schema(), &self.computed);
         let fields = indices.iter().filter_map(|index| fields.get(*index).cloned()).collect();
         Some(PortableColumns { indices, fields })
     }

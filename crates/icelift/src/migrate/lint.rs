@@ -6,7 +6,7 @@
 mod columns;
 mod properties;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -78,7 +78,10 @@ pub(crate) struct FilesSummary {
 }
 
 impl FilesSummary {
-    pub fn of(files: &[Arc<PlannedFile>]) -> Self {
+    /// A file that several batches share is one file.
+    pub fn of<'a>(files: impl Iterator<Item = &'a Arc<PlannedFile>>) -> Self {
+        let mut seen = HashSet::new();
+        let files: Vec<_> = files.filter(|planned| seen.insert(planned.file.file_path())).collect();
         let count = |counts: fn(&PlannedFile) -> bool| files.iter().filter(|planned| counts(planned)).count() as u64;
         let deletes: BTreeSet<&str> = files.iter().flat_map(|planned| planned.delete_files()).collect();
         Self {

@@ -1,7 +1,6 @@
 //! Brings together what `EXPLAIN MIGRATE` explains. Reads metadata, changes nothing.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use iceberg::spec::Transform;
 
@@ -14,7 +13,6 @@ use super::price::Prices;
 use crate::catalog::{Table, TableKind};
 use crate::engine::{Engine, RowStream};
 use crate::error::Result;
-use crate::pipeline::scan::PlannedFile;
 use crate::pipeline::verify::Level as VerifyLevel;
 use crate::sql::Migrate;
 
@@ -71,10 +69,10 @@ async fn findings(prepared: &Prepared, target: &Table, target_kind: &str) -> Vec
     let namespace = source.catalog().list_tables(&source.table.name.ident.namespace).await.unwrap_or_default();
     let views: Vec<String> =
         namespace.into_iter().filter(|table| table.kind == TableKind::View).map(|table| table.name).collect();
-    let files: Vec<Arc<PlannedFile>> = prepared.plan.iter().flat_map(|batch| batch.files.iter().cloned()).collect();
+    let files = prepared.plan.iter().flat_map(|batch| &batch.files);
     let (source, target) = (source.table.metadata.as_ref(), target.metadata.as_ref());
     let sides = Sides { source, target, target_kind, views: &views };
-    let mut findings = lint(sides, FilesSummary::of(&files));
+    let mut findings = lint(sides, FilesSummary::of(files));
     if let Target::Exists { evolution: Some(evolution), .. } = &prepared.target {
         let changes = evolution.changes.iter();
         findings.extend(changes.map(|change| Finding::new(Level::Changed, "merge_schema", change.as_str())));

@@ -26,6 +26,8 @@ pub(crate) struct Prepared {
     pub job: JobId,
     /// The source at its pin.
     pub source: IcebergTable,
+    /// The names of the target's columns that are not the source's columns of the same name as they are.
+    pub computed: BTreeSet<String>,
     pub target_catalog: Arc<dyn Catalog>,
     pub target_name: TableName,
     pub target: Target,
@@ -98,6 +100,8 @@ impl Prepared {
             None => {
                 let (source, kind) = (&planned.source.table, engine.catalogs.kind(&target_name.catalog));
                 let new = target::new_table(statement, &target_name, &kind, source, &planned.columns)?;
+                let checked = target_catalog.check_new_table(&new.ident, new.location.as_deref());
+                checked.map_err(|error| error.place(Stage::Catalog, &target_name))?;
                 Target::New(Box::new(new))
             }
         };
@@ -116,6 +120,7 @@ impl Prepared {
             statement: statement.clone(),
             job,
             source: planned.source,
+            computed: planned.computed,
             target_catalog,
             target_name,
             target,
@@ -203,7 +208,7 @@ impl<'a> Draft<'a> {
         let query = view.plan(&self.statement.query).await?;
         let columns = query.schema().as_arrow().fields().clone();
         let plan = self.batches(&view, &source).await?;
-        Ok(Planned { source, columns, plan })
+        Ok(Planned { source, columns, computed: query::computed(&query), plan })
     }
 
     /// The batches of a version of the source. A WHERE that picks batches does not change them, only which are done now.
@@ -272,6 +277,7 @@ impl<'a> Draft<'a> {
 struct Planned {
     source: IcebergTable,
     columns: Fields,
+    computed: BTreeSet<String>,
     plan: Vec<Batch>,
 }
 

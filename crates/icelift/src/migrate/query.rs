@@ -3,6 +3,9 @@
 //! Batches are copied at different times, on different machines, some of them twice. Only a query that looks at one row and
 //! at nothing else gives the same rows whichever way they are cut.
 
+use std::collections::BTreeSet;
+
+use arrow::datatypes::{FieldRef, Schema};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
@@ -52,6 +55,21 @@ fn refused_in(expr: &Expr) -> Option<&'static str> {
         Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
     walked.ok().and(found)
+}
+
+/// The names of the plan's columns that are more than a column of the same name.
+pub(super) fn computed(plan: &LogicalPlan) -> BTreeSet<String> {
+    let LogicalPlan::Projection(projection) = plan else { return BTreeSet::new() };
+    let named = projection.expr.iter().zip(plan.schema().fields());
+    let is_computed = |(expr, field): &(&Expr, &FieldRef)| !matches!((*expr).clone().unalias(), Expr::Column(column) if column.name == *field.name());
+    named.filter(is_computed).map(|(_, field)| field.name().clone()).collect()
+}
+
+/// The target's columns, as indices, that are the source's of the same name as they are, in the order of the source: what a
+/// fingerprint for other engines is taken of.
+pub(super) fn copied(source: &Schema, target: &Schema, computed: &BTreeSet<String>) -> Vec<usize> {
+    let names = source.fields().iter().map(|field| field.name()).filter(|name| !computed.contains(*name));
+    names.filter_map(|name| target.index_of(name).ok()).collect()
 }
 
 /// The conditions of the plan's filters, each of which must hold.

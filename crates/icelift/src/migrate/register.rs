@@ -20,6 +20,7 @@ use uuid::Uuid;
 pub(crate) use self::done::{Detail, Done, MIXED_SCHEMAS};
 pub(crate) use self::older::{Older, hex};
 use super::job::{Birth, JobId};
+use super::run::Migration;
 use crate::error::{Error, ErrorKind, Result, Stage};
 
 /// What the names of registers begin with.
@@ -66,6 +67,23 @@ pub(crate) struct Words {
     /// The batch field; `None` for a table that is copied whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_by: Option<String>,
+}
+
+impl Words {
+    /// The migration of one table into another, both named as in SQL, in these words.
+    pub fn of(&self, source: String, target: String) -> Migration {
+        let mut migration = Migration::new(source, target);
+        if let Some(columns) = &self.select {
+            migration = migration.select(columns);
+        }
+        if let Some(condition) = &self.filter {
+            migration = migration.filter(condition);
+        }
+        match &self.batch_by {
+            Some(field) => migration.batch_by(field),
+            None => migration,
+        }
+    }
 }
 
 /// As the statement says it.

@@ -17,7 +17,6 @@ mod splits;
 mod written;
 
 use std::any::Any;
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -51,8 +50,8 @@ pub(crate) struct Source<'a> {
     pub table: &'a Table,
     /// The columns of the table's current schema.
     pub schema: &'a SchemaRef,
-    /// The locations of the data files to read; `None` for all.
-    pub only: Option<&'a HashSet<String>>,
+    /// The data files to read, if they were planned before; else the manifests are read.
+    pub planned: Option<&'a [Arc<PlannedFile>]>,
 }
 
 impl Source<'_> {
@@ -61,6 +60,13 @@ impl Source<'_> {
         let df_schema = DFSchema::try_from(Arc::clone(self.schema))?;
         let predicate = state.create_physical_expr(filter, &df_schema)?;
         Ok(Filter::new(predicate, self.schema, self.table.metadata.current_schema()))
+    }
+
+    async fn files(&self, filter: Option<&Filter>) -> Result<PlannedFiles> {
+        match self.planned {
+            Some(files) => Ok(PlannedFiles::of(files, filter)),
+            None => files::plan(self.table, filter).await,
+        }
     }
 }
 
@@ -75,7 +81,7 @@ pub(crate) async fn live_files(
     filters: &[Expr],
 ) -> Result<Vec<Arc<PlannedFile>>> {
     let filter = source.filter(state, filters)?;
-    Ok(files::plan(source.table, filter.as_ref(), source.only).await?.files)
+    Ok(source.files(filter.as_ref()).await?.files)
 }
 
 /// Plans the scan of the table's current snapshot. Reads manifests, no data.
@@ -89,9 +95,9 @@ pub(crate) async fn plan(
     filters: &[Expr],
     limit: Option<usize>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let Source { table, schema, only } = source;
+    let Source { table, schema, .. } = source;
     let filter = source.filter(state, filters)?;
-    let files = files::plan(table, filter.as_ref(), only).await?;
+    let files = source.files(filter.as_ref()).await?;
     let statistics = files.statistics(table, schema, filter.is_none());
     let splits = splits::pack(&files, state.config().target_partitions());
     let columns: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());

@@ -72,16 +72,12 @@ impl PlanInput<'_> {
         claim
             + Traffic {
                 source_calls: source.load_calls,
-                source_gets: source.pointers() + self.plan_gets(),
+                // The manifest list and the manifests; the batches are handed the files that stand in them.
+                source_gets: source.pointers() + 1 + self.source_manifests,
                 target_calls: 2 * target.load_calls,
                 target_gets: found_gets + target.repeated_gets(),
                 ..Traffic::default()
             }
-    }
-
-    /// What a scan reads to know its files: the manifest list and the manifests.
-    fn plan_gets(&self) -> u64 {
-        1 + self.source_manifests
     }
 
     /// What one batch takes, from reading to its commit.
@@ -91,7 +87,7 @@ impl PlanInput<'_> {
         let mut traffic = Traffic { read_bytes: planned.bytes(), ..Traffic::default() };
         let mut files = 0;
         for slice in &slices {
-            traffic.source_gets += self.plan_gets() + slice_gets(slice, planned.batch.predicate.is_some());
+            traffic.source_gets += slice_gets(slice, planned.batch.predicate.is_some());
             let written = self.written(planned, slice);
             files += written.files;
             traffic.stored_bytes += written.files * written.bytes_each;

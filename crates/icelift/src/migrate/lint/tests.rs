@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use iceberg::TableIdent;
 use iceberg::spec::{
-    ListType, Literal, NestedField, Operation, PrimitiveType, Snapshot, SnapshotReference, SnapshotRetention,
-    StructType, Summary, Transform, Type, UnboundPartitionSpec,
+    DataContentType, DataFileBuilder, DataFileFormat, ListType, Literal, NestedField, Operation, PrimitiveType,
+    Snapshot, SnapshotReference, SnapshotRetention, Struct, StructType, Summary, Transform, Type, UnboundPartitionSpec,
 };
 use serde_json::json;
 
@@ -221,4 +221,22 @@ fn views_and_long_lists() {
         lint(Sides { source: &table, target: &table, target_kind: "r2", views: &views }, FilesSummary::default());
     assert_eq!(findings.len(), 1);
     assert!(findings[0].message.ends_with("`v10` and 2 more stay where they are; only tables are migrated"));
+}
+
+#[test]
+fn a_file_of_several_batches_counts_once() {
+    let file = |name: &str| {
+        let file = DataFileBuilder::default()
+            .content(DataContentType::Data)
+            .file_path(format!("s3://b/{name}"))
+            .file_format(DataFileFormat::Parquet)
+            .partition(Struct::empty())
+            .record_count(1)
+            .file_size_in_bytes(1)
+            .build()
+            .unwrap();
+        Arc::new(PlannedFile::without_deletes(file, Arc::new(PartitionSpec::unpartition_spec())))
+    };
+    let batches = [vec![file("a"), file("b")], vec![file("b"), file("c")]];
+    assert_eq!(FilesSummary::of(batches.iter().flatten()).data_files, 3);
 }

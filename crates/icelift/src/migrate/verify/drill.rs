@@ -31,7 +31,7 @@ type Balance = HashMap<u128, i64>;
 /// One check for each row that only one side has, up to a number of them, and for each file of the target that has such rows.
 pub(super) async fn drill(sides: &Sides, pair: &BatchPair, partitions: &BTreeSet<String>) -> Result<Vec<Check>> {
     let Some(source) = sides.source_rows(pair).await? else { return Ok(Vec::new()) };
-    let target = sides.target_rows(pair).await?;
+    let target = sides.target_rows(pair)?;
     let mut balance = Balance::new();
     let mut full = false;
     for (plan, step) in [(&source, 1), (&target, -1)] {
@@ -105,8 +105,7 @@ async fn files(
         if planned.spec.spec_id() == spec.spec_id() && !partitions.contains(&folder) {
             continue;
         }
-        let location = planned.file.file_path().to_string();
-        let plan = sides.target_rows_of(pair, location.clone()).await?;
+        let plan = sides.target_rows_of(pair, std::slice::from_ref(planned))?;
         let mut surplus = 0_u64;
         visit(sides, plan, partitions, |_, _, hashes| {
             surplus += hashes.iter().filter(|hash| balance.get(hash).is_some_and(|count| *count < 0)).count() as u64;
@@ -118,7 +117,7 @@ async fn files(
                 partition: Some(folder),
                 check: "file",
                 source: None,
-                target: Some(format!("{surplus} rows in {location}")),
+                target: Some(format!("{surplus} rows in {}", planned.file.file_path())),
                 verdict: Verdict::Different,
             });
         }

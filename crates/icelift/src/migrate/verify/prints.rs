@@ -63,7 +63,7 @@ pub(super) fn merged(prints: &Prints, level: Level) -> Print {
 
 /// The rows that the target has of a batch.
 pub(super) async fn of_target(sides: &Sides, pair: &BatchPair, level: Level) -> Result<Prints> {
-    take(sides, sides.target_rows(pair).await?, level).await
+    take(sides, sides.target_rows(pair)?, level).await
 }
 
 /// The rows that the source has of a batch, as the target should have them; None if the source cannot be read.

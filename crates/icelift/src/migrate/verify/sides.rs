@@ -3,22 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::datatypes::{FieldRef, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use iceberg::spec::NestedFieldRef;
 
 use super::prints::Print;
 use super::rows::{Check, Verdict};
-use crate::catalog::{IcebergTable, Table, TableName};
+use crate::catalog::{IcebergTable, Table, TableName, quoted};
 use crate::engine::names::{table_name, unknown_catalog};
 use crate::engine::{Engine, View};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::migrate::batches::{self, Batch, BatchBy};
 use crate::migrate::copy::restricted;
+use crate::migrate::query;
 use crate::migrate::register::{Detail, Register};
+use crate::migrate::run::Migration;
+use crate::pipeline::scan::PlannedFile;
 use crate::pipeline::select::{self, Assignment};
 use crate::pipeline::verify::Level;
 use crate::sql::{self, BatchValue, Migrate, Verify};
@@ -64,7 +67,7 @@ impl BatchPair {
         let schema = sides.target.table.metadata.current_schema_id();
         let detail = self.recorded.as_ref().filter(|detail| detail.schema == schema)?;
         match level {
-            Level::Portable => detail.portable.map(Print::Portable),
+            Level::Portable => detail.portable.filter(|_| sides.knows_copied_columns()).map(Print::Portable),
             Level::Metadata | Level::Content => Some(Print::Content(detail.print)),
         }
     }
@@ -96,23 +99,13 @@ impl Sides {
     /// A target with a record of the migration that filled it.
     async fn migrated(engine: &Engine, table: Table, named: Option<Table>, register: Register) -> Result<Self> {
         let details = register.details(&table).await?;
-        let words = &register.statement;
-        let mut text = format!("MIGRATE TABLE {} TO {}", quoted(&register.source), table.name.plain());
-        for (clause, words) in [("SELECT", &words.select), ("WHERE", &words.filter)] {
-            if let Some(words) = words {
-                text.push_str(&format!(" {clause} {words}"));
-            }
-        }
-        if let Some(field) = &words.batch_by {
-            text.push_str(&format!(" BATCH BY {field}"));
-        }
         let source = match named {
             Some(source) => Some(source),
             None => recorded_source(engine, &register).await,
         };
-        if let Some(source) = &source {
-            text = text.replacen(&quoted(&register.source), &quoted(&source.name.plain()), 1);
-        }
+        // A source that cannot be loaded is named all the same: the statement is not run.
+        let name = source.as_ref().map_or_else(|| quoted(&register.source), |source| source.name.quoted());
+        let statement = statement(&register.statement.of(name, table.name.quoted()))?;
         let pinned = source.and_then(|source| match register.pin.snapshot {
             Some(snapshot) => source.pinned(snapshot, register.pin.schema).ok(),
             None => Some(source),
@@ -122,7 +115,6 @@ impl Sides {
             (Some(schema), 1, Some(snapshot)) => table.pinned(snapshot, *schema).unwrap_or(table),
             _ => table,
         };
-        let statement = statement(&text)?;
         Self::planned(engine, table, pinned, statement, details, true).await
     }
 
@@ -131,14 +123,13 @@ impl Sides {
         let target = table.metadata.current_schema();
         let shared = source.metadata.current_schema().as_struct().fields().iter();
         let shared = shared.filter(|field| target.as_struct().fields().iter().any(|it| it.name == field.name));
-        let shared: Vec<_> = shared.map(|field| format!("\"{}\"", field.name.replace('"', "\"\""))).collect();
+        let shared: Vec<_> = shared.map(|field| quoted(&field.name)).collect();
         if shared.is_empty() {
             return Err(Error::new(ErrorKind::SchemaMismatch, "the tables have no column in common")
                 .place(Stage::Verify, &table.name));
         }
-        let names = (quoted(&source.name.plain()), table.name.plain());
-        let text = format!("MIGRATE TABLE {} TO {} SELECT {}", names.0, names.1, shared.join(", "));
-        Self::planned(engine, table, Some(source), statement(&text)?, BTreeMap::new(), false).await
+        let migration = Migration::new(source.name.quoted(), table.name.quoted()).select(shared.join(", "));
+        Self::planned(engine, table, Some(source), statement(&migration)?, BTreeMap::new(), false).await
     }
 
     async fn planned(
@@ -169,15 +160,11 @@ impl Sides {
             }
             Err(error) => return Err(error),
         };
-        let source_plan = match &source {
+        let (source_plan, computed) = match &source {
             Some(source) => source_plan(engine, source, &statement, &by).await?,
-            None => Vec::new(),
+            None => (Vec::new(), BTreeSet::new()),
         };
         let keeps_all_rows = statement.where_text.is_none();
-        let computed = match &source {
-            Some(source) => computed(engine, source, &statement).await?,
-            None => BTreeSet::new(),
-        };
         Ok(Self {
             computed,
             engine: engine.clone(),
@@ -248,6 +235,12 @@ impl Sides {
         vec![Check { batch: "all".to_string(), partition: None, check: "columns", source, target, verdict }]
     }
 
+    /// Whether it is known which of the target's columns are the source's as they are. What a SELECT computes, only the
+    /// source's schema tells.
+    fn knows_copied_columns(&self) -> bool {
+        self.source.is_some() || self.statement.select_text.is_none()
+    }
+
     /// The columns that go into a fingerprint, as indices into those of the target. The portable one takes those that both
     /// sides have, in the order of the source: added columns are no business of another engine.
     pub fn compared_columns(&self, level: Level) -> Vec<usize> {
@@ -256,10 +249,7 @@ impl Sides {
         if self.is_migrated && level != Level::Portable {
             return all();
         }
-        let schema = source.schema();
-        let is_copied = |name: &&str| !self.computed.contains(*name);
-        let names = schema.fields().iter().map(|field| field.name().as_str()).filter(is_copied);
-        names.filter_map(|name| self.columns.index_of(name).ok()).collect()
+        query::copied(&source.schema(), &self.columns, &self.computed)
     }
 
     /// The same as fields of the target's schema.
@@ -269,20 +259,15 @@ impl Sides {
     }
 
     /// A plan of the target's rows of a batch.
-    pub async fn target_rows(&self, pair: &BatchPair) -> Result<LogicalPlan> {
-        let source = provider_as_source(Arc::new(self.target.clone()) as _);
-        let plan = LogicalPlanBuilder::scan("target", source, None)?;
-        Ok(match &pair.target {
-            None => plan.filter(lit(false))?.build()?,
-            Some(Batch { predicate: Some(predicate), .. }) => plan.filter(predicate.clone())?.build()?,
-            Some(_) => plan.build()?,
-        })
+    pub fn target_rows(&self, pair: &BatchPair) -> Result<LogicalPlan> {
+        let files = pair.target.as_ref().map_or(&[][..], |batch| &batch.files);
+        self.target_rows_of(pair, files)
     }
 
-    /// A plan of those rows of a batch that one of the target's files has.
-    pub async fn target_rows_of(&self, pair: &BatchPair, location: String) -> Result<LogicalPlan> {
-        let file = self.target.reading_only([location].into_iter().collect());
-        let plan = LogicalPlanBuilder::scan("target", provider_as_source(Arc::new(file) as _), None)?;
+    /// A plan of those rows of a batch that some of the target's files have.
+    pub fn target_rows_of(&self, pair: &BatchPair, files: &[Arc<PlannedFile>]) -> Result<LogicalPlan> {
+        let files = self.target.reading_only(files);
+        let plan = LogicalPlanBuilder::scan("target", provider_as_source(Arc::new(files) as _), None)?;
         match pair.target.as_ref().and_then(|batch| batch.predicate.clone()) {
             Some(predicate) => Ok(plan.filter(predicate)?.build()?),
             None => Ok(plan.build()?),
@@ -292,8 +277,7 @@ impl Sides {
     /// A plan of the source's rows of a batch, as the target should have them; None if there is no source to read.
     pub async fn source_rows(&self, pair: &BatchPair) -> Result<Option<LogicalPlan>> {
         let Some(source) = &self.source else { return Ok(None) };
-        let files = pair.source.iter().flat_map(|batch| &batch.files);
-        let files = files.map(|file| file.file.file_path().to_string()).collect();
+        let files = pair.source.as_ref().map_or(&[][..], |batch| &batch.files);
         let view = View::new(&self.engine, false).await;
         view.show(source.reading_only(files))?;
         let query = view.plan(&self.statement.query).await?;
@@ -341,12 +325,8 @@ async fn recorded_source(engine: &Engine, register: &Register) -> Option<Table> 
     (table.metadata.uuid() == register.source_uuid).then_some(table)
 }
 
-fn quoted(name: &str) -> String {
-    name.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect::<Vec<_>>().join(".")
-}
-
-fn statement(text: &str) -> Result<Migrate> {
-    match sql::parse(text)? {
+fn statement(migration: &Migration) -> Result<Migrate> {
+    match sql::parse(&migration.to_sql())? {
         sql::Statement::Migrate(statement) => Ok(statement),
         _ => Err(Error::new(ErrorKind::Internal, "the words of a migration make another statement")),
     }
@@ -386,23 +366,19 @@ fn whole(details: BTreeMap<String, Detail>) -> BTreeMap<String, Detail> {
     all.into_iter().map(|detail| (detail.key.clone(), detail)).collect()
 }
 
-/// The names of the query's columns that are more than a column of the same name.
-async fn computed(engine: &Engine, source: &IcebergTable, statement: &Migrate) -> Result<BTreeSet<String>> {
+/// The source's batches, without those that the statement's WHERE leaves out, and the names of the columns that its SELECT
+/// computes.
+async fn source_plan(
+    engine: &Engine,
+    source: &IcebergTable,
+    statement: &Migrate,
+    by: &BatchBy,
+) -> Result<(Vec<Batch>, BTreeSet<String>)> {
     let view = View::new(engine, false).await;
     view.show(source.clone())?;
     let plan = view.plan(&statement.query).await?;
-    let LogicalPlan::Projection(projection) = &plan else { return Ok(BTreeSet::new()) };
-    let named = projection.expr.iter().zip(plan.schema().fields());
-    let is_computed = |(expr, field): &(&Expr, &FieldRef)| !matches!((*expr).clone().unalias(), Expr::Column(column) if column.name == *field.name());
-    Ok(named.filter(is_computed).map(|(_, field)| field.name().clone()).collect())
-}
-
-/// The source's batches, without those that the statement's WHERE leaves out.
-async fn source_plan(engine: &Engine, source: &IcebergTable, statement: &Migrate, by: &BatchBy) -> Result<Vec<Batch>> {
-    let view = View::new(engine, false).await;
-    view.show(source.clone())?;
-    let filters = crate::migrate::query::filters(&view.plan(&statement.query).await?)?;
-    batches::batches(source, &view.state(), &filters, by).await
+    let batches = batches::batches(source, &view.state(), &query::filters(&plan)?, by).await?;
+    Ok((batches, query::computed(&plan)))
 }
 
 /// `2019` means `year=2019`; a whole key means itself.

@@ -1,6 +1,5 @@
 //! The files of a snapshot: manifests read, pruned by partition and by file metrics, deletes matched.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -76,13 +75,8 @@ struct Entry {
     spec: PartitionSpecRef,
 }
 
-/// Reads the manifests of the current snapshot and keeps the files that may hold matching rows; of these only those that
-/// are asked for, if any are.
-pub(super) async fn plan(
-    table: &Table,
-    filter: Option<&Filter>,
-    only: Option<&HashSet<String>>,
-) -> Result<PlannedFiles> {
+/// Reads the manifests of the current snapshot and keeps the files that may hold matching rows.
+pub(super) async fn plan(table: &Table, filter: Option<&Filter>) -> Result<PlannedFiles> {
     let mut planned = PlannedFiles::default();
     let Some(snapshot) = table.metadata.current_snapshot() else { return Ok(planned) };
     let list = table.manifest_list(snapshot).await?;
@@ -107,7 +101,6 @@ pub(super) async fn plan(
             let entry = Entry { entry, spec: Arc::clone(&spec) };
             if manifest.content == ManifestContentType::Deletes {
                 deletes.push(delete_file(&manifest, entry)?);
-            } else if only.is_some_and(|only| !only.contains(entry.entry.file_path())) {
             } else if filter.is_none_or(|filter| filter.file_may_match(entry.entry.data_file(), &entry.spec)) {
                 data.push(entry);
             } else {
@@ -173,6 +166,15 @@ fn unsupported(file: &DataFile, what: &str) -> Error {
 }
 
 impl PlannedFiles {
+    /// Of files that were planned before, those that may hold matching rows.
+    pub fn of(files: &[Arc<PlannedFile>], filter: Option<&Filter>) -> Self {
+        let may_match = |planned: &&Arc<PlannedFile>| {
+            filter.is_none_or(|filter| filter.file_may_match(&planned.file, &planned.spec))
+        };
+        let kept: Vec<_> = files.iter().filter(may_match).cloned().collect();
+        Self { pruned_manifests: 0, pruned_files: files.len() - kept.len(), files: kept }
+    }
+
     /// What EXPLAIN shows of the files.
     pub fn summary(&self) -> String {
         let bytes: u64 = self.files.iter().map(|planned| planned.file.file_size_in_bytes()).sum();

@@ -42,8 +42,7 @@ impl Warehouse {
         let (context, table) = (SessionContext::new(), Arc::new(self.table().await));
         let mut counts = Vec::new();
         for batch in batches {
-            let only = batch.files.iter().map(|it| it.file.file_path().to_string()).collect();
-            let frame = context.read_table(Arc::new(table.reading_only(only))).unwrap();
+            let frame = context.read_table(Arc::new(table.reading_only(&batch.files))).unwrap();
             let frame = batch.predicate.iter().fold(frame, |frame, it| frame.filter(it.clone()).unwrap());
             counts.push(frame.count().await.unwrap());
         }
