@@ -7,6 +7,7 @@ mod bench;
 mod changes;
 mod cloud;
 mod crashes;
+mod growth;
 mod lost;
 mod many;
 mod merged;
@@ -27,6 +28,7 @@ use crate::support::files_below;
 pub(crate) fn trials() -> Vec<Trial> {
     // The longest of all come first.
     let mut trials = many::trials();
+    trials.extend(growth::trials());
     trials.extend(schedules::trials());
     trials.extend(lost::trials());
     trials.extend(cloud::trials());

@@ -133,6 +133,40 @@ def _has_its_rows(table, snapshot):
     return duckdb_rows == expected == table.scan(snapshot_id=snapshot.snapshot_id).to_arrow().num_rows
 
 
+def growth(target, at):
+    """What a migration has come to at some numbers of batches: its claim is the first snapshot, each batch is one."""
+    found = _load(target)
+    snapshots = sorted(found.metadata.snapshots, key=lambda snapshot: snapshot.sequence_number)
+
+    def size(location):
+        return len(found.io.new_input(location))
+
+    def grown(count):
+        first, last = max(count - 100, 0), snapshots[count]
+        milliseconds = last.timestamp_ms - snapshots[first].timestamp_ms
+        return {
+            "batches": count,
+            "batch_ms": round(milliseconds / (count - first)),
+            "list_bytes": size(last.manifest_list),
+            "manifests": len(last.manifests(found.io)),
+        }
+
+    registers = [text for key, text in found.metadata.properties.items() if key.startswith(REGISTER)]
+    return {
+        "rows": int(snapshots[-1].summary.additional_properties["total-records"]),
+        "metadata_bytes": size(found.metadata_location),
+        "register_bytes": max(map(len, registers)),
+        "lists_bytes": sum(size(snapshot.manifest_list) for snapshot in snapshots),
+        "at": [grown(count) for count in at],
+    }
+
+
+def metadata_files(folder, table):
+    """How many versions of its metadata a local table has on the disk."""
+    location = open_catalog(folder).load_table(("default", table)).location().removeprefix("file://")
+    return len(list(Path(location).glob("metadata/*.metadata.json")))
+
+
 def sums(folder, table, column):
     """How many rows there are, and the sum of a column, as DuckDB and as PyIceberg see it."""
     global _connection
