@@ -7,6 +7,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::json;
 
 use super::bench::{BATCHES, Bench, Left, With};
+use super::twice::asleep;
 use crate::clouds::world::equal;
 
 /// Two manifests are merged as soon as there is a third one.
@@ -17,6 +18,7 @@ pub(super) fn trials() -> Vec<Trial> {
         Trial::test("migrate::merged::as_others_read_them", as_others_read_them),
         Trial::test("migrate::merged::deletes_apply_to_them", deletes_apply_to_them),
         Trial::test("migrate::merged::behind_a_crash", behind_a_crash),
+        Trial::test("migrate::merged::behind_a_lost_race", behind_a_lost_race),
         Trial::test("migrate::merged::not_unless_wanted", not_unless_wanted),
     ]
 }
@@ -83,6 +85,21 @@ fn behind_a_crash() -> Result<(), Failed> {
         is_right(&bench)?;
     }
     Ok(())
+}
+
+/// Others commit, and merge, when a commit is built: it is built again on theirs, and what it had merged before is removed.
+fn behind_a_lost_race() -> Result<(), Failed> {
+    let bench = eager()?;
+    let going = asleep(&bench, "commit.before:freeze:3")?;
+    bench.sql("INSERT INTO r2.default.t (id, year, quarter) VALUES (1000, 2021, 'Q1')")?;
+    going.wakes()?.done()?;
+    let audit = bench.compared("id < 1000", None)?;
+    equal("differences", audit["difference"].as_str(), Some(""))?;
+    bench.files(Left::Nothing)?;
+    let seen = is_right(&bench)?;
+    // The third commit of all is that of others; it leaves two, and so does each after it.
+    equal("manifests that were merged", &seen["merges"], &json!([2, 2, 2]))?;
+    equal("manifests", &seen["manifests"], &json!(2))
 }
 
 /// A merged manifest that no list names.

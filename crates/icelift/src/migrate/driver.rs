@@ -21,7 +21,7 @@ use super::commit::{Ready, commit};
 use super::copy::copy;
 use super::event::MigrationEvent;
 use super::job::{BatchId, JobId};
-use super::prepare::Prepared;
+use super::prepare::{Prepared, Target};
 use super::query;
 use super::recover::{Adoptable, Adoptables, recover};
 use super::register::{Detail, Register};
@@ -61,8 +61,8 @@ pub(crate) struct Job {
     adoptables: Mutex<Adoptables>,
     /// The attempt whose listing the register names: it goes when all else is tidy.
     closing: Mutex<Option<Attempt>>,
-    /// Whether another driver was there before.
-    resumed: bool,
+    /// Whether another driver may have been there before: the target was.
+    found: bool,
 }
 
 impl Job {
@@ -81,6 +81,8 @@ impl Job {
         let keys = pending.iter().filter_map(|number| prepared.plan.get(*number as usize));
         let wanted: HashSet<_> = keys.map(|batch| BatchId::new(&batch.key)).collect();
         let resumed = prepared.register.is_some();
+        // Also one that died before its claim came.
+        let found = matches!(prepared.target, Target::Exists { .. });
         let catalog = Arc::clone(&prepared.target_catalog);
         let job = Self {
             engine: engine.clone(),
@@ -98,7 +100,7 @@ impl Job {
             commits: AsyncMutex::default(),
             adoptables: Mutex::default(),
             closing: Mutex::default(),
-            resumed,
+            found,
         };
         if resumed {
             let adoptables = recover(&job, &target, &wanted).await?;
@@ -122,8 +124,8 @@ impl Job {
     pub async fn clean_up(&self) -> Result<()> {
         if self.may_leave_files() {
             let (catalog, table) = (self.target.catalog(), &self.target.table.name);
-            let (job, birth, plan) = (self.id, self.register.birth, &self.plan);
-            Tidying { engine: &self.engine, catalog, table, job, birth, plan }.tidy().await?;
+            let (job, birth, pin, plan) = (self.id, self.register.birth, self.register.pin, &self.plan);
+            Tidying { engine: &self.engine, catalog, table, job, birth, pin, plan }.tidy().await?;
         }
         self.forget(self.closing().into_iter()).await;
         Ok(())
@@ -131,7 +133,7 @@ impl Job {
 
     /// Whether there may be files that belong to nobody: of an earlier driver, or of a commit that a fence has ended.
     fn may_leave_files(&self) -> bool {
-        self.resumed || self.epoch.load(SeqCst) > self.register.epoch
+        self.found || self.epoch.load(SeqCst) > self.register.epoch
     }
 
     fn say(&self, event: MigrationEvent) {

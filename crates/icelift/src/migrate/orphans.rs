@@ -194,6 +194,9 @@ async fn find(catalog: &Arc<dyn Catalog>, table: &Table, migrations: &Migrations
         found.extend(store.list_objects(&data, is_gone).await.map_err(place)?);
         found.extend(store.list_uploads(&data).await.map_err(place)?.into_iter().filter(is_gone));
     }
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
     let known = known(table).await.map_err(place)?;
     let (mut orphans, mut creations) = (Vec::new(), Vec::new());
     for stored in found {

@@ -17,7 +17,7 @@ use super::job::{BatchId, Birth, JobId};
 use super::orphans;
 use super::prepare::{Prepared, Target};
 use super::recover::{left_in, referenced};
-use super::register::Register;
+use super::register::{Pin, Register};
 use crate::catalog::{Catalog, Table, TableName};
 use crate::engine::Engine;
 use crate::error::{Error, Result, Stage};
@@ -34,6 +34,8 @@ pub(super) struct Tidying<'a> {
     pub table: &'a TableName,
     pub job: JobId,
     pub birth: Birth,
+    pub pin: Pin,
+    /// The batches of that pin.
     pub plan: &'a [Batch],
 }
 
@@ -51,8 +53,8 @@ pub(super) async fn tidy_behind(engine: &Engine, prepared: &Prepared) -> Result<
         return Ok(());
     }
     let (catalog, table_name, plan) = (&prepared.target_catalog, &table.name, &prepared.plan);
-    let (job, birth) = (prepared.job, register.birth);
-    Tidying { engine, catalog, table: table_name, job, birth, plan }.tidy().await?;
+    let (job, birth, pin) = (prepared.job, register.birth, register.pin);
+    Tidying { engine, catalog, table: table_name, job, birth, pin, plan }.tidy().await?;
     table.store.delete(&location).await.map_err(place)
 }
 
@@ -84,6 +86,10 @@ impl Tidying<'_> {
 
     /// What attempts left whose batches are done, and drivers of earlier epochs, where batches are left to do.
     async fn over(&self, table: &Table, register: &Register) -> Result<Vec<Stored>> {
+        // Another driver has gone on to a further pin: its numbers are those of other batches.
+        if register.pin != self.pin {
+            return Ok(Vec::new());
+        }
         let done = (0..).zip(self.plan).filter(|(number, _)| register.done.contains(*number));
         let done: HashSet<_> = done.map(|(_, batch)| BatchId::new(&batch.key)).collect();
         let is_over = |location: &String| match Attempt::of(location) {

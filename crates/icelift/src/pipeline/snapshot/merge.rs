@@ -187,3 +187,71 @@ async fn write(
     }
     writer.write_manifest_file().await.map_err(failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPEC: i32 = 0;
+
+    fn manifest(spec: i32, bytes: i64, content: ManifestContentType) -> ManifestFile {
+        ManifestFile {
+            manifest_path: String::new(),
+            manifest_length: bytes,
+            partition_spec_id: spec,
+            content,
+            sequence_number: 1,
+            min_sequence_number: 1,
+            added_snapshot_id: 1,
+            added_files_count: Some(1),
+            existing_files_count: Some(0),
+            deleted_files_count: Some(0),
+            added_rows_count: Some(1),
+            existing_rows_count: Some(0),
+            deleted_rows_count: Some(0),
+            partitions: None,
+            key_metadata: None,
+            first_row_id: None,
+        }
+    }
+
+    fn data(bytes: i64) -> ManifestFile {
+        manifest(SPEC, bytes, ManifestContentType::Data)
+    }
+
+    fn groups(kept: &[ManifestFile], new: Option<&ManifestFile>, count_min: u64, bytes_target: u64) -> Vec<Vec<usize>> {
+        Merging { is_enabled: true, count_min, bytes_target }.groups(kept, new)
+    }
+
+    #[test]
+    fn small_ones_wait_until_there_are_enough() {
+        let new = data(10);
+        for (kept, expected) in [(98, 0), (99, 1), (150, 1)] {
+            let kept: Vec<_> = (0..kept).map(|_| data(10)).collect();
+            let found = groups(&kept, Some(&new), 100, 8 << 20);
+            assert_eq!(found.len(), expected);
+            assert!(found.iter().all(|group| *group == (0..kept.len()).collect::<Vec<_>>()));
+        }
+    }
+
+    #[test]
+    fn a_group_that_is_full_does_not_wait() {
+        let (new, kept) = (data(10), [10, 10, 60, 40, 100].map(data));
+        // From the oldest: one that is full, two that fit together, and two that wait for more.
+        assert_eq!(groups(&kept, Some(&new), 100, 100), [vec![2, 3]]);
+        assert_eq!(groups(&kept, Some(&new), 3, 100), [vec![0, 1], vec![2, 3]]);
+        // The next one does not fit beside what is there: nothing more will come to it.
+        assert_eq!(groups(&[50, 45].map(data), Some(&data(10)), 100, 100), [vec![0, 1]]);
+        assert_eq!(groups(&[50, 45].map(data), Some(&data(5)), 100, 100), Vec::<Vec<usize>>::new());
+    }
+
+    #[test]
+    fn specs_and_deletes_stay_apart() {
+        let deletes = manifest(SPEC, 10, ManifestContentType::Deletes);
+        let other = manifest(1, 10, ManifestContentType::Data);
+        let kept = [data(10), deletes.clone(), other.clone(), data(10), deletes, other.clone()];
+        assert_eq!(groups(&kept, Some(&data(10)), 3, 1_000), [vec![0, 3], vec![2, 5]]);
+        assert_eq!(groups(&kept, Some(&data(10)), 4, 1_000), [vec![2, 5]], "an earlier spec gets no more");
+        assert_eq!(groups(&[data(10), other], None, 3, 1_000), Vec::<Vec<usize>>::new(), "one of each");
+    }
+}
