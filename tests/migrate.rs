@@ -7,8 +7,10 @@ mod bench;
 mod changes;
 mod cloud;
 mod crashes;
+mod growth;
 mod lost;
 mod many;
+mod merged;
 mod schedules;
 mod sorted;
 mod twice;
@@ -27,11 +29,13 @@ use crate::support::files_below;
 pub(crate) fn trials() -> Vec<Trial> {
     // The longest of all come first.
     let mut trials = many::trials();
+    trials.extend(growth::trials());
     trials.extend(schedules::trials());
     trials.extend(lost::trials());
     trials.extend(cloud::trials());
     trials.extend(twice::trials());
     trials.extend(changes::trials());
+    trials.extend(merged::trials());
     trials.extend(crashes::trials());
     trials.extend(sorted::trials());
     trials.push(Trial::test("migrate::every_failpoint_has_a_trial", every_failpoint_has_a_trial));

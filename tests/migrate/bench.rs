@@ -290,15 +290,13 @@ impl Bench {
         let there = self.left_over()?;
         if left != Left::Nothing && !there.is_empty() {
             let found = self.orphans(true)?;
-            let unknown: Vec<_> =
-                there.iter().filter(|file| !found.contains(*file) && !left.may_be_unknown(file)).collect();
+            let unknown: Vec<_> = there.difference(&found).collect();
             equal("files that are left over and not found", unknown, vec![])?;
             let wrong: Vec<_> = found.difference(&there).collect();
             equal("files that are found and not left over", wrong, vec![])?;
             equal("files that are removed", self.orphans(false)?, found)?;
         }
-        let there: Vec<_> = self.left_over()?.into_iter().filter(|file| !left.may_be_unknown(file)).collect();
-        equal("files that are left over", there, vec![])
+        equal("files that are left over", self.left_over()?, BTreeSet::new())
     }
 
     fn left_over(&self) -> Result<BTreeSet<String>, Failed> {
@@ -339,23 +337,8 @@ fn ask_about(name: &str, folder: &Path, more: Value) -> Result<Value, Failed> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
     Nothing,
-    /// What can be told by its name: the run that would have removed it was stopped, the last one had nothing more to do, or
-    /// somebody wrote it afterwards.
+    /// What `remove_orphan_files` finds: somebody wrote it afterwards.
     Named,
-    /// Also what was being written when a process ended between two steps.
-    Torn,
-}
-
-impl Left {
-    /// Whether a file may be left that no procedure finds: half of one, or a metadata file without a sign of whose it is.
-    fn may_be_unknown(self, file: &str) -> bool {
-        self == Left::Torn && (file.contains('#') || file.ends_with(".metadata.json"))
-    }
-
-    /// What the last run of several leaves.
-    pub(super) fn of(last: &Outcome) -> Self {
-        if last.passed("claim.after_commit") { Left::Nothing } else { Left::Named }
-    }
 }
 
 /// A run under way.

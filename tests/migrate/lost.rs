@@ -43,6 +43,7 @@ pub(super) fn trials() -> Vec<Trial> {
         Trial::test("migrate::lost::never_answered", never_answered),
         Trial::test("migrate::lost::driver_dies_with_its_commit_on_the_way", || dies(false)),
         Trial::test("migrate::lost::driver_dies_and_its_commit_lands", || dies(true)),
+        Trial::test("migrate::lost::driver_dies_with_its_first_claim_on_the_way", first_claim),
         Trial::test("migrate::lost::lands_between_plan_and_claim", between_plan_and_claim),
         Trial::test("migrate::lost::creation", creation),
     ];
@@ -161,6 +162,20 @@ fn dies(lands: bool) -> Result<(), Failed> {
         let refused = || cloud.statuses().iter().any(|status| *status >= 400);
         wait_until("the late commit", || Ok(refused()))?;
     }
+    cloud.holds(Left::Nothing, &[&last])
+}
+
+/// The driver is killed when its first claim is on the way, and no register knows of it. Its manifest list is found.
+fn first_claim() -> Result<(), Failed> {
+    let cloud = Cloud::new("lost_first_claim")?;
+    let late = cloud.world.proxy.fault(before(Fault::Late(Duration::from_millis(6_000))).skip(1));
+    let going = cloud.bench.start(With::default())?;
+    wait_until("the claim", || Ok(late.hits() == 1))?;
+    going.started.signal("KILL")?;
+    going.wait()?.ended(-1)?;
+    let last = cloud.bench.finish(With::default())?;
+    let refused = || cloud.statuses().iter().any(|status| *status >= 400);
+    wait_until("the late claim", || Ok(refused()))?;
     cloud.holds(Left::Nothing, &[&last])
 }
 

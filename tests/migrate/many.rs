@@ -34,9 +34,7 @@ fn bench(days: usize) -> Result<Bench, Failed> {
         let rows = format!("SELECT value AS id, {day} FROM generate_series(1, {})", 2 * days);
         support::run(&engine, &format!("CREATE TABLE glue.default.t AS {rows}")).await.map(drop)
     })?;
-    let mut bench = Bench::by(WORDS, folder)?;
-    bench.target.properties = "TBLPROPERTIES ('write.metadata.previous-versions-max' = '1000')".to_owned();
-    Ok(bench)
+    Bench::by(WORDS, folder)
 }
 
 /// Stopped when the file is written, and the next driver sleeps there while a third goes on: the file is the same each time,

@@ -86,10 +86,10 @@ fn played(seed: u64, story: &mut Vec<String>) -> Result<(), Failed> {
 
 fn holds(bench: &Bench, changes: bool) -> Result<(), Failed> {
     if !changes {
-        return bench.holds(Left::Torn).map(drop);
+        return bench.holds(Left::Named).map(drop);
     }
     equal("differences", bench.audit()?["difference"].as_str(), Some(""))?;
-    bench.files(Left::Torn)
+    bench.files(Left::Named)
 }
 
 /// One run that does not come to its end, or does.

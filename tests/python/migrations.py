@@ -12,7 +12,6 @@ from canon import differences, rows_of
 from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.table.sorting import NullOrder
 from pyiceberg.transforms import IdentityTransform
-from pyiceberg.typedef import Record
 from pyiceberg.types import IntegerType
 from readback import connect_duckdb
 from remote import _rest, duckdb_arrow
@@ -97,6 +96,94 @@ def _total_records(table):
     return snapshot and int(snapshot.summary.additional_properties["total-records"])
 
 
+def merged_manifests(folder, table):
+    """What is left of the commits of a local table behind merged manifests, as PyIceberg and DuckDB see it.
+
+    `wrong_entries` have another sequence number than the snapshot that they say they came with, or say it of a snapshot that
+    is not there; `wrong_snapshots` are those of which a reader does not find as many rows as they say.
+    """
+    found = open_catalog(folder).load_table(("default", table))
+    sequences = {snapshot.snapshot_id: snapshot.sequence_number for snapshot in found.metadata.snapshots}
+    manifests = found.current_snapshot().manifests(found.io)
+    entries = [entry for manifest in manifests for entry in manifest.fetch_manifest_entry(found.io)]
+    wrong = [
+        entry.data_file.file_path
+        for entry in entries
+        if {entry.sequence_number, entry.file_sequence_number} != {sequences.get(entry.snapshot_id)}
+    ]
+    snapshots = sorted(found.metadata.snapshots, key=lambda snapshot: snapshot.sequence_number)
+    # The first and the last ones, those that merged, and those before them.
+    merging = [at for at, it in enumerate(snapshots) if "manifests-replaced" in it.summary.additional_properties]
+    chosen = {*range(3), len(snapshots) - 1, *merging, *(at - 1 for at in merging)}
+    return {
+        "manifests": len(manifests),
+        "entries": len(entries),
+        "statuses": _counts(entry.status.name for entry in entries),
+        "merges": [int(snapshots[at].summary.additional_properties["manifests-replaced"]) for at in merging],
+        "wrong_entries": wrong,
+        "wrong_snapshots": [at for at in sorted(chosen) if not _has_its_rows(found, snapshots[at])],
+    }
+
+
+def _has_its_rows(table, snapshot):
+    global _connection
+    _connection = _connection or connect_duckdb()
+    said = snapshot.summary.additional_properties
+    expected = int(said["total-records"]) - int(said["total-position-deletes"])
+    if expected == 0:
+        # DuckDB refuses a snapshot that holds no file.
+        return table.scan(snapshot_id=snapshot.snapshot_id).to_arrow().num_rows == 0
+    file = table.metadata_location.removeprefix("file://").replace("'", "''")
+    query = f"SELECT count(*) FROM iceberg_scan('{file}', snapshot_from_id => {snapshot.snapshot_id})"
+    duckdb_rows = _connection.sql(query).fetchone()[0]
+    return duckdb_rows == expected == table.scan(snapshot_id=snapshot.snapshot_id).to_arrow().num_rows
+
+
+def growth(target, at):
+    """What a migration has come to at some numbers of batches: its claim is the first snapshot, each batch is one."""
+    found = _load(target)
+    snapshots = sorted(found.metadata.snapshots, key=lambda snapshot: snapshot.sequence_number)
+
+    def size(location):
+        return len(found.io.new_input(location))
+
+    def grown(count):
+        first, last = max(count - 100, 0), snapshots[count]
+        milliseconds = last.timestamp_ms - snapshots[first].timestamp_ms
+        return {
+            "batches": count,
+            "batch_ms": round(milliseconds / (count - first)),
+            "list_bytes": size(last.manifest_list),
+            "manifests": len(last.manifests(found.io)),
+        }
+
+    registers = [text for key, text in found.metadata.properties.items() if key.startswith(REGISTER)]
+    return {
+        "rows": int(snapshots[-1].summary.additional_properties["total-records"]),
+        "metadata_bytes": size(found.metadata_location),
+        "register_bytes": max(map(len, registers)),
+        "lists_bytes": sum(size(snapshot.manifest_list) for snapshot in snapshots),
+        "at": [grown(count) for count in at],
+    }
+
+
+def metadata_files(folder, table):
+    """How many versions of its metadata a local table has on the disk."""
+    location = open_catalog(folder).load_table(("default", table)).location().removeprefix("file://")
+    return len(list(Path(location).glob("metadata/*.metadata.json")))
+
+
+def sums(folder, table, column):
+    """How many rows there are, and the sum of a column, as DuckDB and as PyIceberg see it."""
+    global _connection
+    _connection = _connection or connect_duckdb()
+    found = open_catalog(folder).load_table(("default", table))
+    file = found.metadata_location.removeprefix("file://").replace("'", "''")
+    seen = _connection.sql(f"SELECT count(*), sum({column})::BIGINT FROM iceberg_scan('{file}')").fetchone()
+    rows = found.scan(selected_fields=(column,)).to_arrow()
+    return {"duckdb": list(seen), "pyiceberg": [rows.num_rows, sum(rows.column(column).to_pylist())]}
+
+
 def _counts(keys):
     counts = {}
     for key in keys:
@@ -146,19 +233,23 @@ def is_locked(folder):
 def delete_positions(folder, table, year, positions):
     """Deletes rows of the first data file of a year by a position delete file."""
     loaded = open_catalog(folder).load_table(("default", table))
-    path = _first_file(loaded, year)
-    deletes = position_deletes(loaded, [(path, position) for position in positions], partition=Record(year))
+    file = _first_data_file(loaded, year)
+    deletes = position_deletes(loaded, [(file.file_path, position) for position in positions], partition=file.partition)
     commit(loaded, deletes)
 
 
 def _first_file(table, year):
+    return _first_data_file(table, year).file_path
+
+
+def _first_data_file(table, year):
     entries = [
         entry
         for manifest in table.current_snapshot().manifests(table.io)
         for entry in manifest.fetch_manifest_entry(table.io)
         if entry.data_file.partition[0] == year
     ]
-    return min(entries, key=lambda entry: entry.sequence_number).data_file.file_path
+    return min(entries, key=lambda entry: entry.sequence_number).data_file
 
 
 def set_back(folder, table, steps):

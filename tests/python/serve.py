@@ -22,7 +22,10 @@ from migrations import (
     delete_positions,
     delete_rows,
     expire_snapshots,
+    growth,
     is_locked,
+    merged_manifests,
+    metadata_files,
     metadata_location,
     migration_audit,
     migration_objects,
@@ -30,6 +33,7 @@ from migrations import (
     set_back,
     sort_by,
     sort_orders,
+    sums,
 )
 from readback import compare, selfcheck
 from remote import duckdb_queries, pyiceberg_append, pyiceberg_audit, pyiceberg_count
@@ -107,6 +111,9 @@ COMMANDS = {
         glue_answers,
         glue_entry,
         migration_audit,
+        merged_manifests,
+        growth,
+        metadata_files,
         migration_objects,
         delete_positions,
         delete_rows,
@@ -115,6 +122,7 @@ COMMANDS = {
         sort_by,
         sort_orders,
         expire_snapshots,
+        sums,
         metadata_location,
         is_locked,
         rewrite,

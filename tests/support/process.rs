@@ -130,7 +130,13 @@ impl Started {
             peak_bytes = peak(&std::fs::read_to_string(&status).unwrap_or_default()).unwrap_or(peak_bytes);
             std::thread::sleep(BETWEEN_LOOKS);
         }
-        Ok((self.wait()?, peak_bytes))
+        match peak_bytes {
+            0 => {
+                Err("the kernel told nothing of the memory of the process: it is not known whether it stayed below"
+                    .into())
+            }
+            _ => Ok((self.wait()?, peak_bytes)),
+        }
     }
 
     /// Sends a signal by its name.

@@ -5,6 +5,7 @@
 
 mod apply;
 mod attach;
+mod author;
 mod aws;
 mod glue;
 mod listed;
@@ -12,6 +13,7 @@ mod local;
 mod new_table;
 mod provider;
 mod r2;
+mod recent;
 mod rest;
 mod table;
 
@@ -25,6 +27,7 @@ use iceberg::{NamespaceIdent, TableIdent, TableRequirement, TableUpdate};
 
 pub use attach::AttachedCatalog;
 pub(crate) use attach::Catalogs;
+pub(crate) use author::{Author, Signature};
 pub(crate) use aws::AwsSource;
 pub(crate) use listed::{ListedTable, TableKind, tables_of};
 pub(crate) use new_table::NewTable;
@@ -55,6 +58,8 @@ pub(crate) struct CommitRequest {
     pub create: Option<TableMetadataRef>,
     pub requirements: Vec<TableRequirement>,
     pub updates: Vec<TableUpdate>,
+    /// Who is to be told by the name of the metadata file, where this side writes it.
+    pub author: Option<Author>,
 }
 
 impl CommitRequest {

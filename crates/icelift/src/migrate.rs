@@ -10,6 +10,7 @@
 //! - `recover`: what an earlier driver left is adopted or removed;
 //! - `driver`: for each batch `copy` through the pipeline, list (`attempt`), `check`, `commit`;
 //! - `run`: the batches as a stream of rows (`report`), and errors as the user sees them; `event` is what a terminal draws;
+//! - `tidy`: what nobody needs is removed, by the run or by the next one;
 //! - `plan`, `explain`, `lint` and `price`: what a run would do and cost;
 //! - `show` tells what registers say, `orphans` what is left of drivers, and removes it.
 //!
@@ -44,6 +45,7 @@ mod run;
 mod show;
 mod spent;
 mod target;
+mod tidy;
 pub(crate) mod verify;
 
 pub(crate) use self::event::Events;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use iceberg::spec::{MetadataLog, TableMetadata, TableMetadataBuildResult};
 use iceberg::{MetadataLocation, TableUpdate};
 
-use super::{CommitRequest, Table, TableName};
+use super::{Author, CommitRequest, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::storage::Store;
 
@@ -32,11 +32,19 @@ pub(super) fn apply(
 }
 
 /// The next metadata file; one that was named by rules unknown to us starts the count anew.
-pub(super) fn next_location(base: Option<&Table>, metadata: &TableMetadata) -> MetadataLocation {
+pub(super) fn next_location(
+    base: Option<&Table>,
+    metadata: &TableMetadata,
+    author: Option<Author>,
+) -> MetadataLocation {
     let current = base.and_then(|base| MetadataLocation::from_str(base.metadata_location.as_deref()?).ok());
-    match current {
+    let next = match current {
         Some(current) => current.with_next_version().with_new_metadata(metadata),
         None => MetadataLocation::new_with_metadata(metadata.location(), metadata),
+    };
+    match author {
+        Some(author) => author.sign(next, metadata.uuid()),
+        None => next,
     }
 }
 

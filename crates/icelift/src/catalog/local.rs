@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use iceberg::spec::TableMetadataRef;
 use iceberg::{NamespaceIdent, TableIdent};
 
 use self::database::Database;
 use super::apply::{
     added_snapshots, apply, conflict, delete_expired, is_built_on, next_location, table_exists, write_metadata,
 };
+use super::recent::RecentMetadata;
 use super::{Catalog, CommitOutcome, CommitRequest, Dropped, ListedTable, NewTable, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::options::Options;
@@ -28,6 +30,7 @@ pub(super) struct LocalCatalog {
     warehouse: String,
     database: Arc<Database>,
     store: Store,
+    recent: RecentMetadata,
 }
 
 impl LocalCatalog {
@@ -54,7 +57,7 @@ impl LocalCatalog {
         }
         let database = Database::open(file, catalog_name).await?;
         let warehouse = folder.display().to_string();
-        Ok(Self { name, warehouse, database: Arc::new(database), store })
+        Ok(Self { name, warehouse, database: Arc::new(database), store, recent: RecentMetadata::default() })
     }
 
     fn table_name(&self, ident: &TableIdent) -> TableName {
@@ -132,7 +135,7 @@ impl Catalog for LocalCatalog {
 
     async fn load_table(&self, ident: &TableIdent) -> Result<Table> {
         match self.database.metadata_location(ident.clone()).await? {
-            Some(location) => Table::read(self.table_name(ident), location, self.store.clone()).await,
+            Some(location) => self.recent.table(self.table_name(ident), location, &self.store).await,
             None if !self.database.namespace_exists(ident.namespace.to_string()).await? => {
                 Err(namespace_not_found(&self.name, &ident.namespace))
             }
@@ -173,7 +176,7 @@ impl Catalog for LocalCatalog {
             Ok(built) => built,
             Err(error) => return CommitOutcome::NotLanded(error),
         };
-        let file = next_location(base.as_ref(), &built.metadata);
+        let file = next_location(base.as_ref(), &built.metadata, request.author);
         let location = file.to_string();
         if let Err(error) = write_metadata(&self.store, &built.metadata, &file).await {
             return CommitOutcome::NotLanded(error);
@@ -201,7 +204,9 @@ impl Catalog for LocalCatalog {
             let _ = self.store.delete(&location).await;
             return CommitOutcome::NotLanded(if before.is_some() { conflict(&name) } else { table_exists(&name) });
         }
-        delete_expired(&self.store, &built.metadata, &built.expired_metadata_logs).await;
+        let metadata = TableMetadataRef::from(built.metadata);
+        self.recent.keep(location, &metadata);
+        delete_expired(&self.store, &metadata, &built.expired_metadata_logs).await;
         CommitOutcome::Landed
     }
 }

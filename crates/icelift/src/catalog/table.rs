@@ -69,8 +69,13 @@ impl Table {
             Ok(metadata) => metadata,
             Err(source) => return Err(unreadable(&store, &name, &metadata_location, source).await),
         };
-        let metadata_location = Some(metadata_location);
-        Ok(Self { name, metadata: metadata.into(), metadata_location, store, file_io, staged: None })
+        Ok(Self::at(name, metadata_location, metadata.into(), store))
+    }
+
+    /// The table whose metadata file at `metadata_location` is known.
+    pub fn at(name: TableName, metadata_location: String, metadata: TableMetadataRef, store: Store) -> Self {
+        let (file_io, metadata_location) = (store.file_io(), Some(metadata_location));
+        Self { name, metadata, metadata_location, store, file_io, staged: None }
     }
 
     /// The table that the first commit to `metadata` will create.

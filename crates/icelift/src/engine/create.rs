@@ -202,6 +202,7 @@ fn replaced(existing: &Table, new: NewTable) -> Result<Table> {
             TableRequirement::DefaultSpecIdMatch { default_spec_id: now.default_partition_spec_id() },
         ],
         updates: built.changes.into_iter().filter(|it| !matches!(it, TableUpdate::AssignUuid { .. })).collect(),
+        author: None,
     };
     Ok(Table { metadata: built.metadata.into(), staged: Some(Arc::new(request)), ..existing.clone() })
 }

@@ -58,8 +58,13 @@ impl Attempt {
     }
 
     pub fn listing_location(&self, table: &TableMetadata) -> String {
-        format!("{}/metadata/{self}.json", table.location())
+        listing_location(table, &self.to_string())
     }
+}
+
+/// Where the listing of the attempt of this name is.
+pub(super) fn listing_location(table: &TableMetadata, attempt: &str) -> String {
+    format!("{}/metadata/{attempt}.json", table.location())
 }
 
 /// What the names of the metadata files of a driver's commits hold.

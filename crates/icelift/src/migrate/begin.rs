@@ -1,10 +1,12 @@
 //! Begins or takes over a migration: the target is there and has its columns, and a claim in it has landed.
 
+use std::sync::Arc;
+
 use super::claim::{claim, taken_over};
 use super::prepare::{Prepared, Target};
 use super::register::Register;
 use super::target;
-use crate::catalog::{CommitOutcome, NewTable, Table};
+use crate::catalog::{CommitOutcome, CommitRequest, NewTable, Table};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::snapshot;
@@ -16,7 +18,9 @@ use crate::pipeline::snapshot;
 pub(super) async fn begin(engine: &Engine, prepared: &Prepared, next: Register) -> Result<(Table, Register)> {
     let (catalog, ident) = (&prepared.target_catalog, &prepared.target_name.ident);
     let table = match &prepared.target {
-        Target::Exists { table, evolution: Some(evolution) } => evolution.commit(catalog, table).await?,
+        Target::Exists { table, evolution: Some(evolution) } => {
+            evolution.commit(catalog, table, prepared.job.author(next.epoch)).await?
+        }
         Target::Exists { table, .. } => table.as_ref().clone(),
         Target::New(new) => match created(engine, prepared, new).await {
             Ok(table) => table,
@@ -55,7 +59,11 @@ async fn lost_race(prepared: &Prepared, error: Error) -> Error {
 async fn created(engine: &Engine, prepared: &Prepared, new: &NewTable) -> Result<Table> {
     let (catalog, ident) = (&prepared.target_catalog, &prepared.target_name.ident);
     engine.failpoints.reach("create.before_commit").await?;
-    let staged = catalog.stage_table(new.clone()).await?;
+    let mut staged = catalog.stage_table(new.clone()).await?;
+    if let Some(request) = staged.staged.take() {
+        let author = Some(prepared.job.author(0));
+        staged.staged = Some(Arc::new(CommitRequest { author, ..request.as_ref().clone() }));
+    }
     match snapshot::create(catalog, &staged).await {
         CommitOutcome::Landed => {}
         CommitOutcome::NotLanded(error) | CommitOutcome::Unknown(error) => return Err(error),

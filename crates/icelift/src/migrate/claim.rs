@@ -72,13 +72,15 @@ pub(super) async fn claim(
     expected: Option<Register>,
     next: Register,
 ) -> Result<Option<Register>> {
-    let (owner, epoch, birth, name) = (next.owner, next.epoch, next.birth, table.name.clone());
+    let (owner, epoch, name) = (next.owner, next.epoch, table.name.clone());
+    let birth = expected.as_ref().map_or_else(|| Birth::of_table(table.metadata.uuid()), |register| register.birth);
     let claim = Arc::new(Claim { job, expected, next, found: Mutex::default() });
     let change = Change {
         files: Vec::new(),
         remove: HashSet::new(),
         companion: Arc::clone(&claim) as _,
         file_prefix: commit_prefix(job, birth, epoch),
+        author: Some(job.author(epoch)),
     };
     let outcome = snapshot::commit(catalog, &table.clone(), table, change).await;
     let found = || claim.found.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use iceberg::spec::{DataFile, TableMetadata};
 use uuid::Uuid;
 
-use super::attempt::commit_prefix;
+use super::attempt::{Attempt, commit_prefix};
 use super::claim::{claim, taken_over};
 use super::driver::Job;
 use super::job::JobId;
@@ -31,6 +31,7 @@ struct BatchDone {
     number: u32,
     detail: Detail,
     older: Option<Older>,
+    closing: Option<String>,
 }
 
 impl Companion for BatchDone {
@@ -48,12 +49,12 @@ impl Companion for BatchDone {
         if let Some(older) = &self.older {
             older.apply(&mut register.done);
         }
+        register.closing = self.closing.clone();
         let properties = register.marked(base, snapshot_id).properties(self.job)?;
         let summary = [
             ("icelift.job", self.job.to_string()),
             ("icelift.epoch", self.epoch.to_string()),
             ("icelift.batch", self.detail.key.clone()),
-            ("icelift.attempt", self.detail.attempt.to_string()),
             ("icelift.fingerprint", self.detail.prints().to_string()),
         ];
         let summary = summary.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
@@ -73,25 +74,28 @@ pub(super) struct Ready {
     pub number: u32,
     pub detail: Detail,
     pub files: Vec<DataFile>,
+    /// The attempt whose listing is to stay until the end of the run, if the batch has any.
+    pub closing: Option<Attempt>,
     /// Locations of the target's files that these ones replace.
     pub remove: HashSet<String>,
 }
 
-/// Commits the batch. When this returns well, its rows are in the table once.
+/// Commits the batch. When this returns well, its rows are in the table once. Returns the attempt whose listing stayed for
+/// the end of the run until now, and need not stay any more.
 ///
 /// # Errors
 /// [`ErrorKind::Fenced`], [`ErrorKind::Drift`], [`ErrorKind::CommitUnknown`], and what the catalog refuses.
-pub(super) async fn commit(job: &Job, ready: Ready) -> Result<()> {
+pub(super) async fn commit(job: &Job, ready: Ready) -> Result<Option<Attempt>> {
     // One at a time: batches that run beside each other would only lose races against each other.
     let _turn = job.commits.lock().await;
     for _ in 0..FENCES {
         match send(job, &ready).await? {
-            Sent::Landed => return job.reach("commit.after").await,
+            Sent::Landed => return job.reach("commit.after").await.map(|()| job.stays(ready.closing)),
             Sent::Unknown(lost) => {
                 job.reach("commit.unknown").await?;
                 let behind = fence(job).await.map_err(|error| unsettled(error, &ready, lost))?;
                 if behind.done.contains(ready.number) {
-                    return Ok(());
+                    return Ok(job.stays(ready.closing));
                 }
             }
         }
@@ -99,7 +103,7 @@ pub(super) async fn commit(job: &Job, ready: Ready) -> Result<()> {
     // One last look, and no further request.
     let last = job.load_target().await.and_then(|table| Register::of(&table.metadata, job.id));
     if last.is_ok_and(|register| register.is_some_and(|register| register.done.contains(ready.number))) {
-        return Ok(());
+        return Ok(job.stays(ready.closing));
     }
     Err(Error::new(ErrorKind::CommitUnknown, "the answers to all commits were lost")
         .place(Stage::Snapshot, &job.target.table.name)
@@ -120,13 +124,15 @@ async fn send(job: &Job, ready: &Ready) -> Result<Sent> {
         job.reach("commit.details_written").await?;
     }
     let epoch = job.epoch.load(SeqCst);
-    let done =
-        BatchDone { job: job.id, epoch, owner: job.owner, number: ready.number, detail: ready.detail.clone(), older };
+    let closing = ready.closing.or_else(|| job.closing()).map(|attempt| attempt.to_string());
+    let (number, detail) = (ready.number, ready.detail.clone());
+    let done = BatchDone { job: job.id, epoch, owner: job.owner, number, detail, older, closing };
     let change = Change {
         files: ready.files.clone(),
         remove: ready.remove.clone(),
         companion: Arc::new(done),
         file_prefix: commit_prefix(job.id, job.register.birth, epoch),
+        author: Some(job.id.author(epoch)),
     };
     job.reach("commit.before").await?;
     match snapshot::commit(job.target.catalog(), &job.target.table, base, change).await {

@@ -21,13 +21,14 @@ use super::commit::{Ready, commit};
 use super::copy::copy;
 use super::event::MigrationEvent;
 use super::job::{BatchId, JobId};
-use super::prepare::Prepared;
+use super::prepare::{Prepared, Target};
 use super::query;
 use super::recover::{Adoptable, Adoptables, recover};
 use super::register::{Detail, Register, Took};
 use super::report::{BatchReport, BatchState, Verdict};
 use super::rounds::{self, Mode};
 use super::spent::Spent;
+use super::tidy::Tidying;
 use crate::catalog::{IcebergTable, Table};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -60,8 +61,10 @@ pub(crate) struct Job {
     /// Held by the batch that is being committed.
     pub commits: AsyncMutex<()>,
     adoptables: Mutex<Adoptables>,
-    /// Whether another driver was there before.
-    resumed: bool,
+    /// The attempt whose listing the register names: it goes when all else is tidy.
+    closing: Mutex<Option<Attempt>>,
+    /// Whether another driver may have been there before: the target was.
+    found: bool,
 }
 
 impl Job {
@@ -80,6 +83,8 @@ impl Job {
         let keys = pending.iter().filter_map(|number| prepared.plan.get(*number as usize));
         let wanted: HashSet<_> = keys.map(|batch| BatchId::new(&batch.key)).collect();
         let resumed = prepared.register.is_some();
+        // Also one that died before its claim came.
+        let found = matches!(prepared.target, Target::Exists { .. });
         let catalog = Arc::clone(&prepared.target_catalog);
         let job = Self {
             engine: engine.clone(),
@@ -97,7 +102,8 @@ impl Job {
             epoch: AtomicU64::new(epoch),
             commits: AsyncMutex::default(),
             adoptables: Mutex::default(),
-            resumed,
+            closing: Mutex::default(),
+            found,
         };
         if resumed {
             let adoptables = recover(&job, &target, &wanted).await?;
@@ -114,9 +120,23 @@ impl Job {
         self.target.catalog().load_table(&self.target.table.name.ident).await
     }
 
+    /// Removes what is left when all batches were tried.
+    ///
+    /// # Errors
+    /// What is left cannot be found or removed. A later run then tries again.
+    pub async fn clean_up(&self) -> Result<()> {
+        if self.may_leave_files() {
+            let (catalog, table) = (self.target.catalog(), &self.target.table.name);
+            let (job, birth, pin, plan) = (self.id, self.register.birth, self.register.pin, &self.plan);
+            Tidying { engine: &self.engine, catalog, table, job, birth, pin, plan }.tidy().await?;
+        }
+        self.forget(self.closing().into_iter()).await;
+        Ok(())
+    }
+
     /// Whether there may be files that belong to nobody: of an earlier driver, or of a commit that a fence has ended.
-    pub fn may_leave_files(&self) -> bool {
-        self.resumed || self.epoch.load(SeqCst) > self.register.epoch
+    fn may_leave_files(&self) -> bool {
+        self.found || self.epoch.load(SeqCst) > self.register.epoch
     }
 
     fn say(&self, event: MigrationEvent) {
@@ -167,9 +187,10 @@ impl Job {
         self.check_count(batch, ready.detail.print.rows)?;
         let written_bytes = ready.files.iter().map(DataFile::file_size_in_bytes).sum();
         let files = ready.files.len() as u64;
-        self.commit(ready).await?;
+        let stayed = self.commit(ready).await?;
         self.reach("batch.before_tidy").await?;
-        self.forget(&listings).await;
+        let stays = self.closing();
+        self.forget(listings.into_iter().chain(stayed).filter(|attempt| stays != Some(*attempt))).await;
         let verdict = match self.statement.options.verify {
             // Adopted slices were read again, those that were copied in this run were not.
             Level::Metadata => Verdict::Counted,
@@ -314,7 +335,7 @@ impl Job {
             Mode::Append { before, .. } => detail.merge(before),
             Mode::Replace { before } => remove = self.files_of_batch(before).await?,
         }
-        Ok((Ready { number, detail, files, remove }, attempts))
+        Ok((Ready { number, detail, files, closing: attempts.last().copied(), remove }, attempts))
     }
 
     /// The target's files of a batch as it was committed before.
@@ -337,7 +358,7 @@ impl Job {
     }
 
     /// Commits in a task of its own: a statement that is stopped now must not leave the outcome open.
-    async fn commit(self: &Arc<Self>, ready: Ready) -> Result<()> {
+    async fn commit(self: &Arc<Self>, ready: Ready) -> Result<Option<Attempt>> {
         let job = Arc::clone(self);
         let task = self.target.table.store.cleanup().spawn(async move { commit(&job, ready).await });
         let died =
@@ -345,8 +366,19 @@ impl Job {
         task.await.map_err(died)?
     }
 
+    /// The attempt whose listing stays until all else is tidy.
+    pub fn closing(&self) -> Option<Attempt> {
+        *self.closing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on it is this one, if it is one. Returns the one before.
+    pub fn stays(&self, attempt: Option<Attempt>) -> Option<Attempt> {
+        let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
+        attempt.and_then(|attempt| closing.replace(attempt))
+    }
+
     /// Removes listings that nobody needs any more: their files are committed.
-    async fn forget(&self, attempts: &[Attempt]) {
+    async fn forget(&self, attempts: impl Iterator<Item = Attempt>) {
         let table = &self.target.table;
         for attempt in attempts {
             let location = attempt.listing_location(&table.metadata);

@@ -10,7 +10,7 @@ use arrow::datatypes::Fields;
 use iceberg::spec::{ListType, MapType, NestedField, NestedFieldRef, PrimitiveType, Schema, StructType, Type};
 use iceberg::{TableRequirement, TableUpdate};
 
-use crate::catalog::{Catalog, CommitOutcome, CommitRequest, IcebergTable, Table};
+use crate::catalog::{Author, Catalog, CommitOutcome, CommitRequest, IcebergTable, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::select::{assignable, types};
 
@@ -83,7 +83,7 @@ impl Evolution {
     ///
     /// # Errors
     /// Those of a commit. Nothing is changed then, or it is not known.
-    pub async fn commit(&self, catalog: &Arc<dyn Catalog>, table: &Table) -> Result<Table> {
+    pub async fn commit(&self, catalog: &Arc<dyn Catalog>, table: &Table, author: Author) -> Result<Table> {
         let now = &table.metadata;
         let request = CommitRequest {
             create: None,
@@ -96,6 +96,7 @@ impl Evolution {
                 TableUpdate::AddSchema { schema: self.schema.clone() },
                 TableUpdate::SetCurrentSchema { schema_id: -1 },
             ],
+            author: Some(author),
         };
         let failed = match catalog.commit(&table.name.ident, request).await {
             CommitOutcome::Landed => None,

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::register::Words;
+use crate::catalog::{Author, Signature};
 
 /// The name of a migration, in its register and its files: 64 bits of a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +26,18 @@ impl JobId {
             hash.update(text);
         }
         Self(first_64_bits(hash))
+    }
+}
+
+impl JobId {
+    /// Who commits for the migration in an epoch; 0 before there is a register.
+    pub fn author(self, epoch: u64) -> Author {
+        Author { job: self.0, epoch }
+    }
+
+    /// Whether a metadata file was written for it, as its name tells.
+    pub fn has_signed(self, signature: &Signature) -> bool {
+        signature.is_of_job(self.0)
     }
 }
 
@@ -49,6 +62,12 @@ impl Birth {
     /// One that no other migration has.
     pub fn new() -> Self {
         Self(Uuid::new_v4().as_u64_pair().1)
+    }
+
+    /// What stands for a birth in the names of files of a first claim. Its register, if it lands, gets a birth that none
+    /// before has had (`model`, `BirthsDiffer`); if it does not, nothing tells of that one, and the table tells of itself.
+    pub fn of_table(uuid: Uuid) -> Self {
+        Self(uuid.as_u64_pair().1)
     }
 }
 

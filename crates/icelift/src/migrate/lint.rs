@@ -4,6 +4,7 @@
 //! a line, and a line names what it is about.
 
 mod columns;
+mod growth;
 mod properties;
 
 use std::collections::{BTreeSet, HashSet};
@@ -14,6 +15,7 @@ use iceberg::spec::{
     FormatVersion, MAIN_BRANCH, PartitionSpec, Schema, SortDirection, SortField, TableMetadata, Transform,
 };
 
+pub(crate) use self::growth::growth;
 pub(crate) use self::properties::carried_properties;
 use crate::pipeline::scan::PlannedFile;
 
@@ -29,6 +31,8 @@ pub(crate) enum Level {
     Lost,
     /// The target will have it in another form.
     Changed,
+    /// It takes more time or money than it must.
+    Costly,
 }
 
 impl fmt::Display for Level {
@@ -37,6 +41,7 @@ impl fmt::Display for Level {
             Self::Refused => "refused",
             Self::Lost => "lost",
             Self::Changed => "changed",
+            Self::Costly => "costly",
         })
     }
 }

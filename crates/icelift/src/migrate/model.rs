@@ -11,6 +11,8 @@
 //!
 //! The files of a batch are an *attempt*: written by one driver, named for birth, driver and batch, then listed in one
 //! object, then verified. They are committed, taken over and deleted as a whole. An attempt's name is never used again.
+//! A claim has no attempt. The list of its empty snapshot is named for the birth that the register has; that of a first claim,
+//! which nobody can know if it does not land, for the table's uuid, which every commit requires.
 //!
 //! # What a driver does
 //!
@@ -25,7 +27,7 @@
 //! | the tip is not an ancestor of main | stops; where expiry hides that, the rows of the done batches are counted | |
 //! | files of batches that are done with others | may delete them, the data files first and their list last | `cleanup.before_delete`, `cleanup.after_delete` |
 //! | the register of another, and it has held it itself | stops, and deletes nothing | |
-//! | the register of another, all batches done | is finished | `finish.before_report` |
+//! | the register of another, all batches done | may delete what nothing refers to; is finished | `finish.before_report` |
 //! | the register of another, batches left | fences: an empty snapshot, the next epoch, its token | `fence.before_commit`, `fence.after_commit` |
 //! | its register, a batch in doubt, main where it was | fences | `commit.unknown`, then those of the fence |
 //! | its register, files in hand for a batch that is not done | commits them | `commit.before`, `commit.after` |

@@ -16,7 +16,11 @@
 //! - A commit that is built on T or later does not name f. In this round every batch is done, so that a further commit of one
 //!   is refused, whoever sends it; and a driver of a later round adopts nothing of this one.
 //!
-//! Files of another birth of the migration are none of this table's: it may share its place with one that was renamed.
+//! Files of another birth of the migration are none of this table's: it may share its place with one that was renamed. Those of
+//! a first claim, which has no birth before it lands, tell of the table instead.
+//!
+//! Of metadata files that this side writes the same holds: a signature in the name tells of migration, table and epoch
+//! (`catalog/author.rs`). What the table's log does not list is not needed, and a pointer that has moved on is not moved to it.
 //!
 //! A file of details has no epoch in its name: it is named by what is in it. The one that the next commit may write is spared.
 
@@ -31,14 +35,13 @@ use super::claim::claim;
 use super::job::{Birth, JobId};
 use super::recover::referenced;
 use super::register::{Older, Pin, Register};
-use crate::catalog::{Catalog, Table};
+use crate::catalog::{Catalog, Signature, Table, tables_of};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::sink::data_folder;
 use crate::storage::{Held, Locations, Stored, is_within};
 
 /// Metadata files that are read at once.
 const READ_CONCURRENCY: usize = 8;
-const METADATA_FILE: &str = ".metadata.json";
 
 /// Fences that are tried while a driver commits.
 const FENCES: usize = 8;
@@ -66,8 +69,8 @@ type Migrations = BTreeMap<JobId, Gone>;
 ///
 /// # Errors
 /// A migration that the table does not know, and metadata that cannot be read.
-pub(crate) async fn list(table: &Table, job: Option<JobId>) -> Result<Vec<Stored>> {
-    Ok(sorted(find(table, &migrations(table, job)?).await?))
+pub(crate) async fn list(catalog: &Arc<dyn Catalog>, table: &Table, job: Option<JobId>) -> Result<Vec<Stored>> {
+    Ok(sorted(find(catalog, table, &migrations(table, job)?).await?))
 }
 
 fn sorted(found: Vec<(JobId, Stored)>) -> Vec<Stored> {
@@ -87,7 +90,7 @@ pub(crate) async fn remove(
     concurrency: usize,
 ) -> Result<Vec<Stored>> {
     let mut migrations = migrations(&table, job)?;
-    let mut found = find(&table, &migrations).await?;
+    let mut found = find(catalog, &table, &migrations).await?;
     let with_files: HashSet<JobId> = found.iter().map(|(job, _)| *job).collect();
     migrations.retain(|job, _| with_files.contains(job));
     if migrations.values().any(|gone| gone.needs_fence) {
@@ -95,7 +98,7 @@ pub(crate) async fn remove(
             table = fence(catalog, table, *job, gone).await?;
         }
         // Commits may have landed until then.
-        found = find(&table, &migrations).await?;
+        found = find(catalog, &table, &migrations).await?;
     }
     let found = sorted(found);
     remove_all(&table, &found, concurrency).await?;
@@ -171,78 +174,100 @@ fn migrations(table: &Table, job: Option<JobId>) -> Result<Migrations> {
 }
 
 /// What is left of the migrations.
-async fn find(table: &Table, migrations: &Migrations) -> Result<Vec<(JobId, Stored)>> {
+async fn find(catalog: &Arc<dyn Catalog>, table: &Table, migrations: &Migrations) -> Result<Vec<(JobId, Stored)>> {
     let place = |error: Error| error.place(Stage::Catalog, &table.name);
-    let is_gone = |stored: &Stored| {
-        let of_job = job_of(&stored.location).and_then(|job| migrations.get(&job));
-        of_job.is_some_and(|gone| match written_by(&stored.location) {
-            Some(writer) => writer.birth == gone.birth && writer.epoch <= gone.until,
-            None => is_details(&stored.location, gone.birth),
-        })
+    let table_birth = Birth::of_table(table.metadata.uuid());
+    let author = |location: &str| {
+        let (job, gone) = migrations.get_key_value(&job_of(location)?)?;
+        let is_gone = match written_by(location) {
+            Some(writer) => [gone.birth, table_birth].contains(&writer.birth) && writer.epoch <= gone.until,
+            None => is_details(location, gone.birth),
+        };
+        is_gone.then_some(*job)
     };
-    let is_metadata = |stored: &Stored| stored.location.ends_with(METADATA_FILE);
-    let (root, data) = (table.metadata.location(), data_folder(&table.metadata));
-    let (store, wanted) = (&table.store, |stored: &Stored| is_gone(stored) || is_metadata(stored));
-    let mut found = store.list_objects(root, wanted).await.map_err(place)?;
+    let author = |stored: &Stored| author(&stored.location).or_else(|| signer(&stored.location, migrations));
+    let is_gone = |stored: &Stored| author(stored).is_some();
+    let (root, data, store) = (table.metadata.location(), data_folder(&table.metadata), &table.store);
+    let mut found = store.list_objects(root, is_gone).await.map_err(place)?;
     found.extend(store.list_uploads(root).await.map_err(place)?.into_iter().filter(is_gone));
     if !is_within(&data, root) {
         found.extend(store.list_objects(&data, is_gone).await.map_err(place)?);
         found.extend(store.list_uploads(&data).await.map_err(place)?.into_iter().filter(is_gone));
     }
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
     let known = known(table).await.map_err(place)?;
-    let (mut orphans, mut metadata_files) = (Vec::new(), Vec::new());
+    let (mut orphans, mut creations) = (Vec::new(), Vec::new());
     for stored in found {
+        let Some(job) = author(&stored) else { continue };
         match known.find(&stored.location) {
-            Held::No if is_metadata(&stored) => metadata_files.push(stored),
-            _ if is_metadata(&stored) => {}
+            // Of a migration into a table that was renamed, unless the table was never made.
+            Held::No if is_of_other_table(&stored, table) => creations.push((job, stored)),
             Held::Elsewhere(prefix) => return Err(elsewhere(table, &stored.location, prefix)),
             // An object that is needed says nothing of an upload that would replace it.
             Held::Here if stored.upload.is_none() => {}
-            Held::Here | Held::No => orphans.extend(job_of(&stored.location).map(|job| (job, stored))),
+            Held::Here | Held::No => orphans.push((job, stored)),
         }
     }
-    orphans.extend(lost_metadata(table, migrations, metadata_files).await);
+    orphans.extend(never_made(catalog, table, creations).await);
     Ok(orphans)
 }
 
-/// Those of the metadata files that a driver wrote for a commit that never was. Where the catalog keeps a pointer to a
-/// metadata file, the driver writes the next one and then moves the pointer from the one before, of which the log tells that
-/// another one took its place. What the log does not tell of is not found here.
-async fn lost_metadata(table: &Table, migrations: &Migrations, files: Vec<Stored>) -> Vec<(JobId, Stored)> {
-    let metadata = &table.metadata;
-    let mut log = Locations::default();
-    log.extend(metadata.metadata_log().iter().map(|log| &log.metadata_file));
-    let is_current = |location: &str| table.metadata_location.as_deref() == Some(location);
-    let oldest = metadata.metadata_log().first().map(|log| &log.metadata_file).or(table.metadata_location.as_ref());
-    let Some(oldest) = oldest.and_then(|oldest| version(oldest)) else { return Vec::new() };
-    let younger = files.into_iter().filter(|file| version(&file.location).is_some_and(|it| it > oldest));
-    let reads = younger.map(|file| async move {
-        let read = Table::read(table.name.clone(), file.location.clone(), table.store.clone()).await;
-        (file, read)
-    });
-    let read: Vec<_> = stream::iter(reads).buffered(READ_CONCURRENCY).collect().await;
-    let lost = read.into_iter().filter_map(|(file, read)| {
-        let found =
-            read.inspect_err(|error| tracing::debug!(%file, %error, "a metadata file is not looked at")).ok()?;
-        let snapshot = found.metadata.current_snapshot()?;
-        let says = |key: &str| snapshot.summary().additional_properties.get(key);
-        let job: JobId = says("icelift.job")?.parse().ok()?;
-        let epoch: u64 = says("icelift.epoch")?.parse().ok()?;
-        let gone = migrations.get(&job)?;
-        let before = &found.metadata.metadata_log().last()?.metadata_file;
-        let is_passed = log.find(before) == Held::Here || gone.needs_fence && is_current(before);
-        let is_lost = found.metadata.uuid() == metadata.uuid()
-            && is_passed
-            && epoch <= gone.until
-            && metadata.snapshot_by_id(snapshot.snapshot_id()).is_none();
-        is_lost.then_some((job, file))
-    });
-    lost.collect()
+/// The migration whose driver wrote a metadata file, or began to, and can commit it no more. Where the catalog keeps a pointer
+/// to a metadata file, the driver writes the next one and then moves the pointer from the one before; those that the table
+/// lists no more are left, too.
+fn signer(location: &str, migrations: &Migrations) -> Option<JobId> {
+    let signature = Signature::of(location)?;
+    let is_signer = |(job, gone): &(&JobId, &Gone)| job.has_signed(&signature) && signature.epoch <= gone.until;
+    migrations.iter().find(is_signer).map(|(job, _)| *job)
 }
 
-/// The number that the name of a metadata file begins with.
-fn version(location: &str) -> Option<u64> {
-    location.rsplit('/').next()?.split_once('-')?.0.parse().ok()
+fn is_of_other_table(stored: &Stored, table: &Table) -> bool {
+    Signature::of(&stored.location).is_some_and(|signature| !signature.is_of_table(table.metadata.uuid()))
+}
+
+/// Those of the metadata files that were written for a table which never came to be, because the driver died before. They have
+/// no snapshot, and no table of the catalog is theirs: not that of this name, nor one that was renamed and kept its place. If
+/// that cannot be told, they are not found.
+async fn never_made(
+    catalog: &Arc<dyn Catalog>,
+    table: &Table,
+    mut files: Vec<(JobId, Stored)>,
+) -> Vec<(JobId, Stored)> {
+    files.retain(|(_, file)| Signature::of(&file.location).is_some_and(|it| (it.version, it.epoch) == (0, 0)));
+    let (halves, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|(_, file)| file.is_begun());
+    if files.is_empty() {
+        return halves;
+    }
+    let tables = match uuids(catalog, table).await {
+        Ok(tables) => tables,
+        Err(error) => {
+            tracing::warn!(table = %table.name, %error, "it is not known whether metadata files belong to another table");
+            return halves;
+        }
+    };
+    let reads = files.into_iter().map(|(job, file)| async move {
+        let read = Table::read(table.name.clone(), file.location.clone(), table.store.clone()).await;
+        (job, file, read)
+    });
+    let read: Vec<_> = stream::iter(reads).buffered(READ_CONCURRENCY).collect().await;
+    let never_made = read.into_iter().filter_map(|(job, file, read)| {
+        let found =
+            read.inspect_err(|error| tracing::debug!(%file, %error, "a metadata file is not looked at")).ok()?;
+        let metadata = &found.metadata;
+        (metadata.current_snapshot_id().is_none() && !tables.contains(&metadata.uuid())).then_some((job, file))
+    });
+    halves.into_iter().chain(never_made).collect()
+}
+
+/// The tables of the catalog.
+async fn uuids(catalog: &Arc<dyn Catalog>, table: &Table) -> Result<HashSet<Uuid>> {
+    let names = tables_of(catalog.as_ref(), &table.name.catalog, None).await?;
+    let loads = names.into_iter().map(|name| async move { catalog.find_table(&name.ident).await });
+    let loads: Vec<_> = loads.collect();
+    let loads = stream::iter(loads).buffered(READ_CONCURRENCY);
+    loads.try_filter_map(|found| async move { Ok(found.map(|table| table.metadata.uuid())) }).try_collect().await
 }
 
 /// Takes the migration over, so that no driver before goes on and none behind adopts. Returns the table behind the fence.
@@ -276,13 +301,26 @@ async fn fence(catalog: &Arc<dyn Catalog>, mut table: Table, job: JobId, gone: &
 /// Names of files, for tests of what becomes of such files.
 #[cfg(test)]
 pub(crate) mod tests_of_names {
-    use super::{Register, Table};
+    use uuid::Uuid;
+
+    use super::{Birth, JobId, Register, Table};
     use crate::migrate::attempt::Attempt;
 
     /// The name that a file would have from a driver of another epoch.
     pub(crate) fn with_epoch(location: &str, epoch: u64) -> String {
         let attempt = Attempt::of(location).unwrap();
         location.replace(&attempt.to_string(), &Attempt { epoch, id: uuid::Uuid::new_v4(), ..attempt }.to_string())
+    }
+
+    /// The table's one migration, and the epoch of its last driver.
+    pub(crate) fn last_driver(table: &Table) -> (JobId, u64) {
+        let registers = Register::all(&table.metadata).unwrap();
+        (registers[0].0, registers[0].1.epoch)
+    }
+
+    /// What the files of a table's first claim are named for.
+    pub(crate) fn claimed_table(uuid: Uuid) -> String {
+        Birth::of_table(uuid).to_string()
     }
 
     /// The name of a file of details of the table's one migration.

@@ -7,7 +7,7 @@ use iceberg::spec::Transform;
 use super::batches::Batch;
 use super::driver::SLICE_BYTES;
 use super::explain::{PlanInput, PlannedBatch, Sizes, State, explain};
-use super::lint::{FilesSummary, Finding, Level, Sides, lint};
+use super::lint::{FilesSummary, Finding, Level, Sides, growth, lint};
 use super::prepare::{Prepared, Target};
 use super::price::Prices;
 use crate::catalog::{Table, TableKind};
@@ -83,6 +83,7 @@ async fn findings(prepared: &Prepared, target: &Table, target_kind: &str) -> Vec
         let changes = evolution.changes.iter();
         findings.extend(changes.map(|change| Finding::new(Level::Changed, "merge_schema", change.as_str())));
     }
+    findings.extend(growth(target.snapshots().len() as u64, prepared.pending.len() as u64, target_kind));
     findings
 }
 

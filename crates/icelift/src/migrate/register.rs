@@ -51,6 +51,10 @@ pub(crate) struct Register {
     pub owner: Uuid,
     /// The last commit of the migration.
     pub last: Mark,
+    /// The name of the listing that the run of that commit removes last of all: while it is there, that run has not cleaned
+    /// up behind itself. `None` if it had nothing to list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing: Option<String>,
     #[serde(flatten)]
     pub done: Done,
 }
@@ -132,6 +136,7 @@ impl Register {
             epoch: 1,
             owner,
             last: Mark::default(),
+            closing: None,
             done: Done::default(),
         }
     }

@@ -11,10 +11,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::driver::Job;
 use super::event::MigrationEvent;
 use super::prepare::{Prepared, Target};
-use super::recover::tidy;
 use super::register::Detail;
 use super::report::{BatchReport, BatchState, COLUMNS, MigrationReport, Verdict};
 use super::spent::Spent;
+use super::tidy::tidy_behind;
 use crate::catalog::{Catalog, TableName};
 use crate::engine::{Engine, RowStream};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -165,6 +165,9 @@ impl Run {
         };
         // A target that does not exist is created even if there is nothing to put into it.
         let idle = pending.is_empty() && prepared.register.as_ref() == Some(&prepared.next);
+        if idle && let Err(error) = tidy_behind(engine, &prepared).await {
+            tracing::warn!(%error, "files of the run before could not be removed; remove_orphan_files lists them");
+        }
         let job = if idle { None } else { Some(Job::claim(engine, prepared).await.map_err(|it| place.told(it))?) };
         if let Some(job) = &job {
             let landed = pending.iter().filter(|number| !job.pending.contains(number));
@@ -193,8 +196,8 @@ impl Run {
             }
         });
         let close = stream::once(async move {
-            if let Some(job) = tidied.filter(|job| job.may_leave_files())
-                && let Err(error) = tidy(&job).await
+            if let Some(job) = tidied
+                && let Err(error) = job.clean_up().await
             {
                 tracing::warn!(%error, "files of earlier runs could not be removed; remove_orphan_files lists them");
             }

@@ -14,6 +14,8 @@ use crate::sql::{Migrate, PartitionField};
 
 /// The number of the first sort order of a table; 0 is that of no order.
 const FIRST_ORDER_ID: i64 = 1;
+/// Whether metadata files are deleted that the table lists no more.
+const DELETE_OLD_METADATA: &str = "write.metadata.delete-after-commit.enabled";
 
 /// The table that a migration creates: the query's columns with the ids, comments and identifier fields of the source, the
 /// statement's partition spec or that of the source, the source's sort order as far as the target has its columns, the
@@ -33,6 +35,9 @@ pub(super) fn new_table(
     properties.extend(statement.properties.clone());
     let version = (source.metadata.format_version() as u8).max(2).to_string();
     properties.entry("format-version".to_string()).or_insert(version);
+    // Each commit writes the metadata anew, with all snapshots in it: the files of many batches would be far larger than the
+    // register, and those that the table lists no more are of use to nobody.
+    properties.entry(DELETE_OLD_METADATA.to_string()).or_insert_with(|| "true".to_string());
     let nanoseconds = properties.get("format-version").is_some_and(|version| version == "3");
     let schema = types::iceberg_schema(columns, nanoseconds).map_err(place)?;
     let schema = described(schema, source.metadata.current_schema()).map_err(place)?;

@@ -105,7 +105,8 @@ async fn check(sides: &Sides, pair: BatchPair, level: Level) -> Result<Vec<Check
 async fn copied_bytes(sides: &Sides, pair: &BatchPair, level: Level) -> Result<Option<Check>> {
     let Some(recorded) = pair.recorded_bytes(sides, level) else { return Ok(None) };
     let Some(found) = prints::of_files(sides, pair).await? else { return Ok(None) };
-    let check = Check::prints(&pair.key, None, Some(&prints::Print::Bytes(recorded)), Some(&prints::Print::Bytes(found)));
+    let check =
+        Check::prints(&pair.key, None, Some(&prints::Print::Bytes(recorded)), Some(&prints::Print::Bytes(found)));
     // Files that somebody has written anew hold the same rows and other bytes.
     Ok((recorded == found).then_some(check))
 }

@@ -6,6 +6,7 @@
 
 mod change;
 mod companion;
+mod merge;
 mod removal;
 mod settle;
 mod summary;
@@ -19,10 +20,12 @@ use iceberg::spec::{DataFile, TableMetadata};
 use uuid::Uuid;
 
 use self::change::ChangeBuilder;
+pub(crate) use self::change::REPLACED_MANIFESTS;
 use self::companion::Alone;
 pub(crate) use self::companion::{Cargo, Companion};
+use self::merge::Merging;
 use self::settle::{Sign, Unsettled};
-use crate::catalog::{Catalog, CommitOutcome, Table};
+use crate::catalog::{Author, Catalog, CommitOutcome, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
 
 /// How often and how long a commit that lost a race is tried again: Iceberg's own properties and defaults.
@@ -39,12 +42,7 @@ impl Retries {
     /// # Errors
     /// A property that is not a number, by name.
     fn new(metadata: &TableMetadata) -> Result<Self> {
-        let number = |key: &str, default: u64| match metadata.properties().get(key) {
-            None => Ok(default),
-            Some(value) => value.parse().map_err(|_| {
-                Error::new(ErrorKind::Config, format!("the table property `{key}` is `{value}`, it takes a number"))
-            }),
-        };
+        let number = |key: &str, default: u64| number(metadata, key, default);
         // Read where the answer to a commit is lost; a mistake in it is told before.
         number(settle::TOTAL_TIMEOUT, 0)?;
         Ok(Self {
@@ -56,9 +54,20 @@ impl Retries {
     }
 }
 
+/// A property that is a number.
+fn number(metadata: &TableMetadata, key: &str, default: u64) -> Result<u64> {
+    match metadata.properties().get(key) {
+        None => Ok(default),
+        Some(value) => value.parse().map_err(|_| {
+            Error::new(ErrorKind::Config, format!("the table property `{key}` is `{value}`, it takes a number"))
+        }),
+    }
+}
+
 /// Fails if the table's properties do not say how to commit, before anything is written.
 pub(crate) fn check(metadata: &TableMetadata) -> Result<()> {
-    Retries::new(metadata).map(drop)
+    Retries::new(metadata)?;
+    Merging::new(metadata).map(drop)
 }
 
 /// Appends the files to the table's main branch in one snapshot.
@@ -66,7 +75,8 @@ pub(crate) fn check(metadata: &TableMetadata) -> Result<()> {
 /// `planned` is the table as the rows were written for it: its schema, default partition spec and format version must still
 /// be those of the table when the commit is made.
 pub(crate) async fn append(catalog: &Arc<dyn Catalog>, planned: &Table, files: Vec<DataFile>) -> CommitOutcome {
-    let change = Change { files, remove: HashSet::new(), companion: Arc::new(Alone), file_prefix: String::new() };
+    let change =
+        Change { files, remove: HashSet::new(), companion: Arc::new(Alone), file_prefix: String::new(), author: None };
     commit(catalog, planned, planned.clone(), change).await
 }
 
@@ -80,6 +90,8 @@ pub(crate) struct Change {
     pub companion: Arc<dyn Companion>,
     /// What the names of the manifests say before the commit's own id, so that one can tell whose they are.
     pub file_prefix: String,
+    /// Who is to be told by the names of metadata files.
+    pub author: Option<Author>,
 }
 
 /// Makes the change to the table's main branch in one snapshot, first built on `base`.

@@ -95,7 +95,7 @@ pub(super) async fn run(context: &Context<'_>, bound: &Bound) -> Result<RowStrea
         check_owned(&table)?;
     }
     let found = match (scope, dry_run) {
-        (Scope::Migrations(job), true) => orphans::list(&table, job).await?,
+        (Scope::Migrations(job), true) => orphans::list(&context.catalog, &table, job).await?,
         (Scope::Migrations(job), false) => orphans::remove(&context.catalog, table, job, concurrency).await?,
         (Scope::Folder(search), true) => folder::list(&table, &search).await?,
         (Scope::Folder(search), false) => {

@@ -24,6 +24,13 @@ pub(crate) struct Stored {
     pub upload: Option<String>,
 }
 
+impl Stored {
+    /// Whether it is a file in which the local file system collects what is still to be written.
+    pub fn is_begun(&self) -> bool {
+        local::is_staged(&self.location)
+    }
+}
+
 impl fmt::Display for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.location)?;

@@ -71,7 +71,7 @@ async fn write(
     request: &CommitRequest,
 ) -> Result<Written> {
     let TableMetadataBuildResult { metadata, expired_metadata_logs: expired, .. } = built;
-    let file = next_location(base.map(|(_, table)| table), &metadata);
+    let file = next_location(base.map(|(_, table)| table), &metadata, request.author);
     let location = file.to_string();
     let input = match base {
         Some((found, _)) => table_input::updated(&found.entry, &metadata, &location),

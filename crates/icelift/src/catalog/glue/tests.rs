@@ -56,7 +56,7 @@ impl World {
     /// Puts an Iceberg table with a metadata file into `db`.
     async fn with_table(self, name: &str) -> Self {
         let metadata: TableMetadata = self.new_table(name).metadata(self.location(name)).unwrap();
-        let file = next_location(None, &metadata);
+        let file = next_location(None, &metadata, None);
         write_metadata(&self.catalog.store, &metadata, &file).await.unwrap();
         let entry = iceberg_entry(name, &file.to_string());
         self.server.with(|state| state.put("db", entry));

@@ -164,7 +164,11 @@ mod tests {
         let on = |branch: &str, snapshot_id| TableRequirement::RefSnapshotIdMatch { r#ref: branch.into(), snapshot_id };
         let reference = SnapshotReference::new(1, SnapshotRetention::branch(None, None, None));
         let set_main = TableUpdate::SetSnapshotRef { ref_name: "main".into(), reference };
-        let request = |requirement, updates| CommitRequest { create: None, requirements: vec![requirement], updates };
+        let request = |requirement, updates| CommitRequest {
+            requirements: vec![requirement],
+            updates,
+            ..CommitRequest::default()
+        };
         assert!(request(TableRequirement::NotExist, vec![]).is_fenced());
         assert!(request(on("main", Some(7)), vec![set_main.clone()]).is_fenced());
         assert!(request(on("main", None), vec![set_main.clone()]).is_fenced());

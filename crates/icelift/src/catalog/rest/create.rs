@@ -134,7 +134,7 @@ impl Rest {
         let store = self.stores.table(&self.client, &ident, metadata.location(), &answered.config)?;
         let mut table = Table::staged(self.table_name(&ident), metadata, store);
         let (create, requirements) = (Some(table.metadata.clone()), vec![TableRequirement::NotExist]);
-        table.staged = Some(CommitRequest { create, requirements, updates }.into());
+        table.staged = Some(CommitRequest { create, requirements, updates, author: None }.into());
         Ok(table)
     }
 
@@ -158,7 +158,10 @@ impl Rest {
             TableRequirement::UuidMatch { uuid: answered.metadata.uuid() },
             TableRequirement::CurrentSchemaIdMatch { current_schema_id: answered.metadata.current_schema_id() },
         ];
-        match self.send_commit(ident, CommitRequest { create: None, requirements, updates: missing }).await {
+        match self
+            .send_commit(ident, CommitRequest { requirements, updates: missing, ..CommitRequest::default() })
+            .await
+        {
             CommitOutcome::Landed => self.load(ident).await,
             CommitOutcome::NotLanded(error) | CommitOutcome::Unknown(error) => Err(error),
         }

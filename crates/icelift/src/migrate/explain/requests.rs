@@ -22,19 +22,25 @@ struct Habits {
     create_calls: u64,
     /// Whether the catalog keeps a pointer to a metadata file, which is then ours to read and to write.
     has_pointer: bool,
+    /// Whether that file is read again where it was read or written just before.
+    reads_again: bool,
 }
 
 impl Habits {
     fn of(kind: &str) -> Self {
         match kind {
-            "glue" => Self { load_calls: 1, commit_calls: 2, create_calls: 4, has_pointer: true },
+            "glue" => Self { load_calls: 1, commit_calls: 2, create_calls: 4, has_pointer: true, reads_again: true },
             "local" => Self { has_pointer: true, ..Self::default() },
-            _ => Self { load_calls: 1, commit_calls: 1, create_calls: 2, has_pointer: false },
+            _ => Self { load_calls: 1, commit_calls: 1, create_calls: 2, ..Self::default() },
         }
     }
 
     fn pointers(&self) -> u64 {
         u64::from(self.has_pointer)
+    }
+
+    fn repeated_gets(&self) -> u64 {
+        u64::from(self.reads_again)
     }
 }
 
@@ -51,25 +57,25 @@ impl PlanInput<'_> {
         // An empty snapshot: the parent's manifest list is read, its own is written.
         let mut claim = Traffic {
             target_calls: target.commit_calls,
-            target_gets: 1 + target.pointers(),
+            target_gets: 1 + target.repeated_gets(),
             target_puts: 1 + target.pointers(),
             ..Traffic::default()
         };
         if self.creates_target {
             // A new table has no parent; it is read once more behind its creation.
             claim.target_calls += target.create_calls + target.load_calls;
-            claim.target_gets = 2 * target.pointers();
+            claim.target_gets = 2 * target.repeated_gets();
             claim.target_puts += target.pointers();
         }
         // The target is looked for before, and loaded after.
-        let loads = if self.creates_target { 1 } else { 2 };
+        let found_gets = if self.creates_target { 0 } else { target.pointers() };
         claim
             + Traffic {
                 source_calls: source.load_calls,
                 // The manifest list and the manifests; the batches are handed the files that stand in them.
                 source_gets: source.pointers() + 1 + self.source_manifests,
                 target_calls: 2 * target.load_calls,
-                target_gets: loads * target.pointers(),
+                target_gets: found_gets + target.repeated_gets(),
                 ..Traffic::default()
             }
     }
@@ -93,7 +99,7 @@ impl PlanInput<'_> {
         }
         // The table is loaded, the parent's manifest list is read, manifest and list are written.
         traffic.target_calls += target.load_calls + target.commit_calls;
-        traffic.target_gets += 1 + 2 * target.pointers();
+        traffic.target_gets += 1 + 2 * target.repeated_gets();
         traffic.target_puts += u64::from(files > 0) + 1 + target.pointers();
         traffic
     }

@@ -12,8 +12,10 @@ use super::{IcebergSink, SinkTarget, encode};
 use crate::error::Result;
 use crate::pipeline::splice::{Settings, Splice, SpliceMode, SpliceTarget};
 
-/// Row groups of less than this part of a row group of the table are encoded, so that small ones come together.
-const SMALLEST_PART: usize = 8;
+/// Row groups of less than this part of a row group of the table are small.
+const SMALL_PART: usize = 8;
+/// Row groups of less than this part are never worth a place of their own.
+const SMALLEST_PART: usize = 64;
 /// Row groups of more than so many files' bytes are encoded, and so cut.
 const LARGEST_FILES: usize = 2;
 
@@ -73,6 +75,7 @@ impl SinkTarget {
             parquet_schema: encode::parquet_schema(&self.schema, self.table.metadata.current_schema())?,
             codec: (!keeps_codec).then_some(settings.codec),
             bloom_filters: settings.bloom_filters.clone(),
+            small_bytes: (settings.row_group_bytes / SMALL_PART) as u64,
             min_bytes: (settings.row_group_bytes / SMALLEST_PART) as u64,
             max_bytes: settings.target_file_bytes.saturating_mul(LARGEST_FILES) as u64,
         })

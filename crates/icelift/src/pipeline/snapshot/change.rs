@@ -11,12 +11,16 @@ use iceberg::spec::{
 use iceberg::{TableRequirement, TableUpdate};
 use uuid::Uuid;
 
+use super::merge::Merger;
 use super::removal::{self, Removal};
 use super::{Change, summary};
 use crate::catalog::{CommitOutcome, CommitRequest, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::values::{avro_name, is_avro_name};
 use crate::storage::{Store, own_error};
+
+/// What the summary of a snapshot says that names merged manifests in the place of so many of its parent's; as in Java.
+pub(crate) const REPLACED_MANIFESTS: &str = "manifests-replaced";
 
 /// A change that may be built several times, each time on another base.
 pub(super) struct ChangeBuilder {
@@ -27,6 +31,7 @@ pub(super) struct ChangeBuilder {
     snapshot_id: i64,
     lists: Vec<String>,
     removal: Removal,
+    merger: Merger,
 }
 
 impl ChangeBuilder {
@@ -34,7 +39,15 @@ impl ChangeBuilder {
         // As in Java: 63 bits of a random UUID.
         let (high, low) = id.as_u64_pair();
         let snapshot_id = ((high ^ low) & (i64::MAX as u64)) as i64;
-        Self { id, change, manifest: None, snapshot_id, lists: Vec::new(), removal: Removal::default() }
+        Self {
+            id,
+            change,
+            manifest: None,
+            snapshot_id,
+            lists: Vec::new(),
+            removal: Removal::default(),
+            merger: Merger::default(),
+        }
     }
 
     /// Whether its snapshot is in the table.
@@ -54,7 +67,8 @@ impl ChangeBuilder {
         if let Some(parent) = parent {
             let kept = base.manifest_list(parent).await?.consume_entries();
             let kept = kept.into_iter().filter(|it| it.has_added_files() || it.has_existing_files()).collect();
-            manifests.extend(self.without_removed(base, kept).await?);
+            let kept = self.without_removed(base, kept).await?;
+            manifests.extend(self.merged(base, kept).await?);
         } else if !self.change.remove.is_empty() {
             return Err(removal::gone());
         }
@@ -96,7 +110,9 @@ impl ChangeBuilder {
                 },
             ],
             updates: Vec::new(),
+            author: None,
         });
+        request.author = request.author.or(self.change.author);
         request.updates.push(TableUpdate::AddSnapshot { snapshot });
         request.updates.push(TableUpdate::SetSnapshotRef { ref_name: MAIN_BRANCH.to_string(), reference });
         if !properties.is_empty() {
@@ -114,6 +130,22 @@ impl ChangeBuilder {
         let without = removal.without(base, kept, self).await;
         self.removal = removal;
         without
+    }
+
+    /// The manifests that are kept, fewer where it is time to merge them. Not for a snapshot that only moves the branch.
+    async fn merged(&mut self, base: &Table, kept: Vec<ManifestFile>) -> Result<Vec<ManifestFile>> {
+        let Some(new) = self.manifest.clone() else { return Ok(kept) };
+        let mut merger = std::mem::take(&mut self.merger);
+        // Those that were written for this change also list what it removes.
+        let (own, kept): (Vec<_>, Vec<_>) = kept.into_iter().partition(|it| it.added_snapshot_id == self.snapshot_id);
+        let merged = merger.merged(base, kept, Some(&new), self).await;
+        self.merger = merger;
+        Ok(own.into_iter().chain(merged?).collect())
+    }
+
+    /// Where the change's nth merged manifest goes.
+    pub(super) fn merged_location(&self, metadata: &TableMetadata, number: usize) -> String {
+        format!("{}/metadata/{}{}-merged{number}.avro", metadata.location(), self.change.file_prefix, self.id)
     }
 
     /// Where the change's nth manifest goes.
@@ -183,6 +215,9 @@ impl ChangeBuilder {
     fn summary(&self, base: &Table, more: HashMap<String, String>) -> Summary {
         let previous = base.metadata.current_snapshot().map(|snapshot| snapshot.summary());
         let mut additional_properties = summary::summary(&self.change.files, &self.removal.removed, previous);
+        if self.merger.replaced_count > 0 {
+            additional_properties.insert(REPLACED_MANIFESTS.to_string(), self.merger.replaced_count.to_string());
+        }
         additional_properties.extend(more);
         let operation = match (self.change.remove.is_empty(), self.change.files.is_empty()) {
             (true, _) => Operation::Append,
@@ -195,7 +230,7 @@ impl ChangeBuilder {
     /// The commit will not land: removes the metadata files that were written for it.
     pub async fn cleaned_up(&self, store: &Store, error: Error) -> CommitOutcome {
         let manifest = self.manifest.iter().map(|manifest| manifest.manifest_path.as_str());
-        let rewritten = self.removal.written.iter().map(String::as_str);
+        let rewritten = self.removal.written.iter().chain(&self.merger.written).map(String::as_str);
         remove(store, manifest.chain(rewritten).chain(self.lists.iter().map(String::as_str))).await;
         CommitOutcome::NotLanded(error)
     }
@@ -203,7 +238,7 @@ impl ChangeBuilder {
     /// The commit has landed: removes the manifest lists of the attempts that lost their race.
     pub async fn landed(&self, store: &Store) -> CommitOutcome {
         let lost = self.lists.len().saturating_sub(1);
-        let rewritten = self.removal.superseded.iter().map(String::as_str);
+        let rewritten = self.removal.superseded.iter().chain(&self.merger.superseded).map(String::as_str);
         remove(store, rewritten.chain(self.lists[..lost].iter().map(String::as_str))).await;
         CommitOutcome::Landed
     }

@@ -27,6 +27,8 @@ use crate::storage::Store;
 
 /// Footers that are read ahead of the row groups that are copied.
 const FILES_AHEAD: usize = 2;
+/// So many small row groups of a partition of the source are copied.
+const FEW_SMALL: u64 = 8;
 /// Footers that are read at once where nothing is copied.
 const FOOTERS_AT_ONCE: usize = 16;
 
@@ -42,7 +44,9 @@ pub(crate) struct SpliceTarget {
     pub codec: Option<Compression>,
     /// Columns that the table wants a Bloom filter of.
     pub bloom_filters: Vec<String>,
-    /// Row groups with fewer bytes are encoded, together with others.
+    /// Row groups with fewer bytes are small: they are encoded where there are many, so that they come together.
+    pub small_bytes: u64,
+    /// Row groups with fewer bytes are encoded always.
     pub min_bytes: u64,
     /// Row groups with more bytes are encoded, and so cut.
     pub max_bytes: u64,
@@ -53,6 +57,8 @@ pub(crate) struct Splice {
     pub(super) target: SpliceTarget,
     pub(super) context: ScanContext,
     files: Vec<Arc<OpenFile>>,
+    /// Whether a file's small row groups are copied, too.
+    keeps_small: Vec<bool>,
     by_location: HashMap<String, usize>,
     decided: Vec<OnceCell<Arc<Decision>>>,
     pub(super) outputs: Vec<Evaluated>,
@@ -135,8 +141,19 @@ impl Splice {
         let files = scan.files();
         let by_location = files.iter().enumerate().map(|(index, file)| (file.location().to_string(), index)).collect();
         let decided = files.iter().map(|_| OnceCell::new()).collect();
+        let keeps_small = few_small(&files, target.small_bytes);
         let context = scan.context().with_pages();
-        Ok(Some(Self { target, context, files, by_location, decided, outputs, filters, report: Mutex::default() }))
+        Ok(Some(Self {
+            target,
+            context,
+            files,
+            keeps_small,
+            by_location,
+            decided,
+            outputs,
+            filters,
+            report: Mutex::default(),
+        }))
     }
 
     /// The plan without the row groups that are copied.
@@ -176,18 +193,20 @@ impl Splice {
     }
 
     async fn decide(&self, file: usize) -> Result<Arc<Decision>> {
-        let decision = self.decided[file].get_or_try_init(|| self.decided_anew(&self.files[file])).await?;
+        let decision = self.decided[file].get_or_try_init(|| self.decided_anew(file)).await?;
         Ok(Arc::clone(decision))
     }
 
-    async fn decided_anew(&self, file: &OpenFile) -> Result<Arc<Decision>> {
+    async fn decided_anew(&self, index: usize) -> Result<Arc<Decision>> {
+        let file = &self.files[index];
+        let min_bytes = if self.keeps_small[index] { self.target.min_bytes } else { self.target.small_bytes };
         let mut report = Report::default();
         let mut decision = Decision::default();
-        if let Some(refusal) = self.refusal_of(file) {
+        if let Some(refusal) = refusal_of(file, min_bytes) {
             report.refuse_file(refusal, &file.planned().file);
         } else {
             let whole = WholeFile::open(&self.context, file).await?;
-            let mut proof = Proof::new(self, &whole)?;
+            let mut proof = Proof::new(self, &whole, min_bytes)?;
             for index in whole.row_groups() {
                 match proof.row_group(index)? {
                     Ok(row_group) => {
@@ -201,15 +220,33 @@ impl Splice {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).merge(report);
         Ok(Arc::new(decision))
     }
+}
 
-    /// Why nothing of a file can be copied, as its manifest tells.
-    fn refusal_of(&self, file: &OpenFile) -> Option<Refusal> {
-        let planned = file.planned();
-        if planned.has_deletes() {
-            return Some(Refusal::Deletes);
-        }
-        (planned.file.file_size_in_bytes() < self.target.min_bytes).then_some(Refusal::Small)
+/// Why nothing of a file can be copied, as its manifest tells.
+fn refusal_of(file: &OpenFile, min_bytes: u64) -> Option<Refusal> {
+    let planned = file.planned();
+    if planned.has_deletes() {
+        return Some(Refusal::Deletes);
     }
+    (planned.file.file_size_in_bytes() < min_bytes).then_some(Refusal::Small)
+}
+
+/// Whether the small row groups of each file are so few in their partition of the source that to encode them together would
+/// gain little. Their number is that of the manifests.
+fn few_small(files: &[Arc<OpenFile>], small_bytes: u64) -> Vec<bool> {
+    let partition = |file: &OpenFile| {
+        let planned = file.planned();
+        (planned.spec.spec_id(), planned.file.partition().clone())
+    };
+    let mut small = HashMap::new();
+    for file in files {
+        let data = &file.planned().file;
+        let row_groups = data.split_offsets().map_or(1, |offsets| offsets.len().max(1)) as u64;
+        if data.file_size_in_bytes() / row_groups < small_bytes {
+            *small.entry(partition(file)).or_insert(0) += row_groups;
+        }
+    }
+    files.iter().map(|file| small.get(&partition(file)).is_none_or(|count| *count <= FEW_SMALL)).collect()
 }
 
 fn scan_of(plan: &Arc<dyn ExecutionPlan>) -> Option<&Arc<dyn ExecutionPlan>> {

@@ -25,6 +25,8 @@ use crate::pipeline::shuffle::{PartitionKey, Partitioner};
 pub(super) struct Proof<'a> {
     splice: &'a Splice,
     file: &'a WholeFile<'a>,
+    /// Row groups with fewer bytes are not copied.
+    min_bytes: u64,
     partitioner: Partitioner,
     layouts: Vec<Arc<Layout>>,
 }
@@ -39,11 +41,11 @@ enum Column {
 type Proved<T> = Result<std::result::Result<T, Refusal>>;
 
 impl<'a> Proof<'a> {
-    pub fn new(splice: &'a Splice, file: &'a WholeFile<'a>) -> Result<Self> {
+    pub fn new(splice: &'a Splice, file: &'a WholeFile<'a>, min_bytes: u64) -> Result<Self> {
         let metadata = &splice.target.metadata;
         let (spec, schema) = (metadata.default_partition_spec(), metadata.current_schema());
         let partitioner = Partitioner::new(spec, schema, &splice.target.columns)?;
-        Ok(Self { splice, file, partitioner, layouts: Vec::new() })
+        Ok(Self { splice, file, min_bytes, partitioner, layouts: Vec::new() })
     }
 
     /// How the row group is copied, or why it is not.
@@ -155,7 +157,7 @@ impl<'a> Proof<'a> {
             bytes += u64::try_from(chunk.compressed_size()).unwrap_or(0);
         }
         match bytes {
-            _ if bytes < self.splice.target.min_bytes => Err(Refusal::Small),
+            _ if bytes < self.min_bytes => Err(Refusal::Small),
             _ if bytes > self.splice.target.max_bytes => Err(Refusal::Large),
             _ => Ok(bytes),
         }

@@ -9,7 +9,7 @@ use parquet::file::metadata::RowGroupMetaData;
 /// Why a row group is decoded and encoded.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Refusal {
-    /// It has fewer bytes than are worth a row group of their own.
+    /// It has fewer bytes than are worth a row group of their own, and there are many like it.
     Small,
     /// It has more bytes than a file shall have.
     Large,

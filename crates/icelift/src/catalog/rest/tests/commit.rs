@@ -17,6 +17,7 @@ fn fenced() -> CommitRequest {
             TableRequirement::RefSnapshotIdMatch { r#ref: "main".into(), snapshot_id: None },
         ],
         updates: vec![TableUpdate::SetSnapshotRef { ref_name: "main".into(), reference }],
+        author: None,
     }
 }
 
@@ -24,7 +25,8 @@ fn fenced() -> CommitRequest {
 fn unfenced() -> CommitRequest {
     let updates = HashMap::from([("k".to_string(), "v".to_string())]);
     let updates = vec![TableUpdate::SetProperties { updates }];
-    CommitRequest { create: None, requirements: vec![TableRequirement::UuidMatch { uuid: metadata().uuid() }], updates }
+    let requirements = vec![TableRequirement::UuidMatch { uuid: metadata().uuid() }];
+    CommitRequest { requirements, updates, ..CommitRequest::default() }
 }
 
 fn landed() -> Reply {

@@ -84,6 +84,7 @@ async fn properties_that_r2_refuses_are_left_out_of_creations_and_commits() {
         create: None,
         requirements: vec![TableRequirement::UuidMatch { uuid: metadata().uuid() }],
         updates: vec![set(&[("write.metadata.path", "x"), ("a", "b")]), set(&[("gc.enabled", "false")])],
+        author: None,
     };
     assert!(matches!(rest.commit(&ident(), request).await, CommitOutcome::Landed));
     let sent: Value = serde_json::from_slice(&server.asked()[2].body).unwrap();

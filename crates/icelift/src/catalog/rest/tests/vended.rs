@@ -279,7 +279,7 @@ async fn a_commit_keeps_the_keys_and_takes_newer_ones() {
         let rest = attach(&server, &[]).await.unwrap();
         let table = rest.load_table(&ident()).await.unwrap();
         let requirements = vec![iceberg::TableRequirement::UuidMatch { uuid: table.metadata.uuid() }];
-        let request = CommitRequest { create: None, requirements, updates: Vec::new() };
+        let request = CommitRequest { requirements, ..CommitRequest::default() };
         assert!(matches!(rest.commit(&ident(), request).await, CommitOutcome::Landed));
         assert_eq!(signer(&server, &table).await, expected);
     }

@@ -148,6 +148,7 @@ fn append(base: &TableMetadata) -> CommitRequest {
             TableRequirement::RefSnapshotIdMatch { r#ref: "main".into(), snapshot_id: base.current_snapshot_id() },
         ],
         updates: vec![TableUpdate::SetSnapshotRef { ref_name: "main".into(), reference }],
+        author: None,
     }
 }
 
@@ -264,7 +265,7 @@ async fn a_new_table_is_known_by_its_uuid() {
     let request = CommitRequest {
         create: Some(base.clone().into()),
         requirements: vec![TableRequirement::NotExist],
-        updates: Vec::new(),
+        ..CommitRequest::default()
     };
     let catalog = Scripted::new(vec![Told::Missing, shows(base.clone())], vec![]);
     let outcome = settled(&catalog, base.clone(), request.clone(), Sign::Table).await;
