@@ -7,6 +7,7 @@
 //! - parts on their way are bounded for all uploads of a store together.
 
 mod authorities;
+mod buffers;
 mod errors;
 mod iceberg_storage;
 mod local;
@@ -24,7 +25,7 @@ use futures::{StreamExt, TryStreamExt};
 use iceberg::io::{FileIO, FileIOBuilder};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -208,8 +209,15 @@ impl Store {
     pub async fn read_range(&self, location: &str, range: Range<u64>) -> Result<Bytes> {
         let (objects, path) = self.resolve(location)?;
         let options = GetOptions { range: Some(GetRange::Bounded(range.clone())), ..Default::default() };
-        let found = async { objects.get_opts(&path, options).await?.bytes().await };
-        let bytes = found.await.map_err(|source| read_error(location, source))?;
+        let failed = |source| read_error(location, source);
+        let found = objects.get_opts(&path, options).await.map_err(failed)?;
+        let is_long = found.range.end - found.range.start >= buffers::LONG_BYTES;
+        let bytes = match (&self.0.place, found) {
+            (Place::Local(_, disk), GetResult { payload: GetResultPayload::File(file, _), range, .. }) if is_long => {
+                disk.read(location, file, range).await?
+            }
+            (_, found) => found.bytes().await.map_err(failed)?,
+        };
         check_length(location, &range, &bytes)?;
         Ok(bytes)
     }

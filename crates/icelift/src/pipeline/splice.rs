@@ -20,7 +20,7 @@ mod query;
 mod read_back;
 mod report;
 
-pub(crate) use self::chunk::Chunk;
+pub(crate) use self::chunk::{Chunk, Hollow};
 pub(crate) use self::copy::RowGroupCopy;
 pub(crate) use self::domain::{Domain, Nulls};
 pub(crate) use self::layout::Layout;

@@ -4,11 +4,15 @@
 //! of all folders above that were created for it.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+use super::buffers::Buffers;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Folders beyond this number are forgotten, and synced again when they are met again.
@@ -83,14 +87,23 @@ pub(super) async fn remove(location: &str) -> Result<()> {
     }
 }
 
-/// Syncs files, with the folders above them.
+/// Syncs files, with the folders above them, and reads long ranges.
 #[derive(Debug, Default)]
 pub(super) struct Disk {
+    buffers: Buffers,
     /// Folders whose own entries, up to the root, are on the disk.
     known: Mutex<HashSet<PathBuf>>,
 }
 
 impl Disk {
+    /// Reads a long range of an open file.
+    pub async fn read(&self, location: &str, file: File, range: Range<u64>) -> Result<Bytes> {
+        let buffers = self.buffers.clone();
+        let read = tokio::task::spawn_blocking(move || buffers.read(file, range)).await;
+        let failed = || Error::new(ErrorKind::Read, "the file cannot be read").subject(location);
+        read.map_err(|source| failed().source(source))?.map_err(|source| failed().source(source))
+    }
+
     /// Brings a finished file to the disk.
     pub async fn sync(&self, location: &str) -> Result<()> {
         let file = PathBuf::from(path(location)?);

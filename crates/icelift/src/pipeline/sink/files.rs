@@ -17,7 +17,7 @@ use super::pending::Pending;
 use super::{SinkTarget, paths};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::shuffle::PartitionKey;
-use crate::pipeline::splice::{Chunk, Layout, RowGroupCopy, SplicedRowGroup, copied_mark};
+use crate::pipeline::splice::{Chunk, Hollow, Layout, RowGroupCopy, SplicedRowGroup, copied_mark};
 use crate::storage::{Store, Upload};
 
 /// Files that are open at once; beyond that the first one found idle is closed early.
@@ -294,10 +294,14 @@ impl OpenFile {
     }
 
     async fn append_copied(&mut self, mut copy: RowGroupCopy, spliced: &SplicedRowGroup) -> Result<u128> {
+        let mut start = self.writer.bytes_written() as u64;
         let mut writer = self.writer.next_row_group().map_err(parquet_failed)?;
         while let Some(Chunk { bytes, close }) = copy.next().await? {
-            writer.append_column(&bytes, close).map_err(parquet_failed)?;
-            drop(bytes);
+            // The writer counts and describes them; the bytes themselves go past it.
+            let hollow = Hollow(bytes.length());
+            self.pending.pass(start, bytes.into_pieces());
+            start += hollow.0;
+            writer.append_column(&hollow, close).map_err(parquet_failed)?;
             send(self.pending.take_full(), &mut self.upload, &self.reservation).await?;
         }
         writer.close().map_err(parquet_failed)?;

@@ -35,6 +35,14 @@ impl Segments {
         self.pieces.iter().for_each(|piece| hash.update(piece));
     }
 
+    pub fn length(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.len() as u64).sum()
+    }
+
+    pub fn into_pieces(self) -> Vec<Bytes> {
+        self.pieces
+    }
+
     fn from(&self, start: u64) -> ParquetResult<SegmentsReader> {
         let before = start.checked_sub(self.start).and_then(|before| usize::try_from(before).ok());
         let mut before = before.ok_or_else(|| ParquetError::General(format!("{start} is before the chunk")))?;
@@ -54,7 +62,7 @@ impl Segments {
 /// The place behind the last byte: readers ask no further.
 impl Length for Segments {
     fn len(&self) -> u64 {
-        self.start + self.pieces.iter().map(|piece| piece.len() as u64).sum::<u64>()
+        self.start + self.length()
     }
 }
 
@@ -87,5 +95,35 @@ impl Read for SegmentsReader {
             self.0.pop_front();
         }
         Ok(taken)
+    }
+}
+
+/// As many bytes as a chunk has, whatever they are: what is read of it takes no time.
+pub(crate) struct Hollow(pub u64);
+
+impl Length for Hollow {
+    fn len(&self) -> u64 {
+        self.0
+    }
+}
+
+impl ChunkReader for Hollow {
+    type T = HollowReader;
+
+    fn get_read(&self, _start: u64) -> ParquetResult<Self::T> {
+        Ok(HollowReader)
+    }
+
+    fn get_bytes(&self, _start: u64, length: usize) -> ParquetResult<Bytes> {
+        Ok(Bytes::from(vec![0; length]))
+    }
+}
+
+/// Ends when who reads has enough.
+pub(crate) struct HollowReader;
+
+impl Read for HollowReader {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        Ok(into.len())
     }
 }
