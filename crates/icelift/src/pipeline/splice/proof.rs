@@ -21,6 +21,14 @@ use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::scan::{Place, WholeFile};
 use crate::pipeline::shuffle::{PartitionKey, Partitioner};
 
+/// A chunk is in memory as a whole.
+const CHUNK_MAX_BYTES: i64 = 64 << 20;
+
+/// What writers of this name did in versions before 1.8: their statistics and delta encodings are known by their name only to be
+/// wrong (PARQUET-251, PARQUET-246), and a copy has ours.
+const OLD_WRITER: &str = "parquet-mr version 1.";
+const OLD_WRITER_FIXED: u32 = 8;
+
 /// Decides about the row groups of one file.
 pub(super) struct Proof<'a> {
     splice: &'a Splice,
@@ -50,6 +58,9 @@ impl<'a> Proof<'a> {
 
     /// How the row group is copied, or why it is not.
     pub fn row_group(&mut self, index: usize) -> Proved<SplicedRowGroup> {
+        if self.file.metadata().file_metadata().created_by().is_some_and(is_of_old_writer) {
+            return Ok(Err(Refusal::Footer));
+        }
         let domain = |column: usize| self.file.domain(column, index);
         for filter in &self.splice.filters {
             if !filter.is_true(domain)? {
@@ -148,11 +159,13 @@ impl<'a> Proof<'a> {
             if !is_plain {
                 return Err(Refusal::Footer);
             }
-            if let Some(wanted) = self.splice.target.codec
-                && !codec::is_same(wanted, chunk.compression())
-                && !codec::is_known(wanted)
-            {
+            let other = self.splice.target.codec.filter(|wanted| !codec::is_same(*wanted, chunk.compression()));
+            if let Some(wanted) = other.filter(|wanted| !codec::is_known(*wanted)) {
                 return Err(Refusal::Codec(wanted.to_string()));
+            }
+            let held = if other.is_some() { chunk.uncompressed_size() } else { chunk.compressed_size() };
+            if held > CHUNK_MAX_BYTES {
+                return Err(Refusal::Large);
             }
             bytes += u64::try_from(chunk.compressed_size()).unwrap_or(0);
         }
@@ -249,6 +262,11 @@ impl Column {
     }
 }
 
+fn is_of_old_writer(created_by: &str) -> bool {
+    let minor = created_by.strip_prefix(OLD_WRITER).and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+    minor.is_some_and(|minor| minor < OLD_WRITER_FIXED)
+}
+
 fn is_within(path: &str, column: &str) -> bool {
     path.strip_prefix(column).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
@@ -333,5 +351,23 @@ fn floats(field: &Field, found: &mut impl FnMut(i32)) {
         }
         DataType::Struct(fields) => fields.iter().for_each(|field| floats(field, found)),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_of_old_writer, is_within};
+
+    #[test]
+    fn writers_that_need_mending_are_known_by_their_name() {
+        assert!(is_of_old_writer("parquet-mr version 1.6.0rc3 (build abc)"));
+        assert!(!is_of_old_writer("parquet-mr version 1.13.1 (build abc)"));
+        assert!(!is_of_old_writer("parquet-rs version 58.4.1"));
+    }
+
+    #[test]
+    fn parts_of_a_column_are_within_it() {
+        assert!(is_within("a", "a") && is_within("a.b", "a"));
+        assert!(!is_within("ab", "a"));
     }
 }

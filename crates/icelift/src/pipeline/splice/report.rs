@@ -11,7 +11,7 @@ use parquet::file::metadata::RowGroupMetaData;
 pub(crate) enum Refusal {
     /// It has fewer bytes than are worth a row group of their own, and there are many like it.
     Small,
-    /// It has more bytes than a file shall have.
+    /// It, or a column of it, has more bytes than a file shall have or memory shall hold.
     Large,
     /// Rows of its file may be deleted.
     Deletes,
@@ -37,7 +37,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Small => f.write_str("too small to be kept as row groups"),
-            Self::Large => f.write_str("larger than a file shall be"),
+            Self::Large => f.write_str("larger than what a file or the memory shall hold"),
             Self::Deletes => f.write_str("rows of their files may be deleted"),
             Self::Filter => f.write_str("may hold rows that the query leaves out"),
             Self::Partitions(field) => write!(f, "may hold rows of several partitions of `{field}`"),
