@@ -148,7 +148,6 @@ fn wrong_options() {
             "option `slice_bytes` is `1023B`, expected 1 KiB or more, such as '2GiB', '512MB' or 2147483648",
         ),
         ("splice maybe", ErrorKind::Config, "option `splice` is `maybe`, expected auto, off or keep-codec"),
-        ("report 'x.html'", ErrorKind::Unsupported, "option `report` is not supported in this version"),
         ("memory_limit '4GB'", ErrorKind::Unsupported, "option `memory_limit` is not supported in this version"),
         ("max_dollars 5", ErrorKind::Unsupported, "option `max_dollars` is not supported in this version"),
         ("report 'r.json'", ErrorKind::Unsupported, "option `report` is not supported in this version"),
@@ -159,7 +158,8 @@ fn wrong_options() {
         assert_eq!(error.kind(), kind);
     }
     let error = parse("MIGRATE TABLE s TO t WITH (verfy content)").unwrap_err();
-    let known = "the options are verify, merge_schema, on_error, parallel_batches, scan_batches, final, slice_bytes";
+    let known =
+        "the options are verify, merge_schema, on_error, parallel_batches, scan_batches, final, slice_bytes, splice";
     assert_eq!(error.advice(), Some(known));
     for (text, message) in [
         ("final true, FINAL false", "option `final` is given twice, again at line 1, column 40"),
