@@ -10,6 +10,9 @@ import os
 import sys
 import traceback
 
+import foreign
+import foreign_audit
+import foreign_statements
 import pyarrow as pa
 import sources
 from audit import audit
@@ -86,6 +89,20 @@ def check_metadata(target, table, snapshots=1, codec="SNAPPY"):
     return "\n".join(audit(target, table, snapshots, codec))
 
 
+def foreign_case(folder, seed, count):
+    """Writes the random source table of this number, and returns what it is like and what may be asked of it."""
+    story = foreign.write(folder, seed)
+    return {"story": story, "statements": foreign_statements.statements(folder, seed, count)}
+
+
+def foreign_source(folder, file):
+    return foreign_audit.check_source(folder, file)
+
+
+def foreign_check(**about):
+    return foreign_audit.check(**about)
+
+
 COMMANDS = {
     function.__name__: function
     for function in (
@@ -95,6 +112,9 @@ COMMANDS = {
         read_back,
         headline,
         fingerprint_by_duckdb,
+        foreign_case,
+        foreign_source,
+        foreign_check,
         append_by_pyiceberg,
         assume_role,
         check_metadata,
