@@ -194,14 +194,14 @@ class Source:
             "data_page_version": random.choice(("1.0", "2.0")),
             "use_dictionary": random.choice((True, False, some)),
             "write_page_index": random.random() < 0.4,
-            "write_statistics": random.choice((True, True, True, False, [*some, *KEPT])),
+            "write_statistics": random.choice((True, True, True, True, False, [*some, *KEPT])),
             "data_page_size": random.choice((256, 4096, 1 << 20)),
             "write_batch_size": random.choice((16, 1024)),
-            "store_decimal_as_integer": random.random() < 0.8,
+            "store_decimal_as_integer": random.random() < 0.9,
             "write_page_checksum": random.random() < 0.3,
             "use_compliant_nested_type": random.random() < 0.8,
             "store_schema": random.random() < 0.5,
-            "use_deprecated_int96_timestamps": random.random() < 0.05,
+            "use_deprecated_int96_timestamps": random.random() < 0.03,
         }
         if random.random() < 0.2:
             options["bloom_filter_options"] = {"id": {"ndv": 100, "fpp": 0.05}}
@@ -258,7 +258,7 @@ class Source:
 
     def delete(self):
         random, table = self.random, self.table
-        if self.version == 1 or random.random() < 0.7:
+        if self.version == 1 or random.random() < 0.8:
             return
         table.refresh()
         path = random.choice(sorted(data_paths(table)))

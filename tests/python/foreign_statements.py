@@ -30,7 +30,7 @@ CONSTANTS = (
     "false",
     "CAST(NULL AS BOOLEAN)",
 )
-CODECS = ("snappy", "zstd", "gzip", "lz4", "uncompressed", "brotli")
+CODECS = (*("snappy", "zstd", "gzip", "lz4", "uncompressed") * 2, "brotli")
 
 
 def statements(folder, seed, count):
@@ -57,9 +57,12 @@ def _statement(random, schema):
     select = "*" if shape == "all" else ", ".join(items)
     query = f"SELECT {select} FROM glue.default.s{where}"
     kept = [item.split(" AS ")[-1] for item in items]
+    partition = _partition(random, schema, kept)
     return {
         "query": query,
-        "partition": _partition(random, schema, kept),
+        "partition": partition,
+        # Without a clause a migration takes the source's partitions, which need their columns.
+        "can_migrate": partition != "" or {"day", "year"} <= set(kept),
         "properties": _properties(random, kept),
         "is_whole": select == "*" and not where,
     }
@@ -70,7 +73,7 @@ def _computed(random, schema):
     choices = {
         "id": ("id", "CAST(id AS STRING)", "CASE WHEN id < 500 THEN 'early' ELSE 'late' END", "id IS NULL"),
         "year": ("CAST(year AS BIGINT)", "year * 100", "CAST(year AS STRING)"),
-        "day": ("date_part('year', day)", "date_trunc('month', day)", "CAST(day AS TIMESTAMP)", "quarter(day) = 'Q1'"),
+        "day": ("date_part('year', day)", "date_trunc('month', day)", "CAST(day AS TIMESTAMP(6))", "quarter(day) = 'Q1'"),
     }
     return random.choice(choices.get(field.name, (f"{field.name} IS NULL", f"CAST({field.name} AS DOUBLE)")))
 
@@ -81,7 +84,7 @@ def _is_number(field):
 
 def _condition(random, schema):
     """All rows, some or none."""
-    if random.random() < 0.5:
+    if random.random() < 0.6:
         return ""
     field = random.choice(schema.fields)
     kind = field.field_type
@@ -98,7 +101,7 @@ def _condition(random, schema):
 
 def _partition(random, schema, names):
     kinds = {field.name: field.field_type for field in schema.fields}
-    choices = ["", ""]
+    choices = [""] * 5
     if "day" in names:
         choices += ["month(day)", "year(day)"]
     if "year" in names:
@@ -115,7 +118,7 @@ def _partition(random, schema, names):
 
 def _properties(random, names):
     properties = {
-        "write.parquet.row-group-size-bytes": random.choice((512, 2048, 8192, 200_000)),
+        "write.parquet.row-group-size-bytes": random.choice((512, 512, 2048, 2048, 8192, 100_000)),
         "write.parquet.page-row-limit": 100,
     }
     if random.random() < 0.6:
