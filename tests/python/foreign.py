@@ -82,11 +82,12 @@ class Source:
         self.initial_default = None
         self.story = [f"format {self.version}", f"{self.days} days", "sorted" if self.sorted else "shuffled"]
         schema = self.first_schema()
-        self.spec = random.choice(("none", "none", "year", "month"))
+        # Many months would be many files.
+        self.spec = random.choice(("none", "none", "year", "month" if self.days < 100 else "none"))
         self.table = self.warehouse.create("s", schema, self.spec_of(schema), version=min(self.version, 2))
         if not self.with_ids:
             with self.table.transaction() as transaction:
-                transaction.set_properties({"schema.name-mapping.default": schema.name_mapping.model_dump_json()})
+                transaction.set_properties({"schema.name-mapping.default": self.table.schema().name_mapping.model_dump_json()})
         self.next_id = 1
 
     def first_schema(self):

@@ -21,6 +21,7 @@ from doubles import assume_role, glue_add_others, glue_annotate, glue_answers, g
 from fingerprints import fingerprint_by_duckdb
 from migrations import (
     add_column,
+    damage_copied,
     damage_file,
     delete_positions,
     delete_rows,
@@ -130,6 +131,7 @@ COMMANDS = {
         migration_objects,
         delete_positions,
         delete_rows,
+        damage_copied,
         damage_file,
         set_back,
         sort_by,
