@@ -202,7 +202,8 @@ class Source:
             "write_page_checksum": random.random() < 0.3,
             "use_compliant_nested_type": random.random() < 0.8,
             "store_schema": random.random() < 0.5,
-            "use_deprecated_int96_timestamps": random.random() < 0.03,
+            # Instants as INT96 are no instants to us.
+            "use_deprecated_int96_timestamps": random.random() < 0.05 and not _has_instants(arrow.schema),
         }
         if random.random() < 0.2:
             options["bloom_filter_options"] = {"id": {"ndv": 100, "fpp": 0.05}}
@@ -312,6 +313,10 @@ class Source:
             for rows in self.files.values()
             for row in rows
         ]
+
+
+def _has_instants(schema):
+    return any(pa.types.is_timestamp(field.type) and field.type.tz for field in schema)
 
 
 def _entries(table):

@@ -133,8 +133,9 @@ fn compared(source: &Path, statement: &Value) -> Result<Tally, Failed> {
             );
         }
         if statement["can_migrate"] == true {
-            support::run(&engine, &words.migrate("migrated")).await?;
-            support::run(&engine, "VERIFY TABLE r2.default.migrated AGAINST glue.default.s").await?;
+            let batches = support::rows(&engine, &words.migrate("migrated")).await?;
+            let unverified = batches.iter().filter(|batch| batch.last().is_none_or(|verdict| verdict != "verified"));
+            equal("batches that are not verified", unverified.count(), 0)?;
             files.push(read(&engine, "r2.default.migrated", folder.path().join("migrated.arrow")).await?);
             tables.push("migrated");
         }
