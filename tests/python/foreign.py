@@ -72,7 +72,7 @@ class Source:
         self.random = random
         self.warehouse = Warehouse(folder)
         self.version = random.choice((1, 2, 2, 2, 3))
-        self.sorted = random.random() < 0.7
+        self.sorted = random.random() < 0.85
         self.days = random.choice((20, 90, 500))
         self.with_ids = random.random() < 0.8
         self.file_number = 0
@@ -180,7 +180,7 @@ class Source:
     def arrow(self, schema, rows):
         arrow = arrow_of(schema, rows)
         typed = schema_to_pyarrow(schema, include_field_ids=self.with_ids)
-        if self.with_ids and self.random.random() < 0.15:
+        if self.with_ids and self.random.random() < 0.08:
             # Files may say optional where the table says required.
             self.say("all optional")
             typed = pa.schema([field.with_nullable(True) for field in typed])

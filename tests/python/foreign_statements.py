@@ -50,8 +50,8 @@ def _statement(random, schema):
     if shape == "quarter":
         items["quarter"] = "quarter(day)"
     if shape in ("quarter", "some"):
-        for number in range(random.randint(0, 3)):
-            items[f"extra_{number}"] = random.choice((random.choice(CONSTANTS), _computed(random, schema)))
+        for number in range(random.choice((0, 0, 1, 3))):
+            items[f"extra_{number}"] = random.choice((random.choice(CONSTANTS), random.choice(CONSTANTS), _computed(random, schema)))
     where = _condition(random, schema)
     items = [item if item == name else f"{item} AS {name}" for name, item in items.items()]
     select = "*" if shape == "all" else ", ".join(items)
