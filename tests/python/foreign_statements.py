@@ -30,7 +30,7 @@ CONSTANTS = (
     "false",
     "CAST(NULL AS BOOLEAN)",
 )
-CODECS = (*("snappy", "zstd", "gzip", "lz4", "uncompressed") * 2, "brotli")
+CODECS = (*("snappy", "zstd", "gzip", "lz4", "uncompressed"), "brotli")
 
 
 def statements(folder, seed, count):
@@ -123,8 +123,8 @@ def _properties(random, names):
     }
     if random.random() < 0.6:
         properties["write.parquet.compression-codec"] = random.choice(CODECS)
-    if random.random() < 0.1:
-        properties["write.target-file-size-bytes"] = 2000
+    if random.random() < 0.15:
+        properties["write.target-file-size-bytes"] = 1000
     if random.random() < 0.1:
         properties[f"write.parquet.bloom-filter-enabled.column.{random.choice(names)}"] = "true"
     if random.random() < 0.2:
