@@ -28,6 +28,8 @@ mod secrets;
 mod shipped_sql;
 /// SQL in, rows out: every file of tests/slt is a trial, and most tests should be there.
 mod slt;
+/// Row groups that are copied undecoded, against the same rows encoded.
+mod splice;
 /// What the other modules share; no trials.
 mod support;
 /// The repository's own rules.
@@ -51,6 +53,7 @@ fn main() {
     trials.extend(secrets::trials());
     trials.extend(shipped_sql::trials());
     trials.extend(slt::trials());
+    trials.extend(splice::trials());
     trials.extend(tidy::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     interop::clean_up();

@@ -6,6 +6,7 @@
 mod bench;
 mod changes;
 mod cloud;
+mod copied;
 mod crashes;
 mod growth;
 mod lost;
@@ -33,6 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(schedules::trials());
     trials.extend(lost::trials());
     trials.extend(cloud::trials());
+    trials.extend(copied::trials());
     trials.extend(twice::trials());
     trials.extend(changes::trials());
     trials.extend(merged::trials());

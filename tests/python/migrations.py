@@ -8,6 +8,7 @@ import json
 import sqlite3
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from canon import differences, rows_of
 from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.table.sorting import NullOrder
@@ -313,3 +314,22 @@ def damage_file(folder, table, year):
     content[len(content) // 4] ^= 0xFF
     path.write_bytes(content)
     return path.name
+
+
+def damage_copied(folder, table, damage):
+    """Flips one bit in a copied row group of the only data file below a table, or cuts the file; returns how many were copied.
+
+    No snapshot names the file yet.
+    """
+    location = open_catalog(folder).load_table(("default", table)).location().removeprefix("file://")
+    [path] = Path(location).rglob("*.parquet")
+    footer = pq.read_metadata(path)
+    copied = footer.metadata[b"icelift.copied"].decode().split(",")
+    chunk = footer.row_group(int(copied[0])).column(0)
+    content = bytearray(path.read_bytes())
+    if damage == "cut":
+        content = content[:-1]
+    else:
+        content[chunk.data_page_offset + chunk.total_compressed_size // 2] ^= 1
+    path.write_bytes(content)
+    return len(copied)

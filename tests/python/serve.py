@@ -10,6 +10,9 @@ import os
 import sys
 import traceback
 
+import foreign
+import foreign_audit
+import foreign_statements
 import pyarrow as pa
 import sources
 from audit import audit
@@ -18,6 +21,7 @@ from doubles import assume_role, glue_add_others, glue_annotate, glue_answers, g
 from fingerprints import fingerprint_by_duckdb
 from migrations import (
     add_column,
+    damage_copied,
     damage_file,
     delete_positions,
     delete_rows,
@@ -90,6 +94,20 @@ def check_metadata(target, table, snapshots=1, codec="SNAPPY"):
     return "\n".join(audit(target, table, snapshots, codec))
 
 
+def foreign_case(folder, seed, count):
+    """Writes the random source table of this number, and returns what it is like and what may be asked of it."""
+    story = foreign.write(folder, seed)
+    return {"story": story, "statements": foreign_statements.statements(folder, seed, count)}
+
+
+def foreign_source(folder, file):
+    return foreign_audit.check_source(folder, file)
+
+
+def foreign_check(**about):
+    return foreign_audit.check(**about)
+
+
 COMMANDS = {
     function.__name__: function
     for function in (
@@ -99,6 +117,9 @@ COMMANDS = {
         read_back,
         headline,
         fingerprint_by_duckdb,
+        foreign_case,
+        foreign_source,
+        foreign_check,
         append_by_pyiceberg,
         assume_role,
         check_metadata,
@@ -117,6 +138,7 @@ COMMANDS = {
         migration_objects,
         delete_positions,
         delete_rows,
+        damage_copied,
         damage_file,
         set_back,
         sort_by,

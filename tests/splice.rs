@@ -1,0 +1,10 @@
+//! Row groups that are copied undecoded are what encoding their rows would have made.
+
+mod foreign;
+mod report;
+
+use libtest_mimic::Trial;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    foreign::trials()
+}
