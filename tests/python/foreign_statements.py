@@ -24,7 +24,7 @@ CONSTANTS = (
     "CAST(-1.50 AS DECIMAL(9, 2))",
     "CAST(12345678901.25 AS DECIMAL(38, 10))",
     "DATE '1969-12-31'",
-    "TIMESTAMP '2020-02-29 12:00:00.000001'",
+    "CAST(TIMESTAMP '2020-02-29 12:00:00.000001' AS TIMESTAMP(6))",
     "X'00FF'",
     "true",
     "false",
@@ -73,7 +73,7 @@ def _computed(random, schema):
     choices = {
         "id": ("id", "CAST(id AS STRING)", "CASE WHEN id < 500 THEN 'early' ELSE 'late' END", "id IS NULL"),
         "year": ("CAST(year AS BIGINT)", "year * 100", "CAST(year AS STRING)"),
-        "day": ("date_part('year', day)", "date_trunc('month', day)", "CAST(day AS TIMESTAMP(6))", "quarter(day) = 'Q1'"),
+        "day": ("date_part('year', day)", "CAST(date_trunc('month', day) AS TIMESTAMP(6))", "CAST(day AS TIMESTAMP(6))", "quarter(day) = 'Q1'"),
     }
     return random.choice(choices.get(field.name, (f"{field.name} IS NULL", f"CAST({field.name} AS DOUBLE)")))
 

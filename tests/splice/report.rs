@@ -9,7 +9,7 @@ use crate::clouds::world::equal;
 /// Why a row group is not copied, in the words of EXPLAIN.
 const REFUSALS: [&str; 11] = [
     "too small to be kept as row groups",
-    "larger than a file shall be",
+    "larger than what a file or the memory shall hold",
     "rows of their files may be deleted",
     "may hold rows that the query leaves out",
     "may hold rows of several partitions",
