@@ -40,6 +40,7 @@ pub(crate) use self::files::PlannedFile;
 use self::files::PlannedFiles;
 pub(crate) use self::ranges::source_range;
 pub(crate) use self::reader::{OpenFile, ScanContext};
+pub(crate) use self::reshape::field_id;
 use self::splits::Split;
 pub(crate) use self::whole::{Place, TakesRowGroups, WholeFile};
 pub(crate) use self::written::{Piece, pieces};
@@ -144,9 +145,7 @@ impl IcebergScan {
         let (properties, summary) = (Arc::new(properties), files.summary());
         Self { table, context, summary, partitions, statistics, limit, properties, metrics }
     }
-}
 
-impl IcebergScan {
     /// What all files have in common.
     pub fn context(&self) -> &Arc<ScanContext> {
         &self.context

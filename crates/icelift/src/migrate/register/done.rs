@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::took::Took;
-use crate::pipeline::verify::{Fingerprint, PortableFingerprint, Prints};
+use crate::pipeline::verify::{self, Fingerprint, PortableFingerprint, Prints};
 
 /// Details that a register keeps after older ones have moved to a file.
 pub(super) const KEPT_DETAILS: usize = 100;
@@ -50,7 +50,7 @@ pub(crate) struct Detail {
     /// The rows as the target holds them, and their number.
     pub print: Fingerprint,
     /// Of these rows so many were copied undecoded: the fingerprint holds digests of their bytes.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "verify::is_zero")]
     pub copied_rows: u64,
     /// The same for other engines, where the level of verification was `portable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,10 +63,6 @@ pub(crate) struct Detail {
     /// None where a version of icelift wrote it that did not count, or parts of the batch came by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took: Option<Took>,
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 impl Detail {

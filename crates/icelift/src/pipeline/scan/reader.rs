@@ -230,15 +230,12 @@ async fn read_split(
 }
 
 /// Those of the row groups that nobody takes whole.
-async fn left_over(context: &ScanContext, file: &Arc<OpenFile>, row_groups: Vec<usize>) -> Result<Vec<usize>> {
-    let Some(taker) = &context.taker else { return Ok(row_groups) };
-    let mut left = Vec::new();
-    for row_group in row_groups {
-        if !taker.takes(file, row_group).await? {
-            left.push(row_group);
-        }
+async fn left_over(context: &ScanContext, file: &OpenFile, mut row_groups: Vec<usize>) -> Result<Vec<usize>> {
+    if let Some(taker) = &context.taker {
+        let taken = taker.taken(file).await?;
+        row_groups.retain(|row_group| !taken.contains(row_group));
     }
-    Ok(left)
+    Ok(row_groups)
 }
 
 /// How the columns of the file become those of the scan.

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::values::default_scalar;
 
 /// The field's id, if it has one.
-pub(super) fn field_id(field: &Field) -> Option<i32> {
+pub(crate) fn field_id(field: &Field) -> Option<i32> {
     field.metadata().get(PARQUET_FIELD_ID_META_KEY)?.parse().ok()
 }
 

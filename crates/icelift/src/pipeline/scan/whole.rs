@@ -26,8 +26,8 @@ use crate::storage::Store;
 /// Takes row groups whole, so that a scan leaves them out.
 #[async_trait]
 pub(crate) trait TakesRowGroups: Debug + Send + Sync {
-    /// Whether the row group is taken. The answer never changes.
-    async fn takes(&self, file: &Arc<OpenFile>, row_group: usize) -> Result<bool>;
+    /// The row groups of a file that are taken. The answer never changes.
+    async fn taken(&self, file: &OpenFile) -> Result<Vec<usize>>;
 }
 
 /// A file of a scan, opened.

@@ -37,9 +37,9 @@ struct LeavesCopied(Arc<ScanContext>);
 
 #[async_trait]
 impl TakesRowGroups for LeavesCopied {
-    async fn takes(&self, file: &Arc<OpenFile>, row_group: usize) -> Result<bool> {
+    async fn taken(&self, file: &OpenFile) -> Result<Vec<usize>> {
         let parquet = file.parquet(&self.0).await?;
-        Ok(copied_row_groups(parquet.metadata.metadata().file_metadata()).contains(&row_group))
+        Ok(copied_row_groups(parquet.metadata.metadata().file_metadata()))
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use iceberg::spec::{ListType, MapType, NestedField, NestedFieldRef, PrimitiveType, Schema, StructType, Type};
-use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::scan::field_id;
 
 /// Metadata of an Arrow field that stands for a UUID, which Arrow has only as 16 bytes.
 pub(crate) const UUID_MARK: &str = "icelift.type";
@@ -30,10 +30,6 @@ pub(crate) fn iceberg_schema(fields: &Fields, nanoseconds: bool) -> Result<Schem
     })
 }
 
-fn id_of(field: &Field) -> Option<i32> {
-    field.metadata().get(PARQUET_FIELD_ID_META_KEY)?.parse().ok()
-}
-
 fn highest_id(field: &Field) -> i32 {
     let nested = match field.data_type() {
         DataType::Struct(fields) => fields.iter().map(|field| highest_id(field)).max(),
@@ -43,7 +39,7 @@ fn highest_id(field: &Field) -> i32 {
         | DataType::Map(inner, _) => Some(highest_id(inner)),
         _ => None,
     };
-    id_of(field).unwrap_or(0).max(nested.unwrap_or(0))
+    field_id(field).unwrap_or(0).max(nested.unwrap_or(0))
 }
 
 /// Gives out field ids: the first column with an id keeps it, as a join can bring the same one twice.
@@ -55,7 +51,7 @@ struct Ids {
 
 impl Ids {
     fn id(&mut self, field: &Field) -> i32 {
-        match id_of(field) {
+        match field_id(field) {
             Some(id) if self.taken.insert(id) => id,
             _ => {
                 self.next += 1;
@@ -65,7 +61,7 @@ impl Ids {
     }
 
     fn field(&mut self, field: &Field) -> Result<NestedFieldRef> {
-        let kept = id_of(field).is_some();
+        let kept = field_id(field).is_some();
         let id = self.id(field);
         let field_type = self.of(field)?;
         // Only a column of a table can promise that it is never NULL.
@@ -81,7 +77,7 @@ impl Ids {
             }
             DataType::List(inner) | DataType::LargeList(inner) | DataType::FixedSizeList(inner, _) => {
                 let (id, element) = (self.id(inner), self.of(inner)?);
-                let required = id_of(inner).is_some() && !inner.is_nullable();
+                let required = field_id(inner).is_some() && !inner.is_nullable();
                 Type::List(ListType::new(Arc::new(NestedField::list_element(id, element, required))))
             }
             DataType::Map(entries, _) => {
@@ -89,7 +85,7 @@ impl Ids {
                 let [key, value] = pair.as_ref() else { return Err(unsupported(field)) };
                 let (key_id, key_type) = (self.id(key), self.of(key)?);
                 let (value_id, value_type) = (self.id(value), self.of(value)?);
-                let required = id_of(value).is_some() && !value.is_nullable();
+                let required = field_id(value).is_some() && !value.is_nullable();
                 let key = Arc::new(NestedField::map_key_element(key_id, key_type));
                 Type::Map(MapType::new(key, Arc::new(NestedField::map_value_element(value_id, value_type, required))))
             }

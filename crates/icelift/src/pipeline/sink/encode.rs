@@ -15,6 +15,7 @@ use parquet::schema::types::{Type as ParquetType, TypePtr};
 
 use super::SinkTarget;
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::scan::field_id;
 use crate::pipeline::splice::Layout;
 
 /// A row group closes at this many rows, however few bytes they are.
@@ -192,8 +193,7 @@ fn count_nans(field: &Field, array: &ArrayRef, nans: &mut BTreeMap<i32, u64>) {
         }
         _ => None,
     };
-    let id = field.metadata().get(parquet::arrow::PARQUET_FIELD_ID_META_KEY).and_then(|id| id.parse().ok());
-    if let (Some(found), Some(id)) = (found, id) {
+    if let (Some(found), Some(id)) = (found, field_id(field)) {
         *nans.entry(id).or_default() += found as u64;
     }
 }

@@ -60,7 +60,8 @@ pub(crate) struct Splice {
     /// Whether a file's small row groups are copied, too.
     keeps_small: Vec<bool>,
     by_location: HashMap<String, usize>,
-    decided: Vec<OnceCell<Arc<Decision>>>,
+    /// The row groups of each file that are copied, once they are known.
+    decided: Vec<OnceCell<Vec<Arc<SplicedRowGroup>>>>,
     pub(super) outputs: Vec<Evaluated>,
     pub(super) filters: Vec<Evaluated>,
     report: Mutex<Report>,
@@ -70,12 +71,6 @@ impl fmt::Debug for Splice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Splice").field("files", &self.files.len()).field("target", &self.target).finish_non_exhaustive()
     }
-}
-
-/// What becomes of the row groups of a file.
-#[derive(Debug, Default)]
-struct Decision {
-    spliced: Vec<Arc<SplicedRowGroup>>,
 }
 
 /// A row group that is copied.
@@ -131,8 +126,7 @@ impl Splice {
     /// Expressions that do not fit the scan.
     pub fn new(target: SpliceTarget, input: &Arc<dyn ExecutionPlan>) -> Result<Option<Self>> {
         let Some(query) = Query::of(input) else { return Ok(None) };
-        let Some(scan) = scan_of(input) else { return Ok(None) };
-        let Some(scan) = scan.as_any().downcast_ref::<IcebergScan>() else { return Ok(None) };
+        let Some(scan) = query.scan.as_any().downcast_ref::<IcebergScan>() else { return Ok(None) };
         let columns = &scan.context().schema;
         let bound = |exprs: &[Arc<dyn datafusion::physical_plan::PhysicalExpr>]| {
             exprs.iter().map(|expr| Evaluated::new(expr, columns)).collect::<Result<Vec<_>>>()
@@ -171,14 +165,9 @@ impl Splice {
         let all = Arc::clone(self);
         let decisions = stream::iter(0..self.files.len()).map(move |file| {
             let all = Arc::clone(&all);
-            async move { all.decide(file).await }
+            async move { all.decide(file).await.map(<[_]>::to_vec) }
         });
-        decisions.buffered(FILES_AHEAD).flat_map(|decision| {
-            stream::iter(match decision {
-                Ok(decision) => decision.spliced.iter().cloned().map(Ok).collect(),
-                Err(error) => vec![Err(error)],
-            })
-        })
+        decisions.buffered(FILES_AHEAD).map_ok(|row_groups| stream::iter(row_groups.into_iter().map(Ok))).try_flatten()
     }
 
     /// Decides about all files. Reads their footers.
@@ -192,16 +181,15 @@ impl Splice {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn decide(&self, file: usize) -> Result<Arc<Decision>> {
-        let decision = self.decided[file].get_or_try_init(|| self.decided_anew(file)).await?;
-        Ok(Arc::clone(decision))
+    async fn decide(&self, file: usize) -> Result<&[Arc<SplicedRowGroup>]> {
+        Ok(self.decided[file].get_or_try_init(|| self.decided_anew(file)).await?)
     }
 
-    async fn decided_anew(&self, index: usize) -> Result<Arc<Decision>> {
+    async fn decided_anew(&self, index: usize) -> Result<Vec<Arc<SplicedRowGroup>>> {
         let file = &self.files[index];
         let min_bytes = if self.keeps_small[index] { self.target.min_bytes } else { self.target.small_bytes };
         let mut report = Report::default();
-        let mut decision = Decision::default();
+        let mut spliced = Vec::new();
         if let Some(refusal) = refusal_of(file, min_bytes) {
             report.refuse_file(refusal, &file.planned().file);
         } else {
@@ -211,14 +199,14 @@ impl Splice {
                 match proof.row_group(index)? {
                     Ok(row_group) => {
                         report.splice(row_group.rows, row_group.bytes);
-                        decision.spliced.push(Arc::new(row_group));
+                        spliced.push(Arc::new(row_group));
                     }
                     Err(refusal) => report.refuse(refusal, whole.row_group(index)),
                 }
             }
         }
         self.report.lock().unwrap_or_else(PoisonError::into_inner).merge(report);
-        Ok(Arc::new(decision))
+        Ok(spliced)
     }
 }
 
@@ -249,24 +237,13 @@ fn few_small(files: &[Arc<OpenFile>], small_bytes: u64) -> Vec<bool> {
     files.iter().map(|file| small.get(&partition(file)).is_none_or(|count| *count <= FEW_SMALL)).collect()
 }
 
-fn scan_of(plan: &Arc<dyn ExecutionPlan>) -> Option<&Arc<dyn ExecutionPlan>> {
-    if plan.as_any().is::<IcebergScan>() {
-        return Some(plan);
-    }
-    match plan.children()[..] {
-        [child] => scan_of(child),
-        _ => None,
-    }
-}
-
 #[async_trait]
 impl TakesRowGroups for Splice {
-    async fn takes(&self, file: &Arc<OpenFile>, row_group: usize) -> Result<bool> {
+    async fn taken(&self, file: &OpenFile) -> Result<Vec<usize>> {
         let known = self.by_location.get(file.location());
         let Some(index) = known else {
             return Err(Error::new(ErrorKind::Internal, "a file of the scan is not known").subject(file.location()));
         };
-        let decision = self.decide(*index).await?;
-        Ok(decision.spliced.iter().any(|it| it.index == row_group))
+        Ok(self.decide(*index).await?.iter().map(|row_group| row_group.index).collect())
     }
 }

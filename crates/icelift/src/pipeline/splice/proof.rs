@@ -9,7 +9,6 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use iceberg::spec::{PartitionField, Transform};
-use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use parquet::schema::types::{SchemaDescriptor, TypePtr};
 
 use super::domain::Domain;
@@ -18,7 +17,7 @@ use super::plan::{Part, Splice, SplicedRowGroup};
 use super::report::Refusal;
 use super::{codec, constant};
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::pipeline::scan::{Place, WholeFile};
+use crate::pipeline::scan::{Place, WholeFile, field_id};
 use crate::pipeline::shuffle::{PartitionKey, Partitioner};
 
 /// A chunk is in memory as a whole.
@@ -223,8 +222,9 @@ impl<'a> Proof<'a> {
         Ok(Some(match self.layouts.iter().find(|known| ***known == layout) {
             Some(known) => Arc::clone(known),
             None => {
-                self.layouts.push(Arc::new(layout.clone()));
-                Arc::new(layout)
+                let layout = Arc::new(layout);
+                self.layouts.push(Arc::clone(&layout));
+                layout
             }
         }))
     }
@@ -335,10 +335,6 @@ fn ends_of_columns(columns: &SchemaRef, ends: &[Option<(ScalarValue, ScalarValue
     let arrays = arrays.collect::<Result<Vec<ArrayRef>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(2));
     Ok(RecordBatch::try_new_with_options(schema, arrays, &options)?)
-}
-
-fn field_id(field: &Field) -> Option<i32> {
-    field.metadata().get(PARQUET_FIELD_ID_META_KEY)?.parse().ok()
 }
 
 /// The ids of the floats in a column that manifests count NaN values of.

@@ -20,6 +20,8 @@ type Expr = Arc<dyn PhysicalExpr>;
 /// What a plan computes from each row of a scan, and which rows it keeps.
 #[derive(Debug, Clone)]
 pub(super) struct Query {
+    /// An [`IcebergScan`].
+    pub scan: Arc<dyn ExecutionPlan>,
     /// The columns that come out, over those of the scan.
     pub exprs: Vec<Expr>,
     /// All of them must be true of a row that comes out.
@@ -59,18 +61,18 @@ fn all_columns(scan: &Arc<dyn ExecutionPlan>) -> Query {
     let schema = scan.schema();
     let columns = schema.fields().iter().enumerate();
     let exprs = columns.map(|(index, field)| Arc::new(Column::new(field.name(), index)) as Expr).collect();
-    Query { exprs, filters: Vec::new() }
+    Query { scan: Arc::clone(scan), exprs, filters: Vec::new() }
 }
 
 fn filtered(filter: &FilterExec, below: Query) -> Option<Query> {
-    let predicate = over(filter.predicate(), &below.exprs).ok()?;
-    let mut filters = below.filters;
+    let Query { scan, exprs: columns, mut filters } = below;
+    let predicate = over(filter.predicate(), &columns).ok()?;
     filters.extend(split_conjunction(&predicate).into_iter().cloned());
     let exprs = match filter.projection() {
-        Some(kept) => kept.iter().map(|index| below.exprs.get(*index).cloned()).collect::<Option<_>>()?,
-        None => below.exprs,
+        Some(kept) => kept.iter().map(|index| columns.get(*index).cloned()).collect::<Option<_>>()?,
+        None => columns,
     };
-    Some(Query { exprs, filters })
+    Some(Query { scan, exprs, filters })
 }
 
 /// Whether every row that goes in comes out as it is.

@@ -33,7 +33,8 @@ impl fmt::Display for Prints {
     }
 }
 
-fn is_zero(number: &u64) -> bool {
+/// For numbers that are not stored unless there is something to tell.
+pub(crate) fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
