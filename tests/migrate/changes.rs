@@ -111,7 +111,7 @@ fn replaced() -> Result<(), Failed> {
 /// Snapshots expire, the register does not.
 fn expires() -> Result<(), Failed> {
     let bench = Bench::new()?;
-    bench.run(With { points: "batch.listed:kill:5", ..With::default() })?.ended(-1)?;
+    bench.run(With { points: "commit.before:kill:3", ..With::default() })?.ended(-1)?;
     let expired = bench.ask_target("expire_snapshots", json!({}))?;
     equal("snapshots that expired", expired.as_u64(), Some(2))?;
     let last = bench.finish(With::default())?;
@@ -119,7 +119,9 @@ fn expires() -> Result<(), Failed> {
         let found = last.states().into_iter().find(|(name, _)| name == batch);
         found.map(|(_, state)| state).unwrap_or_default()
     };
-    equal("states", BATCHES.map(state), ["done", "done", "adopted", "copied"].map(str::to_owned))?;
+    // How far the last one had come is a matter of luck: it was copied while the others were committed.
+    let states: Vec<_> = BATCHES[..3].iter().map(|batch| state(batch)).collect();
+    equal("states", states, ["done", "done", "adopted"].map(str::to_owned).to_vec())?;
     bench.ask_target("expire_snapshots", json!({}))?;
     let audit = bench.audit()?;
     equal("differences", audit["difference"].as_str(), Some(""))?;

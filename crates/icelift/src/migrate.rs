@@ -8,7 +8,7 @@
 //!   (what has changed since), `target`;
 //! - `begin` and `claim`: the target is created or widened, and an empty snapshot makes this driver the only one;
 //! - `recover`: what an earlier driver left is adopted or removed;
-//! - `driver`: for each batch `copy` through the pipeline, list (`attempt`), `check`, `commit`;
+//! - `driver`: for each batch, when it is its turn (`turns`), `copy` through the pipeline, list (`attempt`), `check`, `commit`;
 //! - `run`: the batches as a stream of rows (`report`), and errors as the user sees them; `event` is what a terminal draws;
 //! - `tidy`: what nobody needs is removed, by the run or by the next one;
 //! - `plan`, `explain`, `lint` and `price`: what a run would do and cost;
@@ -16,6 +16,7 @@
 //!
 //! `model` is the protocol in small, explored exhaustively by a test; `failpoint` marks its steps in the code.
 
+mod account;
 mod attempt;
 mod batches;
 mod begin;
@@ -46,6 +47,7 @@ mod show;
 mod spent;
 mod target;
 mod tidy;
+mod turns;
 pub(crate) mod verify;
 
 pub(crate) use self::event::Events;

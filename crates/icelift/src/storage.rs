@@ -33,7 +33,7 @@ pub(crate) use authorities::Authorities;
 pub(crate) use iceberg_storage::own_error;
 pub(crate) use locations::{Held, Locations, is_within};
 pub use meter::MeterReading;
-pub(crate) use meter::{Meter, MeteredStore};
+pub(crate) use meter::{Meter, MeteredStore, Ranges};
 pub(crate) use s3::{S3Credentials, S3Keys, S3Settings, static_credentials, take_static_credentials};
 pub(crate) use stored::Stored;
 pub(crate) use upload::{Upload, put_requests};
@@ -80,7 +80,11 @@ impl Default for UploadSettings {
 
 /// The object store of one catalog. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Store(Arc<Inner>);
+pub(crate) struct Store {
+    inner: Arc<Inner>,
+    /// Counts what is asked through this clone, besides.
+    account: Option<Arc<Meter>>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -102,7 +106,8 @@ impl Store {
     /// The file system of this machine. `cleanup` counts the clean-up tasks of uploads that are dropped.
     pub fn local(uploads: UploadSettings, cleanup: TaskTracker) -> Self {
         let meter = Arc::new(Meter::default());
-        let objects = Arc::new(MeteredStore::new(Arc::new(LocalFileSystem::new()), Arc::clone(&meter)));
+        let objects =
+            Arc::new(MeteredStore::new(Arc::new(LocalFileSystem::new()), Arc::clone(&meter), Ranges::InOneGo));
         Self::new(Place::Local(objects, Disk::default()), meter, uploads, cleanup)
     }
 
@@ -115,31 +120,38 @@ impl Store {
 
     fn new(place: Place, meter: Arc<Meter>, uploads: UploadSettings, cleanup: TaskTracker) -> Self {
         let parts = Arc::new(Semaphore::new(PARTS_IN_FLIGHT));
-        Self(Arc::new(Inner { place, meter, uploads, parts, cleanup }))
+        Self { inner: Arc::new(Inner { place, meter, uploads, parts, cleanup }), account: None }
+    }
+
+    /// The same store, of which `account` counts what is asked through it: requests as they are made, and not again where
+    /// they are sent again.
+    pub fn on_account(&self, account: &Arc<Meter>) -> Self {
+        Self { account: Some(Arc::clone(account)), ..self.clone() }
     }
 
     /// The same store with other credentials and the same meter: a table whose catalog vends keys for it alone.
     /// A local store has no credentials and stays as it is.
     pub fn with_credentials(&self, settings: S3Settings, credentials: S3Credentials) -> Self {
-        let Place::S3(buckets) = &self.0.place else { return self.clone() };
+        let Place::S3(buckets) = &self.inner.place else { return self.clone() };
         let uploads = settings.uploads;
-        Self(Arc::new(Inner {
+        let inner = Inner {
             place: Place::S3(Box::new(buckets.with_credentials(settings, credentials))),
-            meter: Arc::clone(&self.0.meter),
+            meter: Arc::clone(&self.inner.meter),
             uploads,
-            parts: Arc::clone(&self.0.parts),
-            cleanup: self.0.cleanup.clone(),
-        }))
+            parts: Arc::clone(&self.inner.parts),
+            cleanup: self.inner.cleanup.clone(),
+        };
+        Self { inner: Arc::new(inner), account: self.account.clone() }
     }
 
     /// Requests and bytes so far.
     pub fn meter(&self) -> MeterReading {
-        self.0.meter.read()
+        self.inner.meter.read()
     }
 
     /// Counts the tasks that clean up after dropped statements.
     pub fn cleanup(&self) -> &TaskTracker {
-        &self.0.cleanup
+        &self.inner.cleanup
     }
 
     /// The store as the `iceberg` crate wants it.
@@ -149,18 +161,28 @@ impl Store {
 
     /// The store that holds `location` and the key inside of it.
     fn resolve(&self, location: &str) -> Result<(Arc<dyn ObjectStore>, Path)> {
-        match &self.0.place {
-            Place::Local(objects, _) => Ok((Arc::clone(objects), local_key(location)?)),
+        let (objects, key): (Arc<dyn ObjectStore>, Path) = match &self.inner.place {
+            Place::Local(objects, _) => (Arc::clone(objects), local_key(location)?),
             Place::S3(buckets) => {
                 let (bucket, key) = s3::object_key(location)?;
-                Ok((buckets.get(bucket)? as _, key))
+                (buckets.get(bucket)?, key)
             }
-        }
+        };
+        Ok((self.accounted(objects), key))
+    }
+
+    fn accounted(&self, objects: Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
+        let Some(account) = &self.account else { return objects };
+        let ranges = match &self.inner.place {
+            Place::Local(..) => Ranges::InOneGo,
+            Place::S3(_) => Ranges::OneByOne,
+        };
+        Arc::new(MeteredStore::new(objects, Arc::clone(account), ranges))
     }
 
     /// The store that holds the folder `location`, and its key; never all that a store has.
     fn resolve_folder(&self, location: &str) -> Result<(Arc<dyn ObjectStore>, Path)> {
-        let (objects, key): (Arc<dyn ObjectStore>, Path) = match &self.0.place {
+        let (objects, key): (Arc<dyn ObjectStore>, Path) = match &self.inner.place {
             Place::Local(objects, _) => (Arc::clone(objects), local_key(location)?),
             Place::S3(buckets) => {
                 let (bucket, key) = s3::folder_key(location)?;
@@ -171,12 +193,12 @@ impl Store {
             let message = "a folder is expected, found all that the store has";
             return Err(Error::new(ErrorKind::Unsupported, message).subject(location));
         }
-        Ok((objects, key))
+        Ok((self.accounted(objects), key))
     }
 
     /// Brings a finished local file to the disk, as a commit may only name files that survive a power cut.
     async fn sync(&self, location: &str) -> Result<()> {
-        match &self.0.place {
+        match &self.inner.place {
             Place::Local(_, disk) => disk.sync(location).await,
             Place::S3(_) => Ok(()),
         }
@@ -212,7 +234,7 @@ impl Store {
         let failed = |source| read_error(location, source);
         let found = objects.get_opts(&path, options).await.map_err(failed)?;
         let is_long = found.range.end - found.range.start >= buffers::LONG_BYTES;
-        let bytes = match (&self.0.place, found) {
+        let bytes = match (&self.inner.place, found) {
             (Place::Local(_, disk), GetResult { payload: GetResultPayload::File(file, _), range, .. }) if is_long => {
                 disk.read(location, file, range).await?
             }
@@ -253,7 +275,7 @@ impl Store {
 
     /// The parts in which an object of about `expected_bytes` is sent.
     pub fn part_bytes(&self, expected_bytes: u64) -> u64 {
-        upload::part_bytes(&self.0.uploads, expected_bytes) as u64
+        upload::part_bytes(&self.inner.uploads, expected_bytes) as u64
     }
 
     /// Deletes the object; that it is gone already is no error.
@@ -284,6 +306,21 @@ fn local_key(location: &str) -> Result<Path> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_account_has_what_goes_through_its_store_only() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::local(UploadSettings::default(), TaskTracker::new());
+        let account = Arc::new(Meter::default());
+        let (ours, location) = (store.on_account(&account), format!("file://{}/a", root.path().display()));
+        ours.write(&location, Bytes::from_static(b"12345")).await.unwrap();
+        store.read(&location).await.unwrap();
+        ours.read_range(&location, 1..3).await.unwrap();
+        ours.read_ranges(&location, &[0..1, 4..5]).await.unwrap();
+        let (part, all) = (account.read(), store.meter());
+        assert_eq!((part.put_requests, part.get_requests, part.read_bytes, part.written_bytes), (1, 2, 4, 5));
+        assert_eq!((all.put_requests, all.get_requests, all.read_bytes, all.written_bytes), (1, 3, 9, 5));
+    }
 
     #[tokio::test]
     async fn a_folder_is_deleted_and_nothing_beside_it() {

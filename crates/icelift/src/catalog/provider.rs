@@ -26,6 +26,7 @@ use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::scan::{self, PlannedFile};
 use crate::pipeline::select::types::UUID_MARK;
 use crate::pipeline::sink::{self, Delivery, SinkTarget};
+use crate::storage::Meter;
 
 /// DataFusion's own catalogs and the attached ones, pinned for one statement.
 #[derive(Debug)]
@@ -259,6 +260,11 @@ impl IcebergTable {
     /// The same table whose written files are handed over and not committed.
     pub fn delivering(&self, delivery: Arc<Delivery>) -> Self {
         Self { delivery: Some(delivery), ..self.clone() }
+    }
+
+    /// The same table; `account` counts what is asked for its objects.
+    pub fn on_account(&self, account: &Arc<Meter>) -> Self {
+        Self { table: self.table.on_account(account), ..self.clone() }
     }
 
     pub fn catalog(&self) -> &Arc<dyn Catalog> {

@@ -14,7 +14,7 @@ use iceberg::spec::{
 
 use super::CommitRequest;
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::storage::{Store, own_error};
+use crate::storage::{Meter, Store, own_error};
 
 /// A table's full name, as a person would type it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -83,6 +83,12 @@ impl Table {
         let (metadata, file_io) = (TableMetadataRef::from(metadata), store.file_io());
         let request = CommitRequest { create: Some(metadata.clone()), ..CommitRequest::default() };
         Self { name, metadata, metadata_location: None, store, file_io, staged: Some(Arc::new(request)) }
+    }
+
+    /// The same table; `account` counts what is asked for its objects.
+    pub fn on_account(&self, account: &Arc<Meter>) -> Self {
+        let store = self.store.on_account(account);
+        Self { file_io: store.file_io(), store, ..self.clone() }
     }
 
     /// The table as it was at one of its snapshots, with the columns of one of its schemas.

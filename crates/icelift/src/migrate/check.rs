@@ -7,16 +7,16 @@ use std::sync::Arc;
 use super::attempt::Listing;
 use super::driver::Job;
 use super::event::MigrationEvent;
+use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::sink::partition_folder;
 use crate::pipeline::verify::{Level, Prints, Wanted, read_back};
 
-/// Reads the files again and compares.
+/// Reads the files of `table`, the target, again and compares.
 ///
 /// # Errors
 /// [`ErrorKind::Difference`] with the partition, and those of reading.
-pub(super) async fn check(job: &Job, batch: &str, listing: &Listing) -> Result<()> {
-    let table = &job.target.table;
+pub(super) async fn check(job: &Job, table: &Table, batch: &str, listing: &Listing) -> Result<()> {
     let parallelism = job.engine.session().state().config().target_partitions();
     // Where less is asked for, adopted files are read all the same: nobody has seen them since they were written.
     let pool = Arc::clone(&job.engine.session().runtime_env().memory_pool);

@@ -7,6 +7,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use futures::TryStreamExt;
 
+use super::account::Account;
 use super::attempt::Attempt;
 use super::batches::Batch;
 use super::driver::Job;
@@ -24,22 +25,28 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// Those of the pipeline. The files that were written are removed then.
-pub(super) async fn copy(job: &Job, batch: &Batch, files: &[Arc<PlannedFile>], attempt: &Attempt) -> Result<Written> {
+pub(super) async fn copy(
+    job: &Job,
+    account: &Account,
+    batch: &Batch,
+    files: &[Arc<PlannedFile>],
+    attempt: &Attempt,
+) -> Result<Written> {
     let view = View::new(&job.engine, false).await;
-    view.show(job.source.reading_only(files))?;
+    view.show(account.source.reading_only(files))?;
     let query = view.plan(&job.statement.query).await?;
     let query = match &batch.predicate {
         Some(predicate) => restricted(query, predicate)?,
         None => query,
     };
     let delivery = Arc::new(Delivery::new(attempt.to_string(), job.portable_columns(), job.statement.options.splice));
-    let target = Arc::new(job.target.delivering(Arc::clone(&delivery)));
+    let target = Arc::new(account.target.delivering(Arc::clone(&delivery)));
     let plan = write_plan(query, Assignment::Name, target)?;
     let rows = view.execute(plan).await?;
     let written = rows.try_for_each(|_| async { Ok(()) });
     tokio::select! {
         done = written => done?,
-        () = tell_progress(job, &batch.key, &delivery) => {}
+        () = tell_progress(job, account, &batch.key, &delivery) => {}
     }
     delivery.take().ok_or_else(|| {
         Error::new(ErrorKind::Internal, "the sink handed nothing over").place(Stage::Sink, &job.target.table.name)
@@ -47,8 +54,7 @@ pub(super) async fn copy(job: &Job, batch: &Batch, files: &[Arc<PlannedFile>], a
 }
 
 /// Tells how many rows and bytes have come, until it is dropped.
-async fn tell_progress(job: &Job, batch: &str, delivery: &Delivery) {
-    let before = job.spent.traffic();
+async fn tell_progress(job: &Job, account: &Account, batch: &str, delivery: &Delivery) {
     let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
     loop {
         ticks.tick().await;
@@ -56,7 +62,7 @@ async fn tell_progress(job: &Job, batch: &str, delivery: &Delivery) {
             target: job.target.table.name.plain(),
             batch: batch.to_string(),
             rows: delivery.rows(),
-            bytes: (job.spent.traffic() - before).read_bytes,
+            bytes: account.traffic().read_bytes,
             dollars: job.spent.dollars(),
         });
     }

@@ -12,6 +12,7 @@ use iceberg::spec::DataFile;
 use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
 
+use super::account::Account;
 use super::attempt::{Attempt, Listing};
 use super::batches::{self, Batch};
 use super::begin::begin;
@@ -29,9 +30,11 @@ use super::report::{BatchReport, BatchState, Verdict};
 use super::rounds::{self, Mode};
 use super::spent::Spent;
 use super::tidy::Tidying;
+use super::turns::{Turn, Turns};
 use crate::catalog::{IcebergTable, Table};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::scan::PlannedFile;
 use crate::pipeline::verify::{Level, PortableColumns, Prints};
 use crate::sql::Migrate;
 
@@ -58,6 +61,7 @@ pub(crate) struct Job {
     modes: BTreeMap<u32, Mode>,
     pub owner: Uuid,
     pub epoch: AtomicU64,
+    turns: Turns,
     /// Held by the batch that is being committed.
     pub commits: AsyncMutex<()>,
     adoptables: Mutex<Adoptables>,
@@ -86,6 +90,7 @@ impl Job {
         // Also one that died before its claim came.
         let found = matches!(prepared.target, Target::Exists { .. });
         let catalog = Arc::clone(&prepared.target_catalog);
+        let turns = Turns::new(prepared.statement.options.parallel_batches);
         let job = Self {
             engine: engine.clone(),
             id: prepared.job,
@@ -100,6 +105,7 @@ impl Job {
             modes: prepared.modes,
             owner,
             epoch: AtomicU64::new(epoch),
+            turns,
             commits: AsyncMutex::default(),
             adoptables: Mutex::default(),
             closing: Mutex::default(),
@@ -171,16 +177,18 @@ impl Job {
         let Some(batch) = self.plan.get(number as usize) else {
             return Err(Error::new(ErrorKind::Internal, format!("there is no batch {number}")));
         };
-        let (start, before) = (Instant::now(), self.spent.traffic());
+        let copying = self.turns.to_copy().await?;
+        let start = Instant::now();
+        let account = Account::new(&self.source, &self.target);
         let (target, key) = (self.target_name(), batch.key.clone());
         let rows = batch.rows.count;
         self.say(MigrationEvent::BatchStarted { target, batch: key, rows, bytes: batch.bytes });
         let mode = self.modes.get(&number).cloned().unwrap_or(Mode::Copy);
-        let Written { slices, adopted } = self.write(batch, &mode).await?;
+        let Written { slices, adopted, landing } = self.write(batch, &mode, &account, copying).await?;
         let took = Took {
             milliseconds: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
             files: mode.files(batch).len() as u64,
-            traffic: self.spent.traffic() - before,
+            traffic: account.traffic(),
         };
         let (ready, listings) = self.ready((number, batch), &mode, slices, took).await?;
         let rows = ready.files.iter().map(DataFile::record_count).sum();
@@ -191,6 +199,7 @@ impl Job {
         self.reach("batch.before_tidy").await?;
         let stays = self.closing();
         self.forget(listings.into_iter().chain(stayed).filter(|attempt| stays != Some(*attempt))).await;
+        drop(landing);
         let verdict = match self.statement.options.verify {
             // Adopted slices were read again, those that were copied in this run were not.
             Level::Metadata => Verdict::Counted,
@@ -200,7 +209,7 @@ impl Job {
             batch: batch.key.clone(),
             state: if adopted { BatchState::Adopted } else { BatchState::Copied },
             rows,
-            read_bytes: (self.spent.traffic() - before).read_bytes,
+            read_bytes: account.traffic().read_bytes,
             written_bytes,
             files,
             time: start.elapsed(),
@@ -224,59 +233,73 @@ impl Job {
         Some(PortableColumns { indices, fields })
     }
 
-    /// Writes and verifies all slices of a batch, or adopts them.
-    async fn write(&self, batch: &Batch, mode: &Mode) -> Result<Written> {
+    /// Writes and verifies all slices of a batch, or adopts them. When the last one is copied, the next batch may be.
+    async fn write<'a>(
+        &'a self,
+        batch: &Batch,
+        mode: &Mode,
+        account: &Account,
+        copying: Turn<'a>,
+    ) -> Result<Written<'a>> {
         let slice_bytes = self.statement.options.slice_bytes.unwrap_or(SLICE_BYTES);
-        let mut written = Written::default();
-        for (slice, files) in (0..).zip(batches::slices(mode.files(batch), slice_bytes)) {
-            // Of this pin only: what was copied for another one may be about to be deleted.
-            let source = format!("{}-{}", self.register.pin.round, batches::files_digest(&files));
-            let done = match self.adopt(batch, slice, &source).await? {
-                Some(adopted) => {
-                    written.adopted = true;
-                    adopted
-                }
-                None => {
-                    let attempt = Attempt {
-                        job: self.id,
-                        birth: self.register.birth,
-                        epoch: self.epoch.load(SeqCst),
-                        batch: BatchId::new(&batch.key),
-                        slice,
-                        id: Uuid::new_v4(),
-                    };
-                    self.reach("batch.before_write").await?;
-                    let copied = copy(self, batch, &files, &attempt).await?;
-                    self.list(batch, attempt, Listing::new(source, copied)).await?
-                }
-            };
-            written.slices.push(done);
+        let mut slices = batches::slices(mode.files(batch), slice_bytes);
+        let (last, mut written) = (slices.pop(), Vec::new());
+        for (slice, files) in (0..).zip(slices) {
+            let copied = self.copied(batch, slice, &files, account).await?;
+            written.push(self.landed(batch, copied, account).await?);
         }
-        Ok(written)
+        let last = match last {
+            Some(files) => Some(self.copied(batch, written.len() as u32, &files, account).await?),
+            None => None,
+        };
+        let landing = self.turns.to_land(copying).await?;
+        if let Some(last) = last {
+            written.push(self.landed(batch, last, account).await?);
+        }
+        let adopted = written.iter().any(|(adopted, _)| *adopted);
+        Ok(Written { slices: written.into_iter().map(|(_, slice)| slice).collect(), adopted, landing })
     }
 
-    /// Lists the files of an attempt, from where on it can be adopted, and verifies them.
-    async fn list(&self, batch: &Batch, attempt: Attempt, listing: Listing) -> Result<Adoptable> {
-        let table = &self.target.table;
+    /// A slice whose files are there and listed, by an earlier driver or by a copy.
+    async fn copied(&self, batch: &Batch, slice: u32, files: &[Arc<PlannedFile>], account: &Account) -> Result<Slice> {
+        // Of this pin only: what was copied for another one may be about to be deleted.
+        let source = format!("{}-{}", self.register.pin.round, batches::files_digest(files));
+        if let Some(adopted) = self.adopt(batch, slice, &source, account).await? {
+            return Ok(Slice::Adopted(adopted));
+        }
+        let (job, birth, epoch) = (self.id, self.register.birth, self.epoch.load(SeqCst));
+        let attempt = Attempt { job, birth, epoch, batch: BatchId::new(&batch.key), slice, id: Uuid::new_v4() };
+        self.reach("batch.before_write").await?;
+        let listing = Listing::new(source, copy(self, account, batch, files, &attempt).await?);
         self.reach("batch.files_written").await?;
-        listing.write(table, &attempt).await?;
+        // From here on it can be adopted: it may wait for its turn to land.
+        listing.write(&account.target.table, &attempt).await?;
         self.reach("batch.listed").await?;
+        Ok(Slice::Copied(Adoptable { attempt, listing }))
+    }
+
+    /// Verifies the files of a slice that was copied. Says whether it was adopted.
+    async fn landed(&self, batch: &Batch, slice: Slice, account: &Account) -> Result<(bool, Adoptable)> {
+        let copied = match slice {
+            Slice::Adopted(adopted) => return Ok((true, adopted)),
+            Slice::Copied(copied) => copied,
+        };
         if self.statement.options.verify != Level::Metadata {
             self.reach("batch.before_verify").await?;
-            check::check(self, &batch.key, &listing).await?;
+            check::check(self, &account.target.table, &batch.key, &copied.listing).await?;
             self.reach("batch.verified").await?;
         }
-        Ok(Adoptable { attempt, listing })
+        Ok((false, copied))
     }
 
     /// A slice that an earlier driver wrote, if there is one and its files are still what they should be.
-    async fn adopt(&self, batch: &Batch, slice: u32, source: &str) -> Result<Option<Adoptable>> {
+    async fn adopt(&self, batch: &Batch, slice: u32, source: &str, account: &Account) -> Result<Option<Adoptable>> {
         let candidates = {
             let mut adoptables = self.adoptables.lock().unwrap_or_else(PoisonError::into_inner);
             adoptables.remove(&(BatchId::new(&batch.key), slice)).unwrap_or_default()
         };
         for candidate in candidates.into_iter().filter(|candidate| candidate.listing.source == source) {
-            match check::check(self, &batch.key, &candidate.listing).await {
+            match check::check(self, &account.target.table, &batch.key, &candidate.listing).await {
                 Ok(()) => {
                     self.reach("recover.adopted").await?;
                     return Ok(Some(candidate));
@@ -389,8 +412,18 @@ impl Job {
     }
 }
 
-#[derive(Default)]
-struct Written {
+/// A batch whose files are verified.
+struct Written<'a> {
     slices: Vec<Adoptable>,
     adopted: bool,
+    /// Held until the batch is committed.
+    landing: Turn<'a>,
+}
+
+/// A slice whose files are there.
+enum Slice {
+    /// They are verified.
+    Adopted(Adoptable),
+    /// They are not verified yet.
+    Copied(Adoptable),
 }

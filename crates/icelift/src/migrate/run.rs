@@ -203,7 +203,9 @@ impl Run {
             }
             Next::End(closing.close(&source).await)
         });
-        let reports = runs.buffer_unordered(parallel).map(Next::Batch).chain(close);
+        // As many are copied as are landed meanwhile; the job says whose turn it is. In order, so that one that fails while it is
+        // copied does not take with it the one before, which is being landed.
+        let reports = runs.buffered(2 * parallel).map(Next::Batch).chain(close);
         let ending = Ending { place, on_error, failed: None, over: false };
         let reports = reports.scan(ending, |ending, next| std::future::ready(ending.next(next)));
         stream::iter(done.into_iter().map(Ok)).chain(reports.filter_map(std::future::ready)).boxed()

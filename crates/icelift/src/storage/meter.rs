@@ -15,8 +15,9 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta,
+    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+    UploadPart, coalesce_ranges,
 };
 
 /// Objects in one page of a listing: S3 and R2 answer 1,000 keys a request.
@@ -115,16 +116,26 @@ impl Meter {
     }
 }
 
+/// How a store reads several ranges of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ranges {
+    /// As a local one does.
+    InOneGo,
+    /// With a request for each, or for neighbours with what lies between them.
+    OneByOne,
+}
+
 /// An object store whose every request is counted.
 #[derive(Debug)]
 pub(crate) struct MeteredStore {
     inner: Arc<dyn ObjectStore>,
     meter: Arc<Meter>,
+    ranges: Ranges,
 }
 
 impl MeteredStore {
-    pub fn new(inner: Arc<dyn ObjectStore>, meter: Arc<Meter>) -> Self {
-        Self { inner, meter }
+    pub fn new(inner: Arc<dyn ObjectStore>, meter: Arc<Meter>, ranges: Ranges) -> Self {
+        Self { inner, meter, ranges }
     }
 }
 
@@ -162,7 +173,10 @@ impl ObjectStore for MeteredStore {
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        // A local store reads them in one go.
+        if self.ranges == Ranges::OneByOne {
+            let one = |range| self.get_range(location, range);
+            return coalesce_ranges(ranges, one, OBJECT_STORE_COALESCE_DEFAULT).await;
+        }
         let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
         self.meter.count(Request::Get, 0);
         self.meter.read_bytes.fetch_add(bytes, Relaxed);
@@ -234,7 +248,6 @@ impl MultipartUpload for MeteredUpload {
 #[cfg(test)]
 mod tests {
     use futures::TryStreamExt;
-    use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
 
     use super::*;
@@ -245,7 +258,7 @@ mod tests {
             memory.put(&Path::from(format!("a/{number}")), PutPayload::new()).await.unwrap();
         }
         let meter = Arc::new(Meter::default());
-        let store = MeteredStore::new(Arc::new(memory), Arc::clone(&meter));
+        let store = MeteredStore::new(Arc::new(memory), Arc::clone(&meter), Ranges::InOneGo);
         let listed: Vec<_> = store.list(Some(&Path::from("a"))).try_collect().await.unwrap();
         assert_eq!(listed.len() as u64, objects);
         meter.read().list_requests

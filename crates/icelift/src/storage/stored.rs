@@ -66,7 +66,7 @@ impl Store {
                 keep(Stored { location, written: Some(object.last_modified), upload: None });
             }
         }
-        if let Place::Local(..) = &self.0.place {
+        if let Place::Local(..) = &self.inner.place {
             for (below, written) in local::staged(location).await? {
                 keep(Stored { location: format!("{base}/{below}"), written: Some(written), upload: None });
             }
@@ -77,7 +77,7 @@ impl Store {
     /// The uploads below the folder `location` that are neither completed nor aborted. None, with a warning, where the
     /// server does not show them.
     pub async fn list_uploads(&self, location: &str) -> Result<Vec<Stored>> {
-        let Place::S3(buckets) = &self.0.place else { return Ok(Vec::new()) };
+        let Place::S3(buckets) = &self.inner.place else { return Ok(Vec::new()) };
         let (bucket, folder) = s3::folder_key(location)?;
         let base = location.trim_end_matches('/');
         let uploads = match buckets.get(bucket)?.pending_uploads(&format!("{folder}/")).await {
@@ -103,7 +103,7 @@ impl Store {
 
     /// Deletes the object or aborts the upload; that it is gone already is no error.
     pub async fn remove(&self, stored: &Stored) -> Result<()> {
-        match (&stored.upload, &self.0.place) {
+        match (&stored.upload, &self.inner.place) {
             (Some(id), Place::S3(buckets)) => {
                 let (bucket, key) = s3::object_key(&stored.location)?;
                 let aborted = buckets.get(bucket)?.abort_upload(key.as_ref(), id).await;

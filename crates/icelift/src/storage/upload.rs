@@ -75,7 +75,8 @@ impl Upload {
         location: String,
         expected_bytes: u64,
     ) -> Self {
-        let settings = UploadSettings { part_bytes: part_bytes(&store.0.uploads, expected_bytes), ..store.0.uploads };
+        let settings =
+            UploadSettings { part_bytes: part_bytes(&store.inner.uploads, expected_bytes), ..store.inner.uploads };
         Self {
             store,
             objects,
@@ -135,7 +136,7 @@ impl Upload {
                 slot.insert(begun.map_err(|source| write_error(&self.location, source))?)
             }
         };
-        let permit = Arc::clone(&self.store.0.parts).acquire_owned().await;
+        let permit = Arc::clone(&self.store.inner.parts).acquire_owned().await;
         let sent = started.put_part(part);
         self.parts.spawn(async move {
             let _permit = permit;
@@ -226,7 +227,7 @@ mod tests {
     use tokio_util::task::TaskTracker;
 
     use super::{MAX_PARTS, Upload, UploadSettings, part_bytes, put_requests};
-    use crate::storage::{Meter, MeteredStore, Store};
+    use crate::storage::{Meter, MeteredStore, Ranges, Store};
 
     fn upload(objects: Arc<dyn ObjectStore>, part_bytes: usize, file: &std::path::Path) -> Upload {
         let settings = UploadSettings { part_bytes, part_concurrency: 2 };
@@ -242,7 +243,8 @@ mod tests {
     #[tokio::test]
     async fn cuts_equal_parts_whatever_the_writes() {
         let meter = Arc::new(Meter::default());
-        let objects: Arc<dyn ObjectStore> = Arc::new(MeteredStore::new(Arc::new(InMemory::new()), Arc::clone(&meter)));
+        let objects: Arc<dyn ObjectStore> =
+            Arc::new(MeteredStore::new(Arc::new(InMemory::new()), Arc::clone(&meter), Ranges::InOneGo));
         let file = stand_in();
         let mut upload = upload(Arc::clone(&objects), 10, file.path());
         let content: Vec<u8> = (0..45).collect();
@@ -271,7 +273,8 @@ mod tests {
     #[tokio::test]
     async fn one_part_goes_as_one_request() {
         let meter = Arc::new(Meter::default());
-        let objects: Arc<dyn ObjectStore> = Arc::new(MeteredStore::new(Arc::new(InMemory::new()), Arc::clone(&meter)));
+        let objects: Arc<dyn ObjectStore> =
+            Arc::new(MeteredStore::new(Arc::new(InMemory::new()), Arc::clone(&meter), Ranges::InOneGo));
         let file = stand_in();
         let mut upload = upload(Arc::clone(&objects), 10, file.path());
         upload.write(Bytes::from_static(b"0123456789")).await.unwrap();
