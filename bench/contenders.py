@@ -1,6 +1,7 @@
 """Who runs: the command of each contender for a job, and what may be expected of its output."""
 
 import collections
+import pathlib
 import sys
 
 import places
@@ -72,6 +73,15 @@ def copy(task):
     return ["cp", "-r", "--reflink=never", task.source, task.target]
 
 
+def parquet_loop(binary):
+    """Built beside icelift: `cargo build --examples`."""
+
+    def command(task):
+        return [pathlib.Path(binary).parent / "examples" / "parquet_loop", task.source, task.target, task.codec, task.cores]
+
+    return Contender(command, no_variables, adds_quarter=False, target_is_rest=False, speaks_rest=False)
+
+
 def spark_variables():
     return {"ICEBERG_SPARK_JAR": str(places.spark_jar())}
 
@@ -80,6 +90,7 @@ def every(binary):
     """All contenders by name, those that do the least first."""
     return {
         "cp": Contender(copy, no_variables, adds_quarter=False, target_is_rest=False, speaks_rest=False),
+        "parquet-rs-loop": parquet_loop(binary),
         "pyarrow-loop": peer("lakes", "pyarrow_loop.py", adds_quarter=False),
         "icelift": icelift(binary, verify="metadata"),
         "icelift-content": icelift(binary, verify="content"),

@@ -87,7 +87,8 @@ fn bench(root: &Path, args: &[String]) -> run::Outcome {
     if args.is_empty() {
         return Err(run::Failure::usage(format!("`bench` needs arguments for bench/run.py\n\n{USAGE}")));
     }
-    run::cargo(root, &["build", "--profile", PUBLISHED, "--locked"]).run()?;
+    let build = ["build", "--profile", PUBLISHED, "--locked", "--workspace", "--bins", "--example", "parquet_loop"];
+    run::cargo(root, &build).run()?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let icelift = target.join(PUBLISHED).join("icelift");
     run::Program::new("python3", root).arg("bench/run.py").args(args).arg("--icelift").arg(icelift).run()
