@@ -8,7 +8,8 @@
 //!   (what has changed since), `target`;
 //! - `begin` and `claim`: the target is created or widened, and an empty snapshot makes this driver the only one;
 //! - `recover`: what an earlier driver left is adopted or removed;
-//! - `driver`: for each batch, when it is its turn (`turns`), `copy` through the pipeline, list (`attempt`), `check`, `commit`;
+//! - `driver`: for each batch, when it is its turn (`turns`), its `slices`: `copy` through the pipeline, list (`attempt`), `check`;
+//!   then `commit`;
 //! - `run`: the batches as a stream of rows (`report`), and errors as the user sees them; `event` is what a terminal draws;
 //! - `tidy`: what nobody needs is removed, by the run or by the next one;
 //! - `plan`, `explain`, `lint` and `price`: what a run would do and cost;
@@ -44,6 +45,7 @@ mod report;
 mod rounds;
 mod run;
 mod show;
+mod slices;
 mod spent;
 mod target;
 mod tidy;

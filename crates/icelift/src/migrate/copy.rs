@@ -6,6 +6,7 @@ use std::time::Duration;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use futures::TryStreamExt;
+use tokio::sync::Notify;
 
 use super::account::Account;
 use super::attempt::Attempt;
@@ -21,7 +22,8 @@ use crate::pipeline::sink::{Delivery, Written};
 /// Between two words about the progress of a batch.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Reads those rows of the source's `files` that belong to the batch and writes them as the query says.
+/// Reads those rows of the source's `files` that belong to the batch and writes them as the query says. `drained` is told
+/// when all are read and the files are being completed.
 ///
 /// # Errors
 /// Those of the pipeline. The files that were written are removed then.
@@ -31,6 +33,7 @@ pub(super) async fn copy(
     batch: &Batch,
     files: &[Arc<PlannedFile>],
     attempt: &Attempt,
+    drained: Arc<Notify>,
 ) -> Result<Written> {
     let view = View::new(&job.engine, false).await;
     view.show(account.source.reading_only(files))?;
@@ -39,7 +42,8 @@ pub(super) async fn copy(
         Some(predicate) => restricted(query, predicate)?,
         None => query,
     };
-    let delivery = Arc::new(Delivery::new(attempt.to_string(), job.portable_columns(), job.statement.options.splice));
+    let delivery =
+        Arc::new(Delivery::new(attempt.to_string(), job.portable_columns(), job.statement.options.splice, drained));
     let target = Arc::new(account.target.delivering(Arc::clone(&delivery)));
     let plan = write_plan(query, Assignment::Name, target)?;
     let rows = view.execute(plan).await?;

@@ -13,13 +13,11 @@ use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
 
 use super::account::Account;
-use super::attempt::{Attempt, Listing};
-use super::batches::{self, Batch};
+use super::attempt::Attempt;
+use super::batches::Batch;
 use super::begin::begin;
-use super::check;
 use super::claim::taken_over;
 use super::commit::{Ready, commit};
-use super::copy::copy;
 use super::event::MigrationEvent;
 use super::job::{BatchId, JobId};
 use super::prepare::{Prepared, Target};
@@ -28,19 +26,15 @@ use super::recover::{Adoptable, Adoptables, recover};
 use super::register::{Detail, Register, Took};
 use super::report::{BatchReport, BatchState, Verdict};
 use super::rounds::{self, Mode};
+use super::slices::Written;
 use super::spent::Spent;
 use super::tidy::Tidying;
-use super::turns::{Turn, Turns};
+use super::turns::Turns;
 use crate::catalog::{IcebergTable, Table};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::pipeline::scan::PlannedFile;
 use crate::pipeline::verify::{Level, PortableColumns, Prints};
 use crate::sql::Migrate;
-
-/// Source bytes that are copied before the files so far are listed, unless `slice_bytes` says otherwise: what a crash costs
-/// at most.
-pub(super) const SLICE_BYTES: u64 = 2 << 30;
 
 /// A migration that this driver has claimed.
 pub(crate) struct Job {
@@ -61,10 +55,10 @@ pub(crate) struct Job {
     modes: BTreeMap<u32, Mode>,
     pub owner: Uuid,
     pub epoch: AtomicU64,
-    turns: Turns,
+    pub turns: Turns,
     /// Held by the batch that is being committed.
     pub commits: AsyncMutex<()>,
-    adoptables: Mutex<Adoptables>,
+    pub adoptables: Mutex<Adoptables>,
     /// The attempt whose listing the register names: it goes when all else is tidy.
     closing: Mutex<Option<Attempt>>,
     /// Whether another driver may have been there before: the target was.
@@ -184,7 +178,7 @@ impl Job {
         let rows = batch.rows.count;
         self.say(MigrationEvent::BatchStarted { target, batch: key, rows, bytes: batch.bytes });
         let mode = self.modes.get(&number).cloned().unwrap_or(Mode::Copy);
-        let Written { slices, adopted, landing } = self.write(batch, &mode, &account, copying).await?;
+        let Written { slices, adopted, verifying } = self.write(batch, &mode, &account, copying).await?;
         let took = Took {
             milliseconds: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
             files: mode.files(batch).len() as u64,
@@ -195,11 +189,12 @@ impl Job {
         self.check_count(batch, ready.detail.print.rows)?;
         let written_bytes = ready.files.iter().map(DataFile::file_size_in_bytes).sum();
         let files = ready.files.len() as u64;
+        let committing = self.turns.to_commit(verifying).await?;
         let stayed = self.commit(ready).await?;
         self.reach("batch.before_tidy").await?;
         let stays = self.closing();
         self.forget(listings.into_iter().chain(stayed).filter(|attempt| stays != Some(*attempt))).await;
-        drop(landing);
+        drop(committing);
         let verdict = match self.statement.options.verify {
             // Adopted slices were read again, those that were copied in this run were not.
             Level::Metadata => Verdict::Counted,
@@ -231,86 +226,6 @@ impl Job {
         let indices = query::copied(&self.source.schema(), &self.target.schema(), &self.computed);
         let fields = indices.iter().filter_map(|index| fields.get(*index).cloned()).collect();
         Some(PortableColumns { indices, fields })
-    }
-
-    /// Writes and verifies all slices of a batch, or adopts them. When the last one is copied, the next batch may be.
-    async fn write<'a>(
-        &'a self,
-        batch: &Batch,
-        mode: &Mode,
-        account: &Account,
-        copying: Turn<'a>,
-    ) -> Result<Written<'a>> {
-        let slice_bytes = self.statement.options.slice_bytes.unwrap_or(SLICE_BYTES);
-        let mut slices = batches::slices(mode.files(batch), slice_bytes);
-        let (last, mut written) = (slices.pop(), Vec::new());
-        for (slice, files) in (0..).zip(slices) {
-            let copied = self.copied(batch, slice, &files, account).await?;
-            written.push(self.landed(batch, copied, account).await?);
-        }
-        let last = match last {
-            Some(files) => Some(self.copied(batch, written.len() as u32, &files, account).await?),
-            None => None,
-        };
-        let landing = self.turns.to_land(copying).await?;
-        if let Some(last) = last {
-            written.push(self.landed(batch, last, account).await?);
-        }
-        let adopted = written.iter().any(|(adopted, _)| *adopted);
-        Ok(Written { slices: written.into_iter().map(|(_, slice)| slice).collect(), adopted, landing })
-    }
-
-    /// A slice whose files are there and listed, by an earlier driver or by a copy.
-    async fn copied(&self, batch: &Batch, slice: u32, files: &[Arc<PlannedFile>], account: &Account) -> Result<Slice> {
-        // Of this pin only: what was copied for another one may be about to be deleted.
-        let source = format!("{}-{}", self.register.pin.round, batches::files_digest(files));
-        if let Some(adopted) = self.adopt(batch, slice, &source, account).await? {
-            return Ok(Slice::Adopted(adopted));
-        }
-        let (job, birth, epoch) = (self.id, self.register.birth, self.epoch.load(SeqCst));
-        let attempt = Attempt { job, birth, epoch, batch: BatchId::new(&batch.key), slice, id: Uuid::new_v4() };
-        self.reach("batch.before_write").await?;
-        let listing = Listing::new(source, copy(self, account, batch, files, &attempt).await?);
-        self.reach("batch.files_written").await?;
-        // From here on it can be adopted: it may wait for its turn to land.
-        listing.write(&account.target.table, &attempt).await?;
-        self.reach("batch.listed").await?;
-        Ok(Slice::Copied(Adoptable { attempt, listing }))
-    }
-
-    /// Verifies the files of a slice that was copied. Says whether it was adopted.
-    async fn landed(&self, batch: &Batch, slice: Slice, account: &Account) -> Result<(bool, Adoptable)> {
-        let copied = match slice {
-            Slice::Adopted(adopted) => return Ok((true, adopted)),
-            Slice::Copied(copied) => copied,
-        };
-        if self.statement.options.verify != Level::Metadata {
-            self.reach("batch.before_verify").await?;
-            check::check(self, &account.target.table, &batch.key, &copied.listing).await?;
-            self.reach("batch.verified").await?;
-        }
-        Ok((false, copied))
-    }
-
-    /// A slice that an earlier driver wrote, if there is one and its files are still what they should be.
-    async fn adopt(&self, batch: &Batch, slice: u32, source: &str, account: &Account) -> Result<Option<Adoptable>> {
-        let candidates = {
-            let mut adoptables = self.adoptables.lock().unwrap_or_else(PoisonError::into_inner);
-            adoptables.remove(&(BatchId::new(&batch.key), slice)).unwrap_or_default()
-        };
-        for candidate in candidates.into_iter().filter(|candidate| candidate.listing.source == source) {
-            match check::check(self, &account.target.table, &batch.key, &candidate.listing).await {
-                Ok(()) => {
-                    self.reach("recover.adopted").await?;
-                    return Ok(Some(candidate));
-                }
-                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
-                Err(error) => {
-                    tracing::warn!(attempt = %candidate.attempt, %error, "files of an earlier run are copied again");
-                }
-            }
-        }
-        Ok(None)
     }
 
     /// The batch as it is to be committed, and the attempts whose listings are of no use then.
@@ -410,20 +325,4 @@ impl Job {
             }
         }
     }
-}
-
-/// A batch whose files are verified.
-struct Written<'a> {
-    slices: Vec<Adoptable>,
-    adopted: bool,
-    /// Held until the batch is committed.
-    landing: Turn<'a>,
-}
-
-/// A slice whose files are there.
-enum Slice {
-    /// They are verified.
-    Adopted(Adoptable),
-    /// They are not verified yet.
-    Copied(Adoptable),
 }

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use iceberg::spec::Transform;
 
 use super::batches::Batch;
-use super::driver::SLICE_BYTES;
 use super::explain::{PlanInput, PlannedBatch, Sizes, State, explain};
 use super::lint::{FilesSummary, Finding, Level, Sides, growth, lint};
 use super::prepare::{Prepared, Target};
 use super::price::Prices;
+use super::slices::SLICE_BYTES;
 use crate::catalog::{Table, TableKind};
 use crate::engine::{Engine, RowStream};
 use crate::error::Result;

@@ -15,6 +15,7 @@ use super::register::Detail;
 use super::report::{BatchReport, BatchState, COLUMNS, MigrationReport, Verdict};
 use super::spent::Spent;
 use super::tidy::tidy_behind;
+use super::turns::STAGES;
 use crate::catalog::{Catalog, TableName};
 use crate::engine::{Engine, RowStream};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -203,9 +204,9 @@ impl Run {
             }
             Next::End(closing.close(&source).await)
         });
-        // As many are copied as are landed meanwhile; the job says whose turn it is. In order, so that one that fails while it is
-        // copied does not take with it the one before, which is being landed.
-        let reports = runs.buffered(2 * parallel).map(Next::Batch).chain(close);
+        // The job says whose turn it is. In order, so that one that fails while it is copied does not take with it the one
+        // before, which is being verified or committed.
+        let reports = runs.buffered(STAGES * parallel).map(Next::Batch).chain(close);
         let ending = Ending { place, on_error, failed: None, over: false };
         let reports = reports.scan(ending, |ending, next| std::future::ready(ending.next(next)));
         stream::iter(done.into_iter().map(Ok)).chain(reports.filter_map(std::future::ready)).boxed()

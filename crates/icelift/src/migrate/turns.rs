@@ -1,45 +1,59 @@
-//! Who works when: the next batch is read while the last one is verified and committed.
+//! Who works when: while one batch is read, the one before it is verified, and the one before that committed.
 //!
-//! So many batches as may run beside each other are being copied, and as many again being landed: verified and committed.
-//! What must hold: a batch that is copied keeps its turn until it may land, so that no more than these hold files that are
-//! not committed; where batches run one by one, they land in the order in which they were copied.
+//! At each of these stages are at most so many batches as may run beside each other. What must hold: a batch keeps its turn until
+//! it may go on to the next stage, so that batches whose files are not committed do not pile up; where they run one by one, they
+//! are committed in the order in which they were copied.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::{Error, ErrorKind, Result};
 
+/// Stages that a batch passes through.
+pub(super) const STAGES: usize = 3;
+
 /// The turns of one migration.
 #[derive(Debug)]
 pub(super) struct Turns {
     copying: Semaphore,
-    landing: Semaphore,
+    /// Files are completed, too, when all is read.
+    verifying: Semaphore,
+    committing: Semaphore,
 }
 
-/// The turn of one batch; the next one's begins when it is dropped.
+/// The turn of one batch at one stage; the next one's begins when it is dropped.
 #[derive(Debug)]
 pub(super) struct Turn<'a>(#[expect(dead_code, reason = "held, not used")] SemaphorePermit<'a>);
 
 impl Turns {
     /// For batches of which `parallel` may run beside each other.
     pub fn new(parallel: usize) -> Self {
-        Self { copying: Semaphore::new(parallel), landing: Semaphore::new(parallel) }
+        let stage = || Semaphore::new(parallel);
+        Self { copying: stage(), verifying: stage(), committing: stage() }
     }
 
     /// Waits until a batch may be copied.
     pub async fn to_copy(&self) -> Result<Turn<'_>> {
-        self.copying.acquire().await.map(Turn).map_err(closed)
+        turn(&self.copying).await
     }
 
-    /// Waits until a batch that is copied may be landed, and lets the next one be copied.
-    pub async fn to_land(&self, copying: Turn<'_>) -> Result<Turn<'_>> {
-        let landing = self.landing.acquire().await.map(Turn).map_err(closed)?;
+    /// Waits until a batch that is read may be verified, and lets the next one be copied.
+    pub async fn to_verify(&self, copying: Turn<'_>) -> Result<Turn<'_>> {
+        let turn = turn(&self.verifying).await?;
         drop(copying);
-        Ok(landing)
+        Ok(turn)
+    }
+
+    /// Waits until a batch that is verified may be committed, and lets the next one be verified.
+    pub async fn to_commit(&self, verifying: Turn<'_>) -> Result<Turn<'_>> {
+        let turn = turn(&self.committing).await?;
+        drop(verifying);
+        Ok(turn)
     }
 }
 
-fn closed(source: tokio::sync::AcquireError) -> Error {
-    Error::new(ErrorKind::Internal, "the batches get no turns any more").source(source)
+async fn turn(stage: &Semaphore) -> Result<Turn<'_>> {
+    let closed = |source| Error::new(ErrorKind::Internal, "the batches get no turns any more").source(source);
+    stage.acquire().await.map(Turn).map_err(closed)
 }
 
 #[cfg(test)]
@@ -49,18 +63,23 @@ mod tests {
     use super::Turns;
 
     #[test]
-    fn one_is_copied_while_one_lands() {
+    fn one_is_at_each_stage() {
         let turns = Turns::new(1);
-        let first = turns.to_copy().now_or_never().unwrap().unwrap();
-        assert!(turns.to_copy().now_or_never().is_none());
-        let first = turns.to_land(first).now_or_never().unwrap().unwrap();
-        let second = turns.to_copy().now_or_never().unwrap().unwrap();
-        let mut second = Box::pin(turns.to_land(second));
+        let copy = || turns.to_copy().now_or_never().map(Result::unwrap);
+        let first = copy().unwrap();
+        assert!(copy().is_none());
+        let first = turns.to_verify(first).now_or_never().unwrap().unwrap();
+        let second = copy().unwrap();
+        let mut second = Box::pin(turns.to_verify(second));
         assert!((&mut second).now_or_never().is_none());
-        // It keeps its turn until it may land.
-        assert!(turns.to_copy().now_or_never().is_none());
+        // It keeps its turn until it may go on.
+        assert!(copy().is_none());
+        let first = turns.to_commit(first).now_or_never().unwrap().unwrap();
+        let second = second.now_or_never().unwrap().unwrap();
+        assert!(copy().is_some());
+        let mut second = Box::pin(turns.to_commit(second));
+        assert!((&mut second).now_or_never().is_none());
         drop(first);
         assert!(second.now_or_never().is_some());
-        assert!(turns.to_copy().now_or_never().is_some());
     }
 }

@@ -35,7 +35,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use futures::StreamExt;
 
 use self::bounds::Filter;
-pub(crate) use self::decode::FOOTER_PREFETCH_BYTES;
+pub(crate) use self::decode::footer_prefetch_bytes;
 pub(crate) use self::files::PlannedFile;
 use self::files::PlannedFiles;
 pub(crate) use self::ranges::source_range;

@@ -11,6 +11,7 @@ mod constant;
 mod copy;
 mod domain;
 mod evaluate;
+mod fetch;
 mod layout;
 mod mark;
 mod mode;

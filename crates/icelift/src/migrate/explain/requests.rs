@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{PlanInput, PlannedBatch};
 use crate::migrate::batches::slices;
 use crate::migrate::price::Traffic;
-use crate::pipeline::scan::{FOOTER_PREFETCH_BYTES, PlannedFile};
+use crate::pipeline::scan::{PlannedFile, footer_prefetch_bytes};
 use crate::storage::put_requests;
 
 /// Where a manifest does not say how many row groups a file has: the size that most writers give them.
@@ -148,6 +148,6 @@ fn file_gets(planned: &PlannedFile, by_predicate: bool) -> u64 {
         Some(offsets) if !offsets.is_empty() => offsets.len() as u64,
         _ => size_bytes.div_ceil(ROW_GROUP_BYTES).max(1),
     };
-    let page_index = by_predicate && size_bytes > FOOTER_PREFETCH_BYTES as u64;
+    let page_index = by_predicate && size_bytes > footer_prefetch_bytes(size_bytes);
     1 + u64::from(page_index) + row_groups
 }

@@ -24,8 +24,11 @@ use super::reshape::{Reshape, identified};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::Store;
 
-/// Bytes read from the end of a file at once, in the hope that the footer is in them.
-pub(crate) const FOOTER_PREFETCH_BYTES: usize = 256 << 10;
+/// Bytes read from the end of a file of this size at once, in the hope that the footer is in them. They may be data that is
+/// read again with its row group: less than a hundredth of a file that is not small.
+pub(crate) fn footer_prefetch_bytes(file_bytes: u64) -> u64 {
+    (file_bytes / 128).clamp(64 << 10, 256 << 10)
+}
 
 /// A Parquet file with its footer.
 #[derive(Debug, Clone)]
@@ -48,8 +51,9 @@ impl Parquet {
     ) -> Result<Self> {
         let mut fetch = StoreReader { store: store.clone(), location: location.to_string() };
         let policy = if page_index { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
+        let prefetch_bytes = footer_prefetch_bytes(size_bytes) as usize;
         let reader =
-            ParquetMetaDataReader::new().with_prefetch_hint(Some(FOOTER_PREFETCH_BYTES)).with_page_index_policy(policy);
+            ParquetMetaDataReader::new().with_prefetch_hint(Some(prefetch_bytes)).with_page_index_policy(policy);
         let metadata =
             reader.load_and_finish(&mut fetch, size_bytes).await.map_err(|source| parquet_error(location, source))?;
         let failed = |source| parquet_error(location, source);

@@ -1,4 +1,5 @@
-//! The tasks of a running sink that copy row groups. As many row groups are under way as there are lanes.
+//! The tasks of a running sink that copy row groups. A few are under way at once however few cores there are: they wait for
+//! source and target, not for a core.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};
@@ -16,6 +17,9 @@ use super::paths;
 use crate::error::Result;
 use crate::pipeline::splice::{RowGroupCopy, Splice, SplicedRowGroup};
 use crate::pipeline::verify::Prints;
+
+/// Row groups under way, unless there are more lanes.
+const AT_ONCE: usize = 4;
 
 /// Where the tasks note what they have copied.
 #[derive(Clone)]
@@ -36,7 +40,7 @@ pub(super) fn spawn(
     pool: &Arc<dyn MemoryPool>,
 ) {
     let queue: Queue = Arc::new(Mutex::new(splice.row_groups().boxed()));
-    for lane in 0..target.lanes.max(1) {
+    for lane in 0..target.lanes.max(AT_ONCE) {
         let held = MemoryConsumer::new(format!("IcebergSink copy {lane}")).register(pool);
         let (target, files, queue, copied) =
             (Arc::clone(target), Arc::clone(files), Arc::clone(&queue), copied.clone());

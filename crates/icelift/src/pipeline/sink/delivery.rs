@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use iceberg::spec::DataFile;
+use tokio::sync::Notify;
 
 use crate::pipeline::splice::SpliceMode;
 use crate::pipeline::verify::{PortableColumns, Prints};
@@ -27,13 +28,24 @@ pub(crate) struct Delivery {
     pub portable: Option<PortableColumns>,
     /// Whether row groups are copied; as the session says unless set.
     pub splice: Option<SpliceMode>,
+    /// Notified when nothing more is read; files are completed then.
+    drained: Arc<Notify>,
     rows: AtomicU64,
     written: Mutex<Option<Written>>,
 }
 
 impl Delivery {
-    pub fn new(file_prefix: String, portable: Option<PortableColumns>, splice: Option<SpliceMode>) -> Self {
-        Self { file_prefix, portable, splice, rows: AtomicU64::new(0), written: Mutex::default() }
+    pub fn new(
+        file_prefix: String,
+        portable: Option<PortableColumns>,
+        splice: Option<SpliceMode>,
+        drained: Arc<Notify>,
+    ) -> Self {
+        Self { file_prefix, portable, splice, drained, rows: AtomicU64::new(0), written: Mutex::default() }
+    }
+
+    pub(super) fn say_drained(&self) {
+        self.drained.notify_one();
     }
 
     /// Rows that have come in so far.

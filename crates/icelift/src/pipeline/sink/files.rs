@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat};
 use parquet::file::properties::WriterPropertiesPtr;
 use parquet::file::writer::SerializedFileWriter;
@@ -22,6 +23,9 @@ use crate::storage::{Store, Upload};
 
 /// Files that are open at once; beyond that the first one found idle is closed early.
 const MAX_OPEN_FILES: usize = 256;
+
+/// Files that are completed at once when all rows are there: each waits for answers of its store.
+const COMPLETED_AT_ONCE: usize = 8;
 
 /// All files of one sink. Shared by its lanes.
 pub(super) struct Files {
@@ -251,9 +255,8 @@ impl Files {
             let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
             partitions.drain().flat_map(|(_, partitions)| partitions).collect()
         };
-        for partition in all {
-            self.close(&mut *partition.lock().await).await?;
-        }
+        let closed = stream::iter(all).map(|partition| async move { self.close(&mut *partition.lock().await).await });
+        closed.buffer_unordered(COMPLETED_AT_ONCE).try_for_each(|()| async { Ok(()) }).await?;
         let mut files = std::mem::take(&mut self.progress().finished);
         files.sort_by(|a: &DataFile, b| a.file_path().cmp(b.file_path()));
         Ok(files)

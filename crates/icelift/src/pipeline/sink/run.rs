@@ -125,6 +125,9 @@ async fn write(
             return Err(error);
         }
     }
+    if let Some(delivery) = &target.delivery {
+        delivery.say_drained();
+    }
     let written = files.finish().await?;
     let (rows_in, rows_out) = (rows_in.load(Relaxed), written.iter().map(DataFile::record_count).sum::<u64>());
     if rows_in != rows_out {

@@ -26,7 +26,7 @@ use crate::pipeline::shuffle::PartitionKey;
 use crate::storage::Store;
 
 /// Footers that are read ahead of the row groups that are copied.
-const FILES_AHEAD: usize = 2;
+const FILES_AHEAD: usize = 4;
 /// So many small row groups of a partition of the source are copied.
 const FEW_SMALL: u64 = 8;
 /// Footers that are read at once where nothing is copied.

@@ -64,13 +64,16 @@ async fn files_of_known_migrations_are_for_the_other_form() {
     let stopped = world.engine("batch.listed:error:2").await;
     let migrate = "MIGRATE TABLE src.n.t TO dst.n.t BATCH BY year WITH (verify 'metadata')";
     assert!(run(&stopped, migrate).await.is_err());
+    stopped.settle().await;
     for file in world.files() {
         age(std::path::Path::new(file.strip_prefix("file://").unwrap()), 30);
     }
     let unknown = world.put("n/t/data/icelift-00000000000000aa-1-0-x.parquet", 30);
     assert_eq!(call(&engine, ", dry_run => false").await.unwrap(), [unknown]);
-    // The listing of the first batch, which would have gone with the second one's commit; the second one's file and listing.
-    assert_eq!(call(&engine, ", job => 'all'").await.unwrap().len(), 3);
+    // The listing of the first batch, which would have gone with the second one's commit; the second one's file and listing, and
+    // those of the third if it came as far.
+    let left = call(&engine, ", job => 'all'").await.unwrap().len();
+    assert!(matches!(left, 3 | 5), "{left}");
 }
 
 #[tokio::test]

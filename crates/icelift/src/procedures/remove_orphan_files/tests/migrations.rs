@@ -52,11 +52,12 @@ async fn an_unfinished_migration_is_fenced_and_nothing_of_it_adopted() {
     let engine = world.filled().await;
     let stopped = world.engine("batch.listed:error:2").await;
     assert!(run(&stopped, MIGRATE).await.is_err());
+    stopped.settle().await;
     let before = table(&engine).await;
     let left = call(&engine, ", job => 'all'").await.unwrap();
     let (listings, data): (Vec<_>, Vec<_>) = left.iter().partition(|file| file.ends_with(".json"));
-    // The first batch is done; its listing would have gone with the next commit.
-    assert_eq!((listings.len(), data.len()), (2, 1), "{left:?}");
+    // The first batch is done; its listing would have gone with the next commit. The third one may have come as far as the second.
+    assert!(matches!((listings.len(), data.len()), (2, 1) | (3, 2)), "{left:?}");
     let job = job_of(&left[0]).unwrap();
     assert_eq!(call(&engine, &format!(", job => '{job}', dry_run => false")).await.unwrap(), left);
     let behind = table(&engine).await;
