@@ -10,6 +10,7 @@ mod difference;
 mod lineage;
 mod merge;
 mod precondition;
+mod regroup;
 mod removal;
 mod settle;
 mod summary;
@@ -26,9 +27,12 @@ use self::change::ChangeBuilder;
 pub(crate) use self::change::REPLACED_MANIFESTS;
 use self::companion::Alone;
 pub(crate) use self::companion::{Cargo, Companion};
-pub(crate) use self::difference::{Difference, LiveFile};
+#[cfg(test)]
+use self::difference::Difference;
+pub(crate) use self::difference::{Live, LiveFile, live};
 use self::merge::Merging;
 pub(crate) use self::precondition::{Precondition, SameDeletes};
+pub(crate) use self::regroup::{Regroup, Regrouped};
 pub(crate) use self::removal::DeleteId;
 use self::settle::{Sign, Unsettled};
 use crate::catalog::{Author, Catalog, CommitOutcome, Table};
@@ -109,6 +113,8 @@ pub(crate) struct Change {
     pub remove: HashSet<String>,
     /// Deletes to take out. All of them must be in the table.
     pub remove_deletes: HashSet<DeleteId>,
+    /// How the manifests are written anew, if they are.
+    pub regroup: Option<Regroup>,
     /// What must hold in each base, beside that what is removed is there.
     pub preconditions: Vec<Arc<dyn Precondition>>,
     pub companion: Arc<dyn Companion>,
@@ -127,6 +133,7 @@ impl Default for Change {
             data_sequence: None,
             remove: HashSet::new(),
             remove_deletes: HashSet::new(),
+            regroup: None,
             preconditions: Vec::new(),
             companion: Arc::new(Alone),
             file_prefix: String::new(),

@@ -15,7 +15,6 @@ use super::deletes::DeleteFile;
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::shuffle::refuse_uuid_partitions;
-use crate::pipeline::snapshot::LiveFile;
 use crate::pipeline::values::is_avro_name;
 
 /// Manifests that are read at once.
@@ -40,12 +39,6 @@ impl PlannedFile {
     /// Whether rows of the file may be deleted by what they hold.
     pub fn has_equality_deletes(&self) -> bool {
         self.deletes.iter().any(|delete| delete.compares_keys())
-    }
-
-    /// Whether a delete that is not known to the plan may bear on the file.
-    pub fn may_be_deleted_by(&self, delete: &LiveFile) -> bool {
-        let known = DeleteFile::new(delete.file.clone(), Arc::clone(&delete.spec), delete.sequence);
-        known.applies_to(&self.file, self.spec.spec_id(), self.sequence)
     }
 
     /// The locations of the deletes that bear on the file.

@@ -12,6 +12,7 @@ use iceberg::{TableRequirement, TableUpdate};
 use uuid::Uuid;
 
 use super::merge::Merger;
+use super::regroup::Regrouper;
 use super::removal::{self, DeleteId, Removal};
 use super::summary::{self, Moved};
 use super::{Change, Effect};
@@ -33,6 +34,7 @@ pub(super) struct ChangeBuilder {
     lists: Vec<String>,
     removal: Removal,
     merger: Merger,
+    regrouper: Regrouper,
 }
 
 impl ChangeBuilder {
@@ -48,6 +50,7 @@ impl ChangeBuilder {
             lists: Vec::new(),
             removal: Removal::default(),
             merger: Merger::default(),
+            regrouper: Regrouper::default(),
         }
     }
 
@@ -77,6 +80,7 @@ impl ChangeBuilder {
             let kept = base.manifest_list(parent).await?.consume_entries();
             let kept = kept.into_iter().filter(|it| it.has_added_files() || it.has_existing_files()).collect();
             let kept = self.without_removed(base, kept).await?;
+            let kept = self.regrouped(base, kept).await?;
             manifests.extend(self.merged(base, kept).await?);
         } else if self.change.removes_any() {
             return Err(removal::gone());
@@ -141,6 +145,15 @@ impl ChangeBuilder {
         without
     }
 
+    /// The manifests that are kept, in the groups that the change asks for.
+    async fn regrouped(&mut self, base: &Table, kept: Vec<ManifestFile>) -> Result<Vec<ManifestFile>> {
+        let Some(regroup) = self.change.regroup.clone() else { return Ok(kept) };
+        let mut regrouper = std::mem::take(&mut self.regrouper);
+        let regrouped = regrouper.regrouped(base, kept, &regroup, self).await;
+        self.regrouper = regrouper;
+        regrouped
+    }
+
     /// The manifests that are kept, fewer where it is time to merge them. Not for a snapshot that only moves the branch.
     async fn merged(&mut self, base: &Table, kept: Vec<ManifestFile>) -> Result<Vec<ManifestFile>> {
         let Some(new) = self.manifest.clone() else { return Ok(kept) };
@@ -155,6 +168,11 @@ impl ChangeBuilder {
     /// Where the change's nth merged manifest goes.
     pub(super) fn merged_location(&self, metadata: &TableMetadata, number: usize) -> String {
         format!("{}/metadata/{}{}-merged{number}.avro", metadata.location(), self.change.file_prefix, self.id)
+    }
+
+    /// Where the change's nth manifest goes that is there for its order.
+    pub(super) fn regrouped_location(&self, metadata: &TableMetadata, number: usize) -> String {
+        format!("{}/metadata/{}{}-optimized-m{number}.avro", metadata.location(), self.change.file_prefix, self.id)
     }
 
     /// Where the change's nth manifest goes.
@@ -249,6 +267,7 @@ impl ChangeBuilder {
         if self.merger.replaced_count > 0 {
             additional_properties.insert(REPLACED_MANIFESTS.to_string(), self.merger.replaced_count.to_string());
         }
+        additional_properties.extend(self.regrouper.summary());
         additional_properties.extend(more);
         let operation = match (self.change.effect, self.change.removes_any(), self.change.files.is_empty()) {
             (Effect::Layout, _, _) => Operation::Replace,
@@ -262,7 +281,8 @@ impl ChangeBuilder {
     /// The commit will not land: removes the metadata files that were written for it.
     pub async fn cleaned_up(&self, store: &Store, error: Error) -> CommitOutcome {
         let manifest = self.manifest.iter().map(|manifest| manifest.manifest_path.as_str());
-        let rewritten = self.removal.written.iter().chain(&self.merger.written).map(String::as_str);
+        let rewritten = self.removal.written.iter().chain(&self.merger.written).chain(&self.regrouper.written);
+        let rewritten = rewritten.map(String::as_str);
         remove(store, manifest.chain(rewritten).chain(self.lists.iter().map(String::as_str))).await;
         CommitOutcome::NotLanded(error)
     }
@@ -270,7 +290,8 @@ impl ChangeBuilder {
     /// The commit has landed: removes the manifest lists of the attempts that lost their race.
     pub async fn landed(&self, store: &Store) -> CommitOutcome {
         let lost = self.lists.len().saturating_sub(1);
-        let rewritten = self.removal.superseded.iter().chain(&self.merger.superseded).map(String::as_str);
+        let rewritten = self.removal.superseded.iter().chain(&self.merger.superseded);
+        let rewritten = rewritten.chain(&self.regrouper.superseded).map(String::as_str);
         remove(store, rewritten.chain(self.lists[..lost].iter().map(String::as_str))).await;
         CommitOutcome::Landed
     }

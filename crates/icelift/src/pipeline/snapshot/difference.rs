@@ -74,6 +74,28 @@ impl Difference {
     }
 }
 
+/// All live files and deletes of the current snapshot.
+///
+/// # Errors
+/// Manifests that cannot be read.
+pub(crate) async fn live(table: &Table) -> Result<Live> {
+    let mut live = Live::default();
+    for (content, file) in entries(table, manifests(table).await?.into_values().collect()).await? {
+        match content {
+            ManifestContentType::Data => live.files.push(file),
+            ManifestContentType::Deletes => live.deletes.push(file),
+        }
+    }
+    Ok(live)
+}
+
+/// What a snapshot has.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    pub files: Vec<LiveFile>,
+    pub deletes: Vec<LiveFile>,
+}
+
 type Entry = (ManifestContentType, LiveFile);
 
 /// A file that has been added again has another sequence number, by which other deletes apply to it.

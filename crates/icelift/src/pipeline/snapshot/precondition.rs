@@ -10,6 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::difference::{Difference, LiveFile};
+use super::removal::DeleteId;
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::scan::PlannedFile;
@@ -43,12 +44,13 @@ impl Precondition for SameDeletes {
         if difference.added_deletes.is_empty() && difference.removed_deletes.is_empty() {
             return Ok(());
         }
-        let gone: HashSet<_> = difference.removed_deletes.iter().map(|delete| delete.file.file_path()).collect();
+        let gone: HashSet<_> = difference.removed_deletes.iter().map(|delete| DeleteId::of(&delete.file)).collect();
         for file in &self.files {
             let new = difference.added_deletes.iter().find(|delete| self.conflicts(file, delete));
-            let lost = file.delete_files().find(|location| gone.contains(location));
-            if let Some(delete) = new.map(|delete| delete.file.file_path()).or(lost) {
-                return Err(deleted(file, delete).place(Stage::Snapshot, &base.name));
+            let lost = file.delete_ids().find(|id| gone.contains(id));
+            let new = new.map(|delete| delete.file.file_path().to_string());
+            if let Some(delete) = new.or(lost.map(|id| id.location)) {
+                return Err(deleted(file, &delete).place(Stage::Snapshot, &base.name));
             }
         }
         Ok(())
