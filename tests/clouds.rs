@@ -13,6 +13,7 @@ mod objects;
 mod orphans;
 mod races;
 mod refusals;
+mod rewrite;
 mod uploads;
 mod weed;
 pub(crate) mod world;
@@ -30,6 +31,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(orphans::trials());
     trials.extend(races::trials());
     trials.extend(refusals::trials());
+    trials.extend(rewrite::trials());
     trials.extend(uploads::trials());
     trials.extend(weed::trials());
     trials

@@ -7,6 +7,7 @@
 mod filters;
 mod fingerprints;
 mod python;
+mod rewrite;
 
 use std::fs::File;
 use std::path::Path;
@@ -19,7 +20,13 @@ use serde_json::json;
 use crate::support;
 use python::{agree, sources};
 
-pub(crate) use python::{ask, clean_up};
+pub(crate) use python::ask;
+
+/// Removes the tables of the trials and ends Python.
+pub(crate) fn clean_up() {
+    rewrite::clean_up();
+    python::clean_up();
+}
 
 /// The names of the source tables, so that there is a trial for each before Python has run.
 const SOURCES: &str = include_str!("python/sources.txt");
@@ -81,6 +88,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
     trials.extend(filters::trials());
     trials.extend(fingerprints::trials());
+    trials.extend(rewrite::trials());
     trials
 }
 

@@ -17,15 +17,15 @@ from warehouse import open_catalog
 BOUND_LENGTH = 16
 
 
-def audit(folder, name, snapshots=1, codec="SNAPPY"):
-    """Every problem found, one line each; `snapshots` is how many commits the table has had, all of them appends."""
+def audit(folder, name, snapshots=1, codec="SNAPPY", operation="append"):
+    """Every problem found, one line each; `snapshots` is how many commits the table has had, `operation` what the last one was."""
     table = open_catalog(folder).load_table(("default", name))
     problems = []
     if snapshots is not None and len(table.metadata.snapshots) != snapshots:
         problems.append(f"{len(table.metadata.snapshots)} snapshots, expected {snapshots}")
     if table.current_snapshot() is not None:
         entries = _entries(table, problems)
-        _check_summary(table, entries, problems)
+        _check_summary(table, entries, problems, operation)
         for entry in entries:
             _check_file(table, entry.data_file, codec, problems)
     problems += [f"left over: {path.name}" for path in _left_over(table)]
@@ -75,12 +75,12 @@ def _comparable(value):
     return value.bytes if hasattr(value, "bytes") else value
 
 
-def _check_summary(table, entries, problems):
+def _check_summary(table, entries, problems, operation):
     """The summary of the last snapshot: what it added, and the totals."""
     snapshot = table.current_snapshot()
     summary = snapshot.summary
-    if summary.operation.value != "append":
-        problems.append(f"operation {summary.operation.value}, expected append")
+    if summary.operation.value != operation:
+        problems.append(f"operation {summary.operation.value}, expected {operation}")
     added = [entry.data_file for entry in entries if entry.snapshot_id == snapshot.snapshot_id]
     every = [entry.data_file for entry in entries]
     wanted = {

@@ -40,6 +40,7 @@ from migrations import (
     sums,
 )
 from readback import compare, selfcheck
+from rewrites import counts_of_others, live_files, partition_by_bucket
 from remote import duckdb_queries, pyiceberg_append, pyiceberg_audit, pyiceberg_count
 from warehouse import open_catalog
 
@@ -89,9 +90,9 @@ def append_by_pyiceberg(target, table):
     loaded.append(loaded.scan().to_arrow())
 
 
-def check_metadata(target, table, snapshots=1, codec="SNAPPY"):
+def check_metadata(target, table, snapshots=1, codec="SNAPPY", operation="append"):
     """`snapshots` may be None where both an empty commit and none at all are right."""
-    return "\n".join(audit(target, table, snapshots, codec))
+    return "\n".join(audit(target, table, snapshots, codec, operation))
 
 
 def foreign_case(folder, seed, count):
@@ -149,6 +150,9 @@ COMMANDS = {
         is_locked,
         rewrite,
         add_column,
+        counts_of_others,
+        live_files,
+        partition_by_bucket,
     )
 }
 

@@ -5,20 +5,32 @@
 
 mod arguments;
 mod remove_orphan_files;
+mod rewrite_data_files;
+mod rewrite_manifests;
 
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use self::arguments::{Bound, Parameter};
-use crate::catalog::{Catalog, TableName};
+use self::arguments::{Bound, Kind, Parameter};
+use crate::catalog::{Catalog, Table, TableName};
 use crate::engine::names::{table_name, unknown_catalog};
 use crate::engine::{Engine, RowStream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::{self, Call};
 
 /// All procedures, by name.
-const PROCEDURES: [&Procedure; 1] = [&remove_orphan_files::PROCEDURE];
+const PROCEDURES: [&Procedure; 3] =
+    [&remove_orphan_files::PROCEDURE, &rewrite_data_files::PROCEDURE, &rewrite_manifests::PROCEDURE];
+
+/// The first parameter of nearly all.
+const TABLE: Parameter = Parameter {
+    name: "table",
+    kind: Kind::String,
+    default: None,
+    about: "the table, as in `'default.t'`, in the catalog that is called",
+};
 
 /// What a procedure takes, gives and does.
 struct Procedure {
@@ -46,9 +58,20 @@ impl Procedure {
         let fields = self.columns.iter().map(|column| Field::new(column.name, column.data_type.clone(), true));
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
+
+    /// The answer of these columns.
+    fn answer(&self, columns: Vec<ArrayRef>) -> Result<RowStream> {
+        Ok(RowStream::of_batch(RecordBatch::try_new(self.schema(), columns)?))
+    }
 }
 
 impl Context<'_> {
+    /// The table that the argument `table` names, as it is now.
+    async fn table(&self, bound: &Bound) -> Result<Table> {
+        let name = self.table_name(bound.required_string("table")?)?;
+        self.catalog.load_table(&name.ident).await
+    }
+
     /// The table that the argument `table` names: `namespace.table`, with or without the catalog before it.
     fn table_name(&self, text: &str) -> Result<TableName> {
         let wrong = || {
@@ -83,6 +106,8 @@ pub(crate) async fn call(engine: &Engine, call: &Call) -> Result<RowStream> {
     let context = Context { engine, name, catalog };
     match procedure.name {
         "remove_orphan_files" => remove_orphan_files::run(&context, &bound).await,
+        "rewrite_data_files" => rewrite_data_files::run(&context, &bound).await,
+        "rewrite_manifests" => rewrite_manifests::run(&context, &bound).await,
         name => Err(Error::new(ErrorKind::Internal, format!("nothing runs `{name}`"))),
     }
 }

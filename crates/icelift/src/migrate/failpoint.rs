@@ -33,6 +33,13 @@ pub const FAILPOINTS: [&str; 21] = [
     "finish.before_report",
 ];
 
+/// Those of `rewrite_data_files`, in their order.
+pub(crate) const REWRITE_FAILPOINTS: [&str; 3] = ["rewrite.planned", "rewrite.written", "rewrite.before_commit"];
+
+fn is_known(name: &str) -> bool {
+    FAILPOINTS.contains(&name) || REWRITE_FAILPOINTS.contains(&name)
+}
+
 /// What happens at an armed failpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailAction {
@@ -80,7 +87,7 @@ impl Failpoints {
     }
 
     pub(crate) async fn reach(&self, name: &'static str) -> Result<()> {
-        debug_assert!(FAILPOINTS.contains(&name), "{name} is not listed");
+        debug_assert!(is_known(name), "{name} is not listed");
         let Some(armed) = &self.0 else { return Ok(()) };
         (armed.told)(name);
         let due = armed.points.iter().find(|point| point.name == name && point.passes.fetch_sub(1, Relaxed) == 1);
@@ -105,10 +112,10 @@ fn point(text: &str) -> Result<Point> {
             ErrorKind::Config,
             format!("`{text}` is no failpoint, expected `name:kill|error|stall|freeze[:nth]`"),
         )
-        .hint(format!("the names are {}", FAILPOINTS.join(", ")))
+        .hint(format!("the names are {}, {}", FAILPOINTS.join(", "), REWRITE_FAILPOINTS.join(", ")))
     };
     let mut parts = text.split(':');
-    let name = parts.next().filter(|name| FAILPOINTS.contains(name)).ok_or_else(wrong)?;
+    let name = parts.next().filter(|name| is_known(name)).ok_or_else(wrong)?;
     let action = match parts.next() {
         Some("kill") => FailAction::Kill,
         Some("error") => FailAction::Error,

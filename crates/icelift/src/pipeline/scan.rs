@@ -9,6 +9,7 @@ mod decode;
 mod deletes;
 mod fetch;
 mod files;
+mod planned;
 mod ranges;
 mod reader;
 mod reshape;

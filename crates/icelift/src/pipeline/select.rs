@@ -7,6 +7,7 @@ mod assign;
 pub(crate) mod quarter;
 pub(crate) mod transforms;
 pub(crate) mod types;
+mod zorder;
 
 use std::collections::HashSet;
 
@@ -17,6 +18,7 @@ use iceberg::spec::Schema;
 
 pub(crate) use self::assign::assignable;
 use self::assign::{constant_fits, same_shape};
+pub(crate) use self::zorder::Zorder;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::values::default_scalar;
 

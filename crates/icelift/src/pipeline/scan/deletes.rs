@@ -25,7 +25,7 @@ use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result, Stage};
 
 /// Reserved field ids of the columns of a position delete file.
-const FILE_PATH_ID: i32 = 2_147_483_546;
+pub(super) const FILE_PATH_ID: i32 = 2_147_483_546;
 const POSITION_ID: i32 = 2_147_483_545;
 /// Start of a deletion vector's payload (Puffin spec, blob type `deletion-vector-v1`).
 const VECTOR_MAGIC: [u8; 4] = [0xD1, 0xD3, 0x39, 0x64];
@@ -49,6 +49,10 @@ impl fmt::Debug for DeleteFile {
 impl DeleteFile {
     pub fn new(file: DataFile, spec: PartitionSpecRef, sequence: i64) -> Self {
         Self { file, spec, sequence, positions: OnceCell::new(), keys: OnceCell::new() }
+    }
+
+    pub fn file(&self) -> &DataFile {
+        &self.file
     }
 
     pub fn location(&self) -> &str {

@@ -25,6 +25,8 @@ const MANIFEST_CONCURRENCY: usize = 16;
 pub(crate) struct PlannedFile {
     pub file: DataFile,
     pub spec: PartitionSpecRef,
+    /// The data sequence number, by which deletes apply.
+    pub sequence: i64,
     pub(super) deletes: Vec<Arc<DeleteFile>>,
 }
 
@@ -57,7 +59,7 @@ impl PlannedFile {
 impl PlannedFile {
     /// A file that no delete bears on, for tests that plan without a table.
     pub fn without_deletes(file: DataFile, spec: PartitionSpecRef) -> Self {
-        Self { file, spec, deletes: Vec::new() }
+        Self { file, spec, sequence: 0, deletes: Vec::new() }
     }
 }
 
@@ -133,7 +135,7 @@ fn planned_file(Entry { entry, spec }: Entry, deletes: &[Arc<DeleteFile>]) -> Re
     if unreadable && deletes.iter().any(|delete| delete.compares_keys()) {
         return Err(unsupported(&file, "equality deletes in partitions whose names Avro does not take"));
     }
-    Ok(PlannedFile { file, spec, deletes })
+    Ok(PlannedFile { file, spec, sequence, deletes })
 }
 
 /// Refuses data files that cannot be read.

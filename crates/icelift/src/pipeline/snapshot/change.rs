@@ -4,16 +4,18 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use iceberg::spec::{
-    FormatVersion, MAIN_BRANCH, ManifestFile, ManifestListWriter, ManifestWriter, ManifestWriterBuilder, Operation,
-    PartitionSpec, Schema, SchemaRef, Snapshot, SnapshotReference, SnapshotRetention, Summary, TableMetadata,
-    UnboundPartitionField,
+    FormatVersion, MAIN_BRANCH, ManifestContentType, ManifestFile, ManifestListWriter, ManifestWriter,
+    ManifestWriterBuilder, Operation, PartitionSpec, Schema, SchemaRef, Snapshot, SnapshotReference, SnapshotRetention,
+    Summary, TableMetadata, UnboundPartitionField,
 };
 use iceberg::{TableRequirement, TableUpdate};
 use uuid::Uuid;
 
 use super::merge::Merger;
-use super::removal::{self, Removal};
-use super::{Change, summary};
+use super::regroup::Regrouper;
+use super::removal::{self, DeleteId, Removal};
+use super::summary::{self, Moved};
+use super::{Change, Effect};
 use crate::catalog::{CommitOutcome, CommitRequest, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::values::{avro_name, is_avro_name};
@@ -32,6 +34,7 @@ pub(super) struct ChangeBuilder {
     lists: Vec<String>,
     removal: Removal,
     merger: Merger,
+    regrouper: Regrouper,
 }
 
 impl ChangeBuilder {
@@ -47,7 +50,13 @@ impl ChangeBuilder {
             lists: Vec::new(),
             removal: Removal::default(),
             merger: Merger::default(),
+            regrouper: Regrouper::default(),
         }
+    }
+
+    /// The partition spec of its files, if it names one.
+    pub fn spec_id(&self) -> Option<i32> {
+        self.change.spec_id
     }
 
     /// Whether its snapshot is in the table.
@@ -58,6 +67,9 @@ impl ChangeBuilder {
     /// The request that appends to `base`, and the id of its snapshot.
     pub async fn request(&mut self, base: &Table) -> Result<(CommitRequest, i64)> {
         let metadata = &base.metadata;
+        for precondition in &self.change.preconditions {
+            precondition.check(base).await?;
+        }
         let cargo = self.change.companion.on(metadata, self.snapshot_id)?;
         if self.manifest.is_none() && !self.change.files.is_empty() {
             self.manifest = Some(self.write_manifest(base).await?);
@@ -68,8 +80,9 @@ impl ChangeBuilder {
             let kept = base.manifest_list(parent).await?.consume_entries();
             let kept = kept.into_iter().filter(|it| it.has_added_files() || it.has_existing_files()).collect();
             let kept = self.without_removed(base, kept).await?;
+            let kept = self.regrouped(base, kept).await?;
             manifests.extend(self.merged(base, kept).await?);
-        } else if !self.change.remove.is_empty() {
+        } else if self.change.removes_any() {
             return Err(removal::gone());
         }
         let location = format!(
@@ -123,13 +136,22 @@ impl ChangeBuilder {
 
     /// The parent's manifests without the files that the change removes.
     async fn without_removed(&mut self, base: &Table, kept: Vec<ManifestFile>) -> Result<Vec<ManifestFile>> {
-        if self.change.remove.is_empty() {
+        if !self.change.removes_any() {
             return Ok(kept);
         }
         let mut removal = std::mem::take(&mut self.removal);
         let without = removal.without(base, kept, self).await;
         self.removal = removal;
         without
+    }
+
+    /// The manifests that are kept, in the groups that the change asks for.
+    async fn regrouped(&mut self, base: &Table, kept: Vec<ManifestFile>) -> Result<Vec<ManifestFile>> {
+        let Some(regroup) = self.change.regroup.clone() else { return Ok(kept) };
+        let mut regrouper = std::mem::take(&mut self.regrouper);
+        let regrouped = regrouper.regrouped(base, kept, &regroup, self).await;
+        self.regrouper = regrouper;
+        regrouped
     }
 
     /// The manifests that are kept, fewer where it is time to merge them. Not for a snapshot that only moves the branch.
@@ -148,23 +170,41 @@ impl ChangeBuilder {
         format!("{}/metadata/{}{}-merged{number}.avro", metadata.location(), self.change.file_prefix, self.id)
     }
 
+    /// Where the change's nth manifest goes that is there for its order.
+    pub(super) fn regrouped_location(&self, metadata: &TableMetadata, number: usize) -> String {
+        format!("{}/metadata/{}{}-optimized-m{number}.avro", metadata.location(), self.change.file_prefix, self.id)
+    }
+
     /// Where the change's nth manifest goes.
     pub(super) fn manifest_location(&self, metadata: &TableMetadata, number: usize) -> String {
         format!("{}/metadata/{}{}-m{number}.avro", metadata.location(), self.change.file_prefix, self.id)
     }
 
-    /// A writer of a manifest with entries of one partition spec.
+    /// A writer of a manifest with data files of one partition spec.
     pub(super) fn manifest_writer(&self, base: &Table, spec: &PartitionSpec, location: &str) -> Result<ManifestWriter> {
+        self.writer_of(ManifestContentType::Data, base, spec, location)
+    }
+
+    /// A writer of a manifest with entries of one sort and one partition spec.
+    pub(super) fn writer_of(
+        &self,
+        content: ManifestContentType,
+        base: &Table,
+        spec: &PartitionSpec,
+        location: &str,
+    ) -> Result<ManifestWriter> {
         let metadata = &base.metadata;
         let failed = |source: iceberg::Error| write_failed("the manifest", location, source);
         let output = base.file_io.new_output(location).map_err(failed)?;
-        let schema = metadata.current_schema().clone();
+        let schema = schema_of(metadata, spec);
         let spec = avro_spec(spec, &schema).map_err(failed)?;
         let builder = ManifestWriterBuilder::new(output, Some(self.snapshot_id), schema, spec);
-        Ok(match metadata.format_version() {
-            FormatVersion::V1 => builder.build_v1(),
-            FormatVersion::V2 => builder.build_v2_data(),
-            FormatVersion::V3 => builder.build_v3_data(),
+        Ok(match (metadata.format_version(), content) {
+            (FormatVersion::V1, _) => builder.build_v1(),
+            (FormatVersion::V2, ManifestContentType::Data) => builder.build_v2_data(),
+            (FormatVersion::V2, ManifestContentType::Deletes) => builder.build_v2_deletes(),
+            (FormatVersion::V3, ManifestContentType::Data) => builder.build_v3_data(),
+            (FormatVersion::V3, ManifestContentType::Deletes) => builder.build_v3_deletes(),
         })
     }
 
@@ -176,13 +216,20 @@ impl ChangeBuilder {
         self.change.remove.len()
     }
 
+    pub(super) fn removed_deletes(&self) -> &HashSet<DeleteId> {
+        &self.change.remove_deletes
+    }
+
     async fn write_manifest(&self, base: &Table) -> Result<ManifestFile> {
         let location = self.manifest_location(&base.metadata, 0);
         let failed = |source: iceberg::Error| write_failed("the manifest", &location, source);
-        let mut writer = self.manifest_writer(base, base.metadata.default_partition_spec(), &location)?;
+        let metadata = &base.metadata;
+        let named = self.change.spec_id.and_then(|spec_id| metadata.partition_spec_by_id(spec_id));
+        let mut writer = self.manifest_writer(base, named.unwrap_or(metadata.default_partition_spec()), &location)?;
+        // A negative sequence number is left open: the commit gives it. Format 1 has none.
+        let given = self.change.data_sequence.filter(|_| metadata.format_version() != FormatVersion::V1);
         for file in &self.change.files {
-            // A negative sequence number is left open: the commit gives it.
-            writer.add_file(file.clone(), -1).map_err(failed)?;
+            writer.add_file(file.clone(), given.unwrap_or(-1)).map_err(failed)?;
         }
         writer.write_manifest_file().await.map_err(failed)
     }
@@ -214,15 +261,19 @@ impl ChangeBuilder {
 
     fn summary(&self, base: &Table, more: HashMap<String, String>) -> Summary {
         let previous = base.metadata.current_snapshot().map(|snapshot| snapshot.summary());
-        let mut additional_properties = summary::summary(&self.change.files, &self.removal.removed, previous);
+        let Removal { removed, removed_deletes, .. } = &self.removal;
+        let moved = Moved { added: &self.change.files, removed, removed_deletes };
+        let mut additional_properties = summary::summary(&moved, previous);
         if self.merger.replaced_count > 0 {
             additional_properties.insert(REPLACED_MANIFESTS.to_string(), self.merger.replaced_count.to_string());
         }
+        additional_properties.extend(self.regrouper.summary());
         additional_properties.extend(more);
-        let operation = match (self.change.remove.is_empty(), self.change.files.is_empty()) {
-            (true, _) => Operation::Append,
-            (false, true) => Operation::Delete,
-            (false, false) => Operation::Overwrite,
+        let operation = match (self.change.effect, self.change.removes_any(), self.change.files.is_empty()) {
+            (Effect::Layout, _, _) => Operation::Replace,
+            (Effect::Rows, false, _) => Operation::Append,
+            (Effect::Rows, true, true) => Operation::Delete,
+            (Effect::Rows, true, false) => Operation::Overwrite,
         };
         Summary { operation, additional_properties }
     }
@@ -230,7 +281,8 @@ impl ChangeBuilder {
     /// The commit will not land: removes the metadata files that were written for it.
     pub async fn cleaned_up(&self, store: &Store, error: Error) -> CommitOutcome {
         let manifest = self.manifest.iter().map(|manifest| manifest.manifest_path.as_str());
-        let rewritten = self.removal.written.iter().chain(&self.merger.written).map(String::as_str);
+        let rewritten = self.removal.written.iter().chain(&self.merger.written).chain(&self.regrouper.written);
+        let rewritten = rewritten.map(String::as_str);
         remove(store, manifest.chain(rewritten).chain(self.lists.iter().map(String::as_str))).await;
         CommitOutcome::NotLanded(error)
     }
@@ -238,7 +290,8 @@ impl ChangeBuilder {
     /// The commit has landed: removes the manifest lists of the attempts that lost their race.
     pub async fn landed(&self, store: &Store) -> CommitOutcome {
         let lost = self.lists.len().saturating_sub(1);
-        let rewritten = self.removal.superseded.iter().chain(&self.merger.superseded).map(String::as_str);
+        let rewritten = self.removal.superseded.iter().chain(&self.merger.superseded);
+        let rewritten = rewritten.chain(&self.regrouper.superseded).map(String::as_str);
         remove(store, rewritten.chain(self.lists[..lost].iter().map(String::as_str))).await;
         CommitOutcome::Landed
     }
@@ -250,6 +303,18 @@ async fn remove(store: &Store, locations: impl Iterator<Item = &str>) {
             tracing::warn!(location, %error, "a metadata file of a lost commit could not be removed");
         }
     }
+}
+
+/// The schema that a manifest of the spec is written with: the newest that has all columns which the spec needs. A column that
+/// was dropped may still partition older files.
+fn schema_of(metadata: &TableMetadata, spec: &PartitionSpec) -> SchemaRef {
+    let fits = |schema: &&SchemaRef| spec.partition_type(schema).is_ok();
+    let current = metadata.current_schema();
+    if fits(&current) {
+        return current.clone();
+    }
+    let newest = metadata.schemas_iter().filter(fits).max_by_key(|schema| schema.schema_id());
+    newest.unwrap_or(current).clone()
 }
 
 /// The spec with names that Avro takes: the manifest's partition record is made of them. Readers go by field ids.

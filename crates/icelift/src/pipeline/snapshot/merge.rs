@@ -21,7 +21,8 @@ const ENABLED: &str = "commit.manifest-merge.enabled";
 /// How many of them the newest group takes.
 const MIN_COUNT: &str = "commit.manifest.min-count-to-merge";
 /// How large a merged one may become.
-const TARGET_BYTES: &str = "commit.manifest.target-size-bytes";
+pub(super) const TARGET_BYTES: &str = "commit.manifest.target-size-bytes";
+pub(super) const TARGET_BYTES_DEFAULT: u64 = 8 << 20;
 /// Manifests that are read at once.
 const READ_CONCURRENCY: usize = 16;
 
@@ -43,7 +44,7 @@ impl Merging {
         Ok(Self {
             is_enabled: !metadata.properties().get(ENABLED).is_some_and(is_off),
             count_min: number(metadata, MIN_COUNT, 100)?,
-            bytes_target: number(metadata, TARGET_BYTES, 8 << 20)?,
+            bytes_target: number(metadata, TARGET_BYTES, TARGET_BYTES_DEFAULT)?,
         })
     }
 
