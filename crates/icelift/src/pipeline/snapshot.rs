@@ -7,6 +7,7 @@
 mod change;
 mod companion;
 mod merge;
+mod metadata;
 mod removal;
 mod settle;
 mod summary;
@@ -24,6 +25,8 @@ pub(crate) use self::change::REPLACED_MANIFESTS;
 use self::companion::Alone;
 pub(crate) use self::companion::{Cargo, Companion};
 use self::merge::Merging;
+pub(crate) use self::metadata::{MetadataChange, change_metadata};
+pub(crate) use self::settle::Shown;
 use self::settle::{Sign, Unsettled};
 use crate::catalog::{Author, Catalog, CommitOutcome, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -51,6 +54,17 @@ impl Retries {
             max_wait: Duration::from_millis(number("commit.retry.max-wait-ms", 60_000)?),
             total: Duration::from_millis(number("commit.retry.total-timeout-ms", 1_800_000)?),
         })
+    }
+
+    /// The waits before each further attempt.
+    fn waits(&self) -> impl Iterator<Item = Duration> + use<> {
+        ExponentialBuilder::default()
+            .with_min_delay(self.min_wait)
+            .with_max_delay(self.max_wait)
+            .with_max_times(self.count)
+            .with_total_delay(Some(self.total))
+            .with_jitter()
+            .build()
     }
 }
 
@@ -107,13 +121,7 @@ pub(crate) async fn commit(
         Ok(retries) => retries,
         Err(error) => return CommitOutcome::NotLanded(error.place(Stage::Snapshot, &planned.name)),
     };
-    let mut waits = ExponentialBuilder::default()
-        .with_min_delay(retries.min_wait)
-        .with_max_delay(retries.max_wait)
-        .with_max_times(retries.count)
-        .with_total_delay(Some(retries.total))
-        .with_jitter()
-        .build();
+    let mut waits = retries.waits();
     let mut change = ChangeBuilder::new(Uuid::new_v4(), change);
     loop {
         let conflict = match attempt(catalog, planned, &base, &mut change).await {

@@ -1,12 +1,14 @@
 //! Tables that tests write through an engine and then look at from within.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
-use iceberg::TableIdent;
 use iceberg::spec::DataFile;
+use iceberg::{TableIdent, TableUpdate};
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 
-use crate::catalog::{AwsSource, Catalogs, Table};
+use crate::catalog::{AwsSource, Catalog, Catalogs, CommitOutcome, CommitRequest, Table};
 use crate::sql::{Attach, script};
 use crate::{Engine, RowStream};
 
@@ -42,6 +44,23 @@ impl Warehouse {
             rows = answer.collect().await.unwrap();
         }
         rows
+    }
+
+    /// Runs one statement.
+    pub async fn try_run(&self, sql: &str) -> crate::Result<Vec<RecordBatch>> {
+        self.engine.run(sql).await?.collect().await
+    }
+
+    pub fn catalog(&self) -> Arc<dyn Catalog> {
+        self.catalogs.get("r2").unwrap()
+    }
+
+    /// Sets a property of the table `default.t`.
+    pub async fn set_property(&self, key: &str, value: &str) {
+        let ident = TableIdent::from_strs(["default", "t"]).unwrap();
+        let updates = vec![TableUpdate::SetProperties { updates: [(key.to_string(), value.to_string())].into() }];
+        let request = CommitRequest { updates, ..CommitRequest::default() };
+        assert!(matches!(self.catalog().commit(&ident, request).await, CommitOutcome::Landed));
     }
 
     /// The table `default.t` as it is now.

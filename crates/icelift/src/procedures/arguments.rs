@@ -32,6 +32,10 @@ pub(super) enum Kind {
     Integer,
     Boolean,
     Timestamp,
+    /// An array of whole numbers.
+    Integers,
+    /// A map of strings to strings.
+    Map,
 }
 
 impl fmt::Display for Kind {
@@ -41,6 +45,8 @@ impl fmt::Display for Kind {
             Self::Integer => "integer",
             Self::Boolean => "boolean",
             Self::Timestamp => "timestamp",
+            Self::Integers => "array of integers",
+            Self::Map => "map",
         })
     }
 }
@@ -57,6 +63,8 @@ enum Given {
     Integer(i64),
     Boolean(bool),
     Timestamp(DateTime<Utc>),
+    Integers(Vec<i64>),
+    Map(Vec<(String, String)>),
 }
 
 impl Bound {
@@ -98,15 +106,52 @@ impl Bound {
 
     /// A string that is declared as required.
     pub fn required_string(&self, name: &str) -> Result<&str> {
-        self.string(name).ok_or_else(|| {
-            Error::new(ErrorKind::Internal, format!("`{}` declares no string `{name}` as required", self.procedure))
-        })
+        self.string(name).ok_or_else(|| self.undeclared("string", name))
     }
 
     pub fn integer(&self, name: &str) -> Option<i64> {
         match self.given.get(name) {
             Some(Given::Integer(value)) => Some(*value),
             _ => None,
+        }
+    }
+
+    /// An integer that is declared as required.
+    pub fn required_integer(&self, name: &str) -> Result<i64> {
+        self.integer(name).ok_or_else(|| self.undeclared("integer", name))
+    }
+
+    /// A timestamp that is declared as required.
+    pub fn required_timestamp(&self, name: &str) -> Result<DateTime<Utc>> {
+        self.timestamp(name).ok_or_else(|| self.undeclared("timestamp", name))
+    }
+
+    fn undeclared(&self, kind: &str, name: &str) -> Error {
+        Error::new(ErrorKind::Internal, format!("`{}` declares no {kind} `{name}` as required", self.procedure))
+    }
+
+    /// An integer that counts something: from 1 on.
+    pub fn count(&self, name: &str) -> Result<Option<usize>> {
+        match self.integer(name) {
+            None => Ok(None),
+            Some(number) if number >= 1 => Ok(Some(usize::try_from(number).unwrap_or(usize::MAX))),
+            Some(number) => Err(Error::new(ErrorKind::Sql, format!("`{name}` is {number}, expected 1 or more"))),
+        }
+    }
+
+    /// The numbers of an array, none without it.
+    pub fn integers(&self, name: &str) -> &[i64] {
+        match self.given.get(name) {
+            Some(Given::Integers(numbers)) => numbers,
+            _ => &[],
+        }
+    }
+
+    /// The entries of a map, none without it.
+    pub fn map(&self, name: &str) -> &[(String, String)] {
+        match self.given.get(name) {
+            Some(Given::Map(entries)) => entries,
+            _ => &[],
         }
     }
 
@@ -152,6 +197,14 @@ fn bind(kind: Kind, value: &Value) -> Option<Given> {
         (Kind::Boolean, Value::Boolean(truth)) => Given::Boolean(*truth),
         // Without a zone it is in UTC.
         (Kind::Timestamp, Value::Timestamp(text)) => Given::Timestamp(string_to_datetime(&Utc, text.trim()).ok()?),
+        (Kind::Integers, Value::Array(elements)) => {
+            let number = |element: &Value| match element {
+                Value::Number(number) => number.parse().ok(),
+                _ => None,
+            };
+            Given::Integers(elements.iter().map(number).collect::<Option<_>>()?)
+        }
+        (Kind::Map, Value::Map(entries)) => Given::Map(entries.clone()),
         _ => return None,
     })
 }
@@ -162,6 +215,8 @@ fn expected(kind: Kind) -> &'static str {
         Kind::Integer => "a whole number",
         Kind::Boolean => "true or false",
         Kind::Timestamp => "TIMESTAMP 'YYYY-MM-DD hh:mm:ss'",
+        Kind::Integers => "array(1, 2, …) of whole numbers",
+        Kind::Map => "map('key', 'value', …)",
     }
 }
 
