@@ -14,6 +14,7 @@ mod new_table;
 mod provider;
 mod r2;
 mod recent;
+mod refs;
 mod rest;
 mod table;
 
@@ -32,6 +33,7 @@ pub(crate) use aws::AwsSource;
 pub(crate) use listed::{ListedTable, TableKind, tables_of};
 pub(crate) use new_table::NewTable;
 pub(crate) use provider::{IcebergTable, StatementCatalogs, not_attached};
+pub(crate) use refs::{Refs, check_refs_are_known, refs};
 pub(crate) use table::{Table, TableName, quoted};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -149,6 +151,9 @@ pub(crate) trait Catalog: Debug + Send + Sync {
     /// field ids it is given. Its first commit creates it, so that nobody ever sees it without the rows of
     /// `CREATE TABLE … AS`.
     async fn stage_table(&self, table: NewTable) -> Result<Table>;
+
+    /// Gives the table that a metadata file describes a name. Nobody may have the name.
+    async fn register_table(&self, ident: &TableIdent, metadata_location: &str) -> Result<Table>;
 
     /// Takes a table out of the catalog and leaves its files.
     async fn drop_table(&self, ident: &TableIdent) -> Result<Dropped>;

@@ -3,10 +3,18 @@
 //! A procedure is one [`Procedure`]: its parameters and columns are declared, and the reference in the docs is made of that
 //! (`docs/reference/procedures.md`).
 
+mod ancestors_of;
 mod arguments;
+mod expire_snapshots;
+mod fast_forward;
+mod moves;
+mod register_table;
 mod remove_orphan_files;
 mod rewrite_data_files;
 mod rewrite_manifests;
+mod rollback_to_snapshot;
+mod rollback_to_timestamp;
+mod set_current_snapshot;
 
 use std::sync::Arc;
 
@@ -17,12 +25,22 @@ use self::arguments::{Bound, Kind, Parameter};
 use crate::catalog::{Catalog, Table, TableName};
 use crate::engine::names::{table_name, unknown_catalog};
 use crate::engine::{Engine, RowStream};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::sql::{self, Call};
 
 /// All procedures, by name.
-const PROCEDURES: [&Procedure; 3] =
-    [&remove_orphan_files::PROCEDURE, &rewrite_data_files::PROCEDURE, &rewrite_manifests::PROCEDURE];
+const PROCEDURES: [&Procedure; 10] = [
+    &ancestors_of::PROCEDURE,
+    &expire_snapshots::PROCEDURE,
+    &fast_forward::PROCEDURE,
+    &register_table::PROCEDURE,
+    &remove_orphan_files::PROCEDURE,
+    &rewrite_data_files::PROCEDURE,
+    &rewrite_manifests::PROCEDURE,
+    &rollback_to_snapshot::PROCEDURE,
+    &rollback_to_timestamp::PROCEDURE,
+    &set_current_snapshot::PROCEDURE,
+];
 
 /// The first parameter of nearly all.
 const TABLE: Parameter = Parameter {
@@ -31,6 +49,10 @@ const TABLE: Parameter = Parameter {
     default: None,
     about: "the table, as in `'default.t'`, in the catalog that is called",
 };
+/// Removals that are under way at once, unless told otherwise.
+const REMOVALS_DEFAULT: usize = 16;
+/// As many requests as a store has under way unless told otherwise.
+const REMOVALS_MAX: usize = 64;
 
 /// What a procedure takes, gives and does.
 struct Procedure {
@@ -105,11 +127,33 @@ pub(crate) async fn call(engine: &Engine, call: &Call) -> Result<RowStream> {
     let bound = Bound::new(procedure, &call.arguments)?;
     let context = Context { engine, name, catalog };
     match procedure.name {
+        "ancestors_of" => ancestors_of::run(&context, &bound).await,
+        "expire_snapshots" => expire_snapshots::run(&context, &bound).await,
+        "fast_forward" => fast_forward::run(&context, &bound).await,
+        "register_table" => register_table::run(&context, &bound).await,
         "remove_orphan_files" => remove_orphan_files::run(&context, &bound).await,
         "rewrite_data_files" => rewrite_data_files::run(&context, &bound).await,
         "rewrite_manifests" => rewrite_manifests::run(&context, &bound).await,
+        "rollback_to_snapshot" => rollback_to_snapshot::run(&context, &bound).await,
+        "rollback_to_timestamp" => rollback_to_timestamp::run(&context, &bound).await,
+        "set_current_snapshot" => set_current_snapshot::run(&context, &bound).await,
         name => Err(Error::new(ErrorKind::Internal, format!("nothing runs `{name}`"))),
     }
+}
+
+/// The argument `max_concurrent_deletes`.
+fn removals(bound: &Bound) -> Result<usize> {
+    Ok(bound.count("max_concurrent_deletes")?.unwrap_or(REMOVALS_DEFAULT).min(REMOVALS_MAX))
+}
+
+/// Tables whose files belong to others say so by a property, which Spark heeds too.
+fn check_owned(table: &Table) -> Result<()> {
+    if table.metadata.properties().get("gc.enabled").is_none_or(|value| !value.eq_ignore_ascii_case("false")) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unsupported, "the table property `gc.enabled` is false: its files may be others' too")
+        .place(Stage::Catalog, &table.name)
+        .hint("list them with dry_run => true"))
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! From a commit request to the next metadata file, for catalogs that keep a pointer to it.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use iceberg::spec::{MetadataLog, TableMetadata, TableMetadataBuildResult};
 use iceberg::{MetadataLocation, TableUpdate};
 
-use super::{Author, CommitRequest, Table, TableName};
+use super::{Author, CommitRequest, Table, TableName, refs};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::storage::Store;
 
@@ -23,12 +24,46 @@ pub(super) fn apply(
     let refused = |source: iceberg::Error| {
         Error::new(ErrorKind::Write, "the commit is not valid").place(Stage::Snapshot, name).source(source)
     };
+    if let Some(before) = before {
+        check_refs_stay(name, before, request)?;
+    }
     let start = before.or(request.create.as_deref()).ok_or_else(missing)?.clone();
     let mut builder = start.into_builder(base.and_then(|base| base.metadata_location.clone()));
     for update in &request.updates {
         builder = update.clone().apply(builder).map_err(refused)?;
     }
     builder.build().map_err(refused)
+}
+
+/// A snapshot that a branch or tag points to is not removed: `iceberg` would drop the reference with it, and somebody may have
+/// made it since the request was built.
+fn check_refs_stay(name: &TableName, before: &TableMetadata, request: &CommitRequest) -> Result<()> {
+    let (mut snapshots, mut kept) = (HashSet::new(), None);
+    for update in &request.updates {
+        match update {
+            TableUpdate::RemoveSnapshots { snapshot_ids } => snapshots.extend(snapshot_ids.iter().copied()),
+            TableUpdate::RemoveSnapshotRef { ref_name } => {
+                if kept.is_none() {
+                    kept = Some(refs(before)?);
+                }
+                kept.iter_mut().for_each(|kept| {
+                    kept.remove(ref_name);
+                });
+            }
+            _ => {}
+        }
+    }
+    if snapshots.is_empty() {
+        return Ok(());
+    }
+    let kept = kept.map_or_else(|| refs(before), Ok)?;
+    match kept.iter().find(|(_, reference)| snapshots.contains(&reference.snapshot_id)) {
+        None => Ok(()),
+        Some((reference, _)) => {
+            let message = format!("the branch or tag `{reference}` points to a snapshot that is to be removed");
+            Err(Error::new(ErrorKind::CommitConflict, message).place(Stage::Snapshot, name))
+        }
+    }
 }
 
 /// The next metadata file; one that was named by rules unknown to us starts the count anew.
@@ -89,6 +124,12 @@ pub(super) async fn delete_expired(store: &Store, metadata: &TableMetadata, expi
 pub(super) fn table_exists(name: &TableName) -> Error {
     Error::new(ErrorKind::AlreadyExists, format!("the table {name} exists already"))
         .hint("CREATE TABLE IF NOT EXISTS leaves it as it is")
+}
+
+/// The error for a name that a table cannot be registered by.
+pub(super) fn name_is_taken(name: &TableName) -> Error {
+    Error::new(ErrorKind::AlreadyExists, format!("the table {name} exists already"))
+        .hint("choose another name, or drop the table first; its files stay")
 }
 
 pub(super) fn conflict(name: &TableName) -> Error {

@@ -223,6 +223,11 @@ impl Catalog for GlueCatalog {
         Ok(Table::staged(name, table.metadata(location)?, self.store.clone()))
     }
 
+    async fn register_table(&self, ident: &TableIdent, metadata_location: &str) -> Result<Table> {
+        let table = Table::read(self.table_name(ident), metadata_location.to_string(), self.store.clone()).await?;
+        commit::register(self, ident, &table).await.map(|()| table)
+    }
+
     async fn drop_table(&self, ident: &TableIdent) -> Result<Dropped> {
         let found = self.find(ident).await?.ok_or_else(|| self.table_not_found(ident))?;
         let name = self.table_name(ident);

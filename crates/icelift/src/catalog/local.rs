@@ -15,7 +15,8 @@ use iceberg::{NamespaceIdent, TableIdent};
 
 use self::database::Database;
 use super::apply::{
-    added_snapshots, apply, conflict, delete_expired, is_built_on, next_location, table_exists, write_metadata,
+    added_snapshots, apply, conflict, delete_expired, is_built_on, name_is_taken, next_location, table_exists,
+    write_metadata,
 };
 use super::recent::RecentMetadata;
 use super::{Catalog, CommitOutcome, CommitRequest, Dropped, ListedTable, NewTable, Table, TableName};
@@ -156,6 +157,22 @@ impl Catalog for LocalCatalog {
         }
         let location = self.table_location(&table);
         Ok(Table::staged(self.table_name(&ident), table.metadata(location)?, self.store.clone()))
+    }
+
+    async fn register_table(&self, ident: &TableIdent, metadata_location: &str) -> Result<Table> {
+        let name = self.table_name(ident);
+        if !self.database.namespace_exists(ident.namespace.to_string()).await? {
+            return Err(namespace_not_found(&self.name, &ident.namespace));
+        }
+        if !(metadata_location.starts_with('/') || metadata_location.starts_with("file:")) {
+            let message = format!("`{metadata_location}` is no location of this machine, expected `/…` or `file:///…`");
+            return Err(Error::new(ErrorKind::Unsupported, message).place(Stage::Catalog, &name));
+        }
+        let table = Table::read(name.clone(), metadata_location.to_string(), self.store.clone()).await?;
+        if self.database.insert_table(ident.clone(), metadata_location.to_string()).await? {
+            return Ok(table);
+        }
+        Err(name_is_taken(&name))
     }
 
     async fn drop_table(&self, ident: &TableIdent) -> Result<Dropped> {

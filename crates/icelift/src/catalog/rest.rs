@@ -19,6 +19,7 @@ mod http;
 mod namespaces;
 mod pages;
 pub(super) mod paths;
+mod register;
 mod retry;
 pub(super) mod rules;
 pub(super) mod settings;
@@ -106,6 +107,10 @@ impl Catalog for Rest {
 
     async fn stage_table(&self, table: NewTable) -> Result<Table> {
         self.stage(table).await
+    }
+
+    async fn register_table(&self, ident: &TableIdent, metadata_location: &str) -> Result<Table> {
+        self.register(ident, metadata_location).await
     }
 
     async fn drop_table(&self, ident: &TableIdent) -> Result<Dropped> {

@@ -149,6 +149,15 @@ pub(crate) async fn known(table: &Table) -> Result<Locations> {
     Ok(known)
 }
 
+/// The schemas of the table that its registers have fingerprints of.
+pub(crate) async fn schemas_of_details(table: &Table) -> Result<HashSet<i32>> {
+    let mut schemas = HashSet::new();
+    for (_, register) in Register::all(&table.metadata)? {
+        schemas.extend(register.details(table).await?.values().map(|detail| detail.schema));
+    }
+    Ok(schemas)
+}
+
 /// The error for a path that the table refers to in another store than the one that was looked at.
 pub(crate) fn elsewhere(table: &Table, location: &str, prefix: &impl std::fmt::Display) -> Error {
     let message = format!("the table refers to the same path at `{prefix}`, so it cannot be told whether it is needed");

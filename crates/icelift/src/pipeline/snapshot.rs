@@ -9,6 +9,7 @@ mod companion;
 mod difference;
 mod lineage;
 mod merge;
+mod metadata;
 mod precondition;
 mod regroup;
 mod removal;
@@ -31,9 +32,11 @@ pub(crate) use self::companion::{Cargo, Companion};
 use self::difference::Difference;
 pub(crate) use self::difference::{Live, LiveFile, live};
 use self::merge::Merging;
+pub(crate) use self::metadata::{MetadataChange, change_metadata};
 pub(crate) use self::precondition::{Precondition, SameDeletes};
 pub(crate) use self::regroup::{Regroup, Regrouped};
 pub(crate) use self::removal::DeleteId;
+pub(crate) use self::settle::Shown;
 use self::settle::{Sign, Unsettled};
 use crate::catalog::{Author, Catalog, CommitOutcome, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -61,6 +64,17 @@ impl Retries {
             max_wait: Duration::from_millis(number("commit.retry.max-wait-ms", 60_000)?),
             total: Duration::from_millis(number("commit.retry.total-timeout-ms", 1_800_000)?),
         })
+    }
+
+    /// The waits before each further attempt.
+    fn waits(&self) -> impl Iterator<Item = Duration> + use<> {
+        ExponentialBuilder::default()
+            .with_min_delay(self.min_wait)
+            .with_max_delay(self.max_wait)
+            .with_max_times(self.count)
+            .with_total_delay(Some(self.total))
+            .with_jitter()
+            .build()
     }
 }
 
@@ -162,13 +176,7 @@ pub(crate) async fn commit(
         Ok(retries) => retries,
         Err(error) => return CommitOutcome::NotLanded(error.place(Stage::Snapshot, &planned.name)),
     };
-    let mut waits = ExponentialBuilder::default()
-        .with_min_delay(retries.min_wait)
-        .with_max_delay(retries.max_wait)
-        .with_max_times(retries.count)
-        .with_total_delay(Some(retries.total))
-        .with_jitter()
-        .build();
+    let mut waits = retries.waits();
     let mut change = ChangeBuilder::new(Uuid::new_v4(), change);
     loop {
         let conflict = match attempt(catalog, planned, &base, &mut change).await {

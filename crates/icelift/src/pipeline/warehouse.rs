@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use iceberg::TableIdent;
 use iceberg::spec::DataFile;
+use iceberg::{TableIdent, TableUpdate};
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 
-use crate::catalog::{AwsSource, Catalog, Catalogs, Table};
+use crate::catalog::{AwsSource, Catalog, Catalogs, CommitOutcome, CommitRequest, Table};
 use crate::sql::{Attach, script};
 use crate::{Engine, RowStream};
 
@@ -47,6 +47,23 @@ impl Warehouse {
         rows
     }
 
+    /// Runs one statement.
+    pub async fn try_run(&self, sql: &str) -> crate::Result<Vec<RecordBatch>> {
+        self.engine.run(sql).await?.collect().await
+    }
+
+    pub fn catalog(&self) -> Arc<dyn Catalog> {
+        self.catalogs.get("r2").unwrap()
+    }
+
+    /// Sets a property of the table `default.t`.
+    pub async fn set_property(&self, key: &str, value: &str) {
+        let ident = TableIdent::from_strs(["default", "t"]).unwrap();
+        let updates = vec![TableUpdate::SetProperties { updates: [(key.to_string(), value.to_string())].into() }];
+        let request = CommitRequest { updates, ..CommitRequest::default() };
+        assert!(matches!(self.catalog().commit(&ident, request).await, CommitOutcome::Landed));
+    }
+
     /// The table `default.t` as it is now.
     pub async fn table(&self) -> Table {
         self.table_named("t").await
@@ -57,10 +74,6 @@ impl Warehouse {
         let listed = std::fs::read_dir(self.folder.path().join("default/t/metadata")).unwrap();
         let names = listed.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.filter(|name| name.ends_with(".avro")).collect()
-    }
-
-    pub fn catalog(&self) -> Arc<dyn Catalog> {
-        self.catalogs.get("r2").unwrap()
     }
 
     /// A table of the schema `default` as it is now.

@@ -15,10 +15,9 @@ use futures::{StreamExt, stream};
 
 use self::folder::Search;
 use super::arguments::{Bound, Kind, Parameter};
-use super::{Column, Context, Procedure};
-use crate::catalog::Table;
+use super::{Column, Context, Procedure, check_owned, removals};
 use crate::engine::RowStream;
-use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::error::{Error, ErrorKind, Result};
 use crate::migrate::{JobId, orphans};
 use crate::storage::Stored;
 
@@ -26,9 +25,6 @@ use crate::storage::Stored;
 const AGE_DEFAULT: TimeDelta = TimeDelta::days(3);
 /// Spark removes nothing that is younger: it may belong to a commit on its way.
 const AGE_MIN: TimeDelta = TimeDelta::hours(24);
-const REMOVALS_DEFAULT: usize = 16;
-/// As many requests as a store has under way unless told otherwise.
-const REMOVALS_MAX: usize = 64;
 /// Rows of one batch of the answer.
 const BATCH_ROWS: usize = 8_192;
 
@@ -86,7 +82,7 @@ pub(super) async fn run(context: &Context<'_>, bound: &Bound) -> Result<RowStrea
     let name = context.table_name(bound.required_string("table")?)?;
     let scope = scope(bound)?;
     let dry_run = bound.boolean("dry_run").unwrap_or(true);
-    let concurrency = concurrency(bound)?;
+    let concurrency = removals(bound)?;
     if let (Scope::Folder(search), false) = (&scope, dry_run) {
         check_age(search)?;
     }
@@ -136,16 +132,6 @@ fn scope(bound: &Bound) -> Result<Scope> {
     }
 }
 
-fn concurrency(bound: &Bound) -> Result<usize> {
-    match bound.integer("max_concurrent_deletes") {
-        None => Ok(REMOVALS_DEFAULT),
-        Some(number) if number >= 1 => Ok(usize::try_from(number).unwrap_or(REMOVALS_MAX).min(REMOVALS_MAX)),
-        Some(number) => {
-            Err(Error::new(ErrorKind::Sql, format!("`max_concurrent_deletes` is {number}, expected 1 or more")))
-        }
-    }
-}
-
 fn check_age(search: &Search) -> Result<()> {
     if search.before <= Utc::now() - AGE_MIN {
         return Ok(());
@@ -153,16 +139,6 @@ fn check_age(search: &Search) -> Result<()> {
     Err(Error::new(ErrorKind::Sql, "objects that are younger than 24 hours are not removed").hint(
         "they may belong to a commit on its way; take an earlier `older_than`, or list them with dry_run => true",
     ))
-}
-
-/// Tables whose files belong to others say so by a property, which Spark heeds too.
-fn check_owned(table: &Table) -> Result<()> {
-    if table.metadata.properties().get("gc.enabled").is_none_or(|value| !value.eq_ignore_ascii_case("false")) {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::Unsupported, "the table property `gc.enabled` is false: its files may be others' too")
-        .place(Stage::Catalog, &table.name)
-        .hint("list them with dry_run => true"))
 }
 
 fn answer(context: &Context<'_>, found: &[Stored]) -> Result<RowStream> {

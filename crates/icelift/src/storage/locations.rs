@@ -68,6 +68,11 @@ pub(crate) fn is_within(inner: &str, outer: &str) -> bool {
     inner == outer && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || outer_path.is_empty())
 }
 
+/// What of a location is its path, whatever store it is in.
+pub(crate) fn path_of(location: &str) -> &str {
+    split(location).1
+}
+
 /// The store and the path in it. A location without a scheme is one of this machine.
 fn split(location: &str) -> (Prefix, &str) {
     let (scheme, rest) = match location.split_once(':') {

@@ -14,7 +14,8 @@ use super::failure::Reason;
 use super::links::Found;
 use super::table_input::{self, METADATA_LOCATION};
 use crate::catalog::apply::{
-    added_snapshots, apply, conflict, delete_expired, is_built_on, next_location, table_exists, write_metadata,
+    added_snapshots, apply, conflict, delete_expired, is_built_on, name_is_taken, next_location, table_exists,
+    write_metadata,
 };
 use crate::catalog::{CommitOutcome, CommitRequest, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -45,6 +46,33 @@ pub(super) async fn create(catalog: &GlueCatalog, ident: &TableIdent, request: C
     match prepared.await {
         Ok(written) => send(catalog, ident, written).await,
         Err(error) => CommitOutcome::NotLanded(error),
+    }
+}
+
+/// Makes an entry for a table that is there, pointed to its metadata file.
+pub(super) async fn register(catalog: &GlueCatalog, ident: &TableIdent, table: &Table) -> Result<()> {
+    let (place, _) = catalog.database(&ident.namespace).await?;
+    let location = table.metadata_file()?;
+    let input = table_input::created(&ident.name, &table.metadata, location).map_err(|source| {
+        let message = "the entry cannot be described";
+        Error::new(ErrorKind::Internal, message).place(Stage::Catalog, &table.name).source(source)
+    })?;
+    let Err(Unsent { failure, may_land }) = catalog.client.create_table(&place, input).await else { return Ok(()) };
+    let points_there = async {
+        let entry = catalog.client.table(&place, &ident.name).await.ok().flatten();
+        entry
+            .is_some_and(|it| it.parameters().and_then(|it| it.get(METADATA_LOCATION)).is_some_and(|at| at == location))
+    };
+    match failure.reason {
+        // An attempt whose answer was lost may have made it.
+        _ if may_land && points_there.await => Ok(()),
+        Reason::Exists => Err(name_is_taken(&table.name).source(failure.error)),
+        Reason::NotFound => Err(catalog.namespace_not_found(&ident.namespace)),
+        _ if may_land => Err(Error::new(ErrorKind::CommitUnknown, "it is not known whether the table was registered")
+            .place(Stage::Catalog, &table.name)
+            .hint("look whether it is there before you run the statement again")
+            .source(failure.error)),
+        _ => Err(failure.error.place(Stage::Catalog, &table.name)),
     }
 }
 

@@ -82,7 +82,7 @@ impl Limits {
         }
         self.forget(now);
         let own = match call.operation {
-            Operation::StageTable | Operation::CreateTable => Some(&mut self.creations),
+            Operation::StageTable | Operation::CreateTable | Operation::RegisterTable => Some(&mut self.creations),
             Operation::CreateNamespace | Operation::DropNamespace | Operation::DropTable => Some(&mut self.names),
             _ => call
                 .table

@@ -19,6 +19,7 @@ pub(in crate::catalog) enum Operation {
     /// With `stage-create`: changes nothing that anybody sees.
     StageTable,
     CreateTable,
+    RegisterTable,
     DropTable,
     UpdateTable,
 }
@@ -36,6 +37,7 @@ impl Operation {
             Self::LoadTable => "loadTable",
             Self::LoadCredentials => "loadCredentials",
             Self::StageTable | Self::CreateTable => "createTable",
+            Self::RegisterTable => "registerTable",
             Self::DropTable => "dropTable",
             Self::UpdateTable => "updateTable",
         }
@@ -47,6 +49,7 @@ impl Operation {
             Self::LoadTable | Self::LoadCredentials => Method::GET,
             Self::DropNamespace | Self::DropTable => Method::DELETE,
             Self::CreateNamespace | Self::StageTable | Self::CreateTable | Self::UpdateTable => Method::POST,
+            Self::RegisterTable => Method::POST,
         }
     }
 

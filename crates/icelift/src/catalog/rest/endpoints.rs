@@ -41,6 +41,7 @@ pub(super) fn endpoint(operation: Operation) -> Option<&'static str> {
         Operation::ListTables => "GET /v1/{prefix}/namespaces/{namespace}/tables",
         Operation::ListViews => "GET /v1/{prefix}/namespaces/{namespace}/views",
         Operation::StageTable | Operation::CreateTable => "POST /v1/{prefix}/namespaces/{namespace}/tables",
+        Operation::RegisterTable => "POST /v1/{prefix}/namespaces/{namespace}/register",
         Operation::LoadTable => "GET /v1/{prefix}/namespaces/{namespace}/tables/{table}",
         Operation::UpdateTable => "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}",
         Operation::DropTable => "DELETE /v1/{prefix}/namespaces/{namespace}/tables/{table}",

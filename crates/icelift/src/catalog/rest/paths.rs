@@ -59,6 +59,10 @@ impl Paths {
         Ok(format!("{}/{}", self.tables(&table.namespace)?, segment(&table.name)?))
     }
 
+    pub fn register(&self, namespace: &NamespaceIdent) -> Result<String> {
+        Ok(format!("{}/register", self.namespace(namespace)?))
+    }
+
     pub fn credentials(&self, table: &TableIdent) -> Result<String> {
         Ok(format!("{}/credentials", self.table(table)?))
     }

@@ -104,7 +104,7 @@ impl Rest {
         Ok(Answered { metadata, metadata_location, config })
     }
 
-    fn opened(&self, ident: &TableIdent, answered: Answered) -> Result<Table> {
+    pub(super) fn opened(&self, ident: &TableIdent, answered: Answered) -> Result<Table> {
         let Answered { metadata, metadata_location, config } = answered;
         let store = self.stores.table(&self.client, ident, metadata.location(), &config)?;
         let file_io = store.file_io();

@@ -95,6 +95,13 @@ pub(super) struct CreateTableBody<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct RegisterTableBody<'a> {
+    pub name: &'a str,
+    pub metadata_location: &'a str,
+}
+
+#[derive(Serialize)]
 pub(super) struct CommitBody<'a> {
     pub requirements: &'a [TableRequirement],
     pub updates: &'a [TableUpdate],

@@ -39,7 +39,7 @@ const LOOKS: [Duration; 8] = [
     Duration::from_secs(30),
 ];
 /// How often a request is sent again.
-const COPIES: usize = 2;
+pub(super) const COPIES: usize = 2;
 /// The table property that makes all waits together shorter.
 pub(super) const TOTAL_TIMEOUT: &str = "commit.status-check.total-timeout-ms";
 
@@ -61,7 +61,7 @@ pub(super) struct Unsettled<'a> {
 
 /// What the table shows of a commit.
 #[derive(Debug, PartialEq, Eq)]
-enum Shown {
+pub(crate) enum Shown {
     Landed,
     Never,
     /// Not there, and nothing stands against its coming.
@@ -89,7 +89,7 @@ pub(super) async fn commit(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>) -> 
 }
 
 /// The waits that fit into the time that the table gives; the first look is always taken.
-fn looks(metadata: &TableMetadata) -> &'static [Duration] {
+pub(super) fn looks(metadata: &TableMetadata) -> &'static [Duration] {
     let total = metadata.properties().get(TOTAL_TIMEOUT).and_then(|total| total.parse().ok());
     let total = total.map_or(Duration::MAX, Duration::from_millis);
     let mut waited = Duration::ZERO;

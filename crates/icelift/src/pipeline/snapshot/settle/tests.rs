@@ -88,6 +88,10 @@ impl Catalog for Scripted {
         unreachable!()
     }
 
+    async fn register_table(&self, _: &TableIdent, _: &str) -> Result<Table> {
+        unreachable!()
+    }
+
     async fn drop_table(&self, _: &TableIdent) -> Result<Dropped> {
         unreachable!()
     }
