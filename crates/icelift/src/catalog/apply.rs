@@ -91,6 +91,12 @@ pub(super) fn table_exists(name: &TableName) -> Error {
         .hint("CREATE TABLE IF NOT EXISTS leaves it as it is")
 }
 
+/// The error of a rename to the name of another table.
+pub(super) fn name_taken(name: &TableName) -> Error {
+    Error::new(ErrorKind::AlreadyExists, format!("the table {name} exists already"))
+        .hint("choose another name, or drop that table first")
+}
+
 pub(super) fn conflict(name: &TableName) -> Error {
     Error::new(ErrorKind::CommitConflict, "the table was changed by another writer")
         .place(Stage::Snapshot, name)

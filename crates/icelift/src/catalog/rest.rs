@@ -19,6 +19,7 @@ mod http;
 mod namespaces;
 mod pages;
 pub(super) mod paths;
+mod rename;
 mod retry;
 pub(super) mod rules;
 pub(super) mod settings;
@@ -110,6 +111,10 @@ impl Catalog for Rest {
 
     async fn drop_table(&self, ident: &TableIdent) -> Result<Dropped> {
         self.remove(ident).await
+    }
+
+    async fn rename_table(&self, from: &TableIdent, to: &TableIdent) -> Result<()> {
+        self.rename(from, to).await
     }
 
     async fn commit(&self, ident: &TableIdent, request: CommitRequest) -> CommitOutcome {

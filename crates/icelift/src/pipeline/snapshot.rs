@@ -7,6 +7,7 @@
 mod change;
 mod companion;
 mod merge;
+mod metadata;
 mod removal;
 mod settle;
 mod summary;
@@ -24,6 +25,9 @@ pub(crate) use self::change::REPLACED_MANIFESTS;
 use self::companion::Alone;
 pub(crate) use self::companion::{Cargo, Companion};
 use self::merge::Merging;
+#[cfg(test)]
+pub(crate) use self::metadata::metadata_request;
+pub(crate) use self::metadata::{MetadataChange, alter, is_same_schema};
 use self::settle::{Sign, Unsettled};
 use crate::catalog::{Author, Catalog, CommitOutcome, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -51,6 +55,12 @@ impl Retries {
             max_wait: Duration::from_millis(number("commit.retry.max-wait-ms", 60_000)?),
             total: Duration::from_millis(number("commit.retry.total-timeout-ms", 1_800_000)?),
         })
+    }
+
+    /// The defaults.
+    fn standard() -> Self {
+        let (min_wait, max_wait) = (Duration::from_millis(100), Duration::from_secs(60));
+        Self { count: 4, min_wait, max_wait, total: Duration::from_secs(1_800) }
     }
 }
 

@@ -59,6 +59,10 @@ impl Paths {
         Ok(format!("{}/{}", self.tables(&table.namespace)?, segment(&table.name)?))
     }
 
+    pub fn rename(&self) -> String {
+        format!("{}/tables/rename", self.root)
+    }
+
     pub fn credentials(&self, table: &TableIdent) -> Result<String> {
         Ok(format!("{}/credentials", self.table(table)?))
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use iceberg::spec::{Schema, SortOrder, UnboundPartitionSpec};
-use iceberg::{NamespaceIdent, TableRequirement, TableUpdate};
+use iceberg::{NamespaceIdent, TableIdent, TableRequirement, TableUpdate};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -92,6 +92,12 @@ pub(super) struct CreateTableBody<'a> {
     pub write_order: Option<&'a SortOrder>,
     pub stage_create: bool,
     pub properties: &'a HashMap<String, String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct RenameBody<'a> {
+    pub source: &'a TableIdent,
+    pub destination: &'a TableIdent,
 }
 
 #[derive(Serialize)]
