@@ -4,7 +4,6 @@
 //! branch to be where it was. A change of properties alone would not do that. Commits that come later find another epoch in
 //! the register, and are not sent.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use iceberg::spec::TableMetadata;
@@ -76,11 +75,10 @@ pub(super) async fn claim(
     let birth = expected.as_ref().map_or_else(|| Birth::of_table(table.metadata.uuid()), |register| register.birth);
     let claim = Arc::new(Claim { job, expected, next, found: Mutex::default() });
     let change = Change {
-        files: Vec::new(),
-        remove: HashSet::new(),
         companion: Arc::clone(&claim) as _,
         file_prefix: commit_prefix(job, birth, epoch),
         author: Some(job.author(epoch)),
+        ..Change::default()
     };
     let outcome = snapshot::commit(catalog, &table.clone(), table, change).await;
     let found = || claim.found.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -133,6 +133,7 @@ async fn send(job: &Job, ready: &Ready) -> Result<Sent> {
         companion: Arc::new(done),
         file_prefix: commit_prefix(job.id, job.register.birth, epoch),
         author: Some(job.id.author(epoch)),
+        ..Change::default()
     };
     job.reach("commit.before").await?;
     match snapshot::commit(job.target.catalog(), &job.target.table, base, change).await {

@@ -6,8 +6,11 @@
 
 mod change;
 mod companion;
+mod difference;
+mod lineage;
 mod merge;
 mod metadata;
+mod precondition;
 mod removal;
 mod settle;
 mod summary;
@@ -24,10 +27,13 @@ use self::change::ChangeBuilder;
 pub(crate) use self::change::REPLACED_MANIFESTS;
 use self::companion::Alone;
 pub(crate) use self::companion::{Cargo, Companion};
+pub(crate) use self::difference::{Difference, LiveFile};
 use self::merge::Merging;
 #[cfg(test)]
 pub(crate) use self::metadata::metadata_request;
 pub(crate) use self::metadata::{MetadataChange, alter, is_same_schema};
+pub(crate) use self::precondition::{Precondition, SameDeletes};
+pub(crate) use self::removal::DeleteId;
 use self::settle::{Sign, Unsettled};
 use crate::catalog::{Author, Catalog, CommitOutcome, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -85,18 +91,36 @@ pub(crate) fn check(metadata: &TableMetadata) -> Result<()> {
 /// `planned` is the table as the rows were written for it: its schema, default partition spec and format version must still
 /// be those of the table when the commit is made.
 pub(crate) async fn append(catalog: &Arc<dyn Catalog>, planned: &Table, files: Vec<DataFile>) -> CommitOutcome {
-    let change =
-        Change { files, remove: HashSet::new(), companion: Arc::new(Alone), file_prefix: String::new(), author: None };
-    commit(catalog, planned, planned.clone(), change).await
+    commit(catalog, planned, planned.clone(), Change { files, ..Change::default() }).await
+}
+
+/// What a snapshot does to the rows of its table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Rows come or go: an `append`, a `delete` or an `overwrite`, as its files tell.
+    #[default]
+    Rows,
+    /// The same rows stand in other files: a `replace`.
+    Layout,
 }
 
 /// What one snapshot changes.
 #[derive(Debug)]
 pub(crate) struct Change {
+    pub effect: Effect,
     /// Data files to add. With none, and none to remove, the snapshot only moves the branch.
     pub files: Vec<DataFile>,
+    /// The partition spec of the files that are added; the table's default unless set.
+    pub spec_id: Option<i32>,
+    /// The data sequence number of the files that are added, if it is not to be that of the commit: deletes with a higher
+    /// one apply to them.
+    pub data_sequence: Option<i64>,
     /// Locations of data files to take out. All of them must be in the table.
     pub remove: HashSet<String>,
+    /// Deletes to take out. All of them must be in the table.
+    pub remove_deletes: HashSet<DeleteId>,
+    /// What must hold in each base, beside that what is removed is there.
+    pub preconditions: Vec<Arc<dyn Precondition>>,
     pub companion: Arc<dyn Companion>,
     /// What the names of the manifests say before the commit's own id, so that one can tell whose they are.
     pub file_prefix: String,
@@ -104,9 +128,33 @@ pub(crate) struct Change {
     pub author: Option<Author>,
 }
 
+impl Default for Change {
+    fn default() -> Self {
+        Self {
+            effect: Effect::Rows,
+            files: Vec::new(),
+            spec_id: None,
+            data_sequence: None,
+            remove: HashSet::new(),
+            remove_deletes: HashSet::new(),
+            preconditions: Vec::new(),
+            companion: Arc::new(Alone),
+            file_prefix: String::new(),
+            author: None,
+        }
+    }
+}
+
+impl Change {
+    fn removes_any(&self) -> bool {
+        !self.remove.is_empty() || !self.remove_deletes.is_empty()
+    }
+}
+
 /// Makes the change to the table's main branch in one snapshot, first built on `base`.
 ///
-/// For `planned` the same holds as for [`append`]. An error of the companion ends the commit as not landed.
+/// For `planned` the same holds as for [`append`], unless the change names a spec of its own. An error of a precondition or of
+/// the companion ends the commit as not landed; one of the kind [`ErrorKind::CommitConflict`] has it tried again.
 pub(crate) async fn commit(
     catalog: &Arc<dyn Catalog>,
     planned: &Table,
@@ -156,7 +204,7 @@ async fn attempt(
     base: &Table,
     change: &mut ChangeBuilder,
 ) -> CommitOutcome {
-    if let Err(error) = check_unchanged(planned, base) {
+    if let Err(error) = check_unchanged(planned, base, change.spec_id()) {
         return CommitOutcome::NotLanded(error);
     }
     let (request, snapshot_id) = match change.request(base).await {
@@ -173,13 +221,17 @@ pub(crate) async fn create(catalog: &Arc<dyn Catalog>, table: &Table) -> CommitO
 }
 
 /// The files fit one schema and one spec only, and their manifest one format.
-fn check_unchanged(planned: &Table, base: &Table) -> Result<()> {
+fn check_unchanged(planned: &Table, base: &Table, spec_id: Option<i32>) -> Result<()> {
     let (before, now) = (&planned.metadata, &base.metadata);
+    let has_spec = match spec_id {
+        Some(spec_id) => now.partition_spec_by_id(spec_id).is_some(),
+        None => before.default_partition_spec_id() == now.default_partition_spec_id(),
+    };
     let what = if before.uuid() != now.uuid() {
         "the table was dropped and created again"
     } else if before.current_schema_id() != now.current_schema_id() {
         "the table's schema was changed"
-    } else if before.default_partition_spec_id() != now.default_partition_spec_id() {
+    } else if !has_spec {
         "the table's partition spec was changed"
     } else if before.format_version() != now.format_version() {
         "the table's format version was changed"
@@ -191,3 +243,6 @@ fn check_unchanged(planned: &Table, base: &Table) -> Result<()> {
         .place(Stage::Snapshot, &base.name)
         .hint("run the statement again"))
 }
+
+#[cfg(test)]
+mod tests;

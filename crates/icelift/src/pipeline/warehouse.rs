@@ -1,12 +1,15 @@
 //! Tables that tests write through an engine and then look at from within.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use iceberg::TableIdent;
 use iceberg::spec::DataFile;
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 
-use crate::catalog::{AwsSource, Catalogs, Table};
+use crate::catalog::{AwsSource, Catalog, Catalogs, Table};
 use crate::sql::{Attach, script};
 use crate::{Engine, RowStream};
 
@@ -14,7 +17,7 @@ use crate::{Engine, RowStream};
 pub(crate) struct Warehouse {
     engine: Engine,
     catalogs: Catalogs,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Warehouse {
@@ -29,7 +32,7 @@ impl Warehouse {
         let engine = Engine::builder().parallelism(2).attach(attach.clone()).build().await.unwrap();
         let catalogs = Catalogs::default();
         catalogs.attach(attach, &AwsSource::default(), &TaskTracker::new()).await.unwrap();
-        let warehouse = Self { engine, catalogs, _folder: folder };
+        let warehouse = Self { engine, catalogs, folder };
         warehouse.run("CREATE SCHEMA r2.default").await;
         warehouse
     }
@@ -47,6 +50,17 @@ impl Warehouse {
     /// The table `default.t` as it is now.
     pub async fn table(&self) -> Table {
         self.table_named("t").await
+    }
+
+    /// The names of all manifests and manifest lists of `default.t`.
+    pub fn metadata_files(&self) -> BTreeSet<String> {
+        let listed = std::fs::read_dir(self.folder.path().join("default/t/metadata")).unwrap();
+        let names = listed.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".avro")).collect()
+    }
+
+    pub fn catalog(&self) -> Arc<dyn Catalog> {
+        self.catalogs.get("r2").unwrap()
     }
 
     /// A table of the schema `default` as it is now.

@@ -15,6 +15,7 @@ use super::deletes::DeleteFile;
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::shuffle::refuse_uuid_partitions;
+use crate::pipeline::snapshot::LiveFile;
 use crate::pipeline::values::is_avro_name;
 
 /// Manifests that are read at once.
@@ -25,6 +26,8 @@ const MANIFEST_CONCURRENCY: usize = 16;
 pub(crate) struct PlannedFile {
     pub file: DataFile,
     pub spec: PartitionSpecRef,
+    /// The data sequence number, by which deletes apply.
+    pub sequence: i64,
     pub(super) deletes: Vec<Arc<DeleteFile>>,
 }
 
@@ -37,6 +40,12 @@ impl PlannedFile {
     /// Whether rows of the file may be deleted by what they hold.
     pub fn has_equality_deletes(&self) -> bool {
         self.deletes.iter().any(|delete| delete.compares_keys())
+    }
+
+    /// Whether a delete that is not known to the plan may bear on the file.
+    pub fn may_be_deleted_by(&self, delete: &LiveFile) -> bool {
+        let known = DeleteFile::new(delete.file.clone(), Arc::clone(&delete.spec), delete.sequence);
+        known.applies_to(&self.file, self.spec.spec_id(), self.sequence)
     }
 
     /// The locations of the deletes that bear on the file.
@@ -57,7 +66,7 @@ impl PlannedFile {
 impl PlannedFile {
     /// A file that no delete bears on, for tests that plan without a table.
     pub fn without_deletes(file: DataFile, spec: PartitionSpecRef) -> Self {
-        Self { file, spec, deletes: Vec::new() }
+        Self { file, spec, sequence: 0, deletes: Vec::new() }
     }
 }
 
@@ -133,7 +142,7 @@ fn planned_file(Entry { entry, spec }: Entry, deletes: &[Arc<DeleteFile>]) -> Re
     if unreadable && deletes.iter().any(|delete| delete.compares_keys()) {
         return Err(unsupported(&file, "equality deletes in partitions whose names Avro does not take"));
     }
-    Ok(PlannedFile { file, spec, deletes })
+    Ok(PlannedFile { file, spec, sequence, deletes })
 }
 
 /// Refuses data files that cannot be read.

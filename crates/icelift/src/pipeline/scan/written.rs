@@ -54,7 +54,7 @@ pub(crate) fn pieces(table: &Table, columns: &SchemaRef, files: &[DataFile], sta
     for (index, file) in files.iter().enumerate() {
         files::check_format(file)?;
         let spec = Arc::clone(table.metadata.default_partition_spec());
-        let planned = Arc::new(PlannedFile { file: file.clone(), spec, deletes: Vec::new() });
+        let planned = Arc::new(PlannedFile { file: file.clone(), spec, sequence: 0, deletes: Vec::new() });
         let piece = |split| Piece { file: index, context: Arc::clone(&context), split };
         pieces.extend(splits::split(&planned).into_iter().map(piece));
     }

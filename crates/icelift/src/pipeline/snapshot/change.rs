@@ -4,16 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use iceberg::spec::{
-    FormatVersion, MAIN_BRANCH, ManifestFile, ManifestListWriter, ManifestWriter, ManifestWriterBuilder, Operation,
-    PartitionSpec, Schema, SchemaRef, Snapshot, SnapshotReference, SnapshotRetention, Summary, TableMetadata,
-    UnboundPartitionField,
+    FormatVersion, MAIN_BRANCH, ManifestContentType, ManifestFile, ManifestListWriter, ManifestWriter,
+    ManifestWriterBuilder, Operation, PartitionSpec, Schema, SchemaRef, Snapshot, SnapshotReference, SnapshotRetention,
+    Summary, TableMetadata, UnboundPartitionField,
 };
 use iceberg::{TableRequirement, TableUpdate};
 use uuid::Uuid;
 
 use super::merge::Merger;
-use super::removal::{self, Removal};
-use super::{Change, summary};
+use super::removal::{self, DeleteId, Removal};
+use super::summary::{self, Moved};
+use super::{Change, Effect};
 use crate::catalog::{CommitOutcome, CommitRequest, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::values::{avro_name, is_avro_name};
@@ -50,6 +51,11 @@ impl ChangeBuilder {
         }
     }
 
+    /// The partition spec of its files, if it names one.
+    pub fn spec_id(&self) -> Option<i32> {
+        self.change.spec_id
+    }
+
     /// Whether its snapshot is in the table.
     pub fn is_in(&self, table: &TableMetadata) -> bool {
         table.snapshot_by_id(self.snapshot_id).is_some()
@@ -58,6 +64,9 @@ impl ChangeBuilder {
     /// The request that appends to `base`, and the id of its snapshot.
     pub async fn request(&mut self, base: &Table) -> Result<(CommitRequest, i64)> {
         let metadata = &base.metadata;
+        for precondition in &self.change.preconditions {
+            precondition.check(base).await?;
+        }
         let cargo = self.change.companion.on(metadata, self.snapshot_id)?;
         if self.manifest.is_none() && !self.change.files.is_empty() {
             self.manifest = Some(self.write_manifest(base).await?);
@@ -69,7 +78,7 @@ impl ChangeBuilder {
             let kept = kept.into_iter().filter(|it| it.has_added_files() || it.has_existing_files()).collect();
             let kept = self.without_removed(base, kept).await?;
             manifests.extend(self.merged(base, kept).await?);
-        } else if !self.change.remove.is_empty() {
+        } else if self.change.removes_any() {
             return Err(removal::gone());
         }
         let location = format!(
@@ -123,7 +132,7 @@ impl ChangeBuilder {
 
     /// The parent's manifests without the files that the change removes.
     async fn without_removed(&mut self, base: &Table, kept: Vec<ManifestFile>) -> Result<Vec<ManifestFile>> {
-        if self.change.remove.is_empty() {
+        if !self.change.removes_any() {
             return Ok(kept);
         }
         let mut removal = std::mem::take(&mut self.removal);
@@ -153,18 +162,31 @@ impl ChangeBuilder {
         format!("{}/metadata/{}{}-m{number}.avro", metadata.location(), self.change.file_prefix, self.id)
     }
 
-    /// A writer of a manifest with entries of one partition spec.
+    /// A writer of a manifest with data files of one partition spec.
     pub(super) fn manifest_writer(&self, base: &Table, spec: &PartitionSpec, location: &str) -> Result<ManifestWriter> {
+        self.writer_of(ManifestContentType::Data, base, spec, location)
+    }
+
+    /// A writer of a manifest with entries of one sort and one partition spec.
+    pub(super) fn writer_of(
+        &self,
+        content: ManifestContentType,
+        base: &Table,
+        spec: &PartitionSpec,
+        location: &str,
+    ) -> Result<ManifestWriter> {
         let metadata = &base.metadata;
         let failed = |source: iceberg::Error| write_failed("the manifest", location, source);
         let output = base.file_io.new_output(location).map_err(failed)?;
-        let schema = metadata.current_schema().clone();
+        let schema = schema_of(metadata, spec);
         let spec = avro_spec(spec, &schema).map_err(failed)?;
         let builder = ManifestWriterBuilder::new(output, Some(self.snapshot_id), schema, spec);
-        Ok(match metadata.format_version() {
-            FormatVersion::V1 => builder.build_v1(),
-            FormatVersion::V2 => builder.build_v2_data(),
-            FormatVersion::V3 => builder.build_v3_data(),
+        Ok(match (metadata.format_version(), content) {
+            (FormatVersion::V1, _) => builder.build_v1(),
+            (FormatVersion::V2, ManifestContentType::Data) => builder.build_v2_data(),
+            (FormatVersion::V2, ManifestContentType::Deletes) => builder.build_v2_deletes(),
+            (FormatVersion::V3, ManifestContentType::Data) => builder.build_v3_data(),
+            (FormatVersion::V3, ManifestContentType::Deletes) => builder.build_v3_deletes(),
         })
     }
 
@@ -176,13 +198,20 @@ impl ChangeBuilder {
         self.change.remove.len()
     }
 
+    pub(super) fn removed_deletes(&self) -> &HashSet<DeleteId> {
+        &self.change.remove_deletes
+    }
+
     async fn write_manifest(&self, base: &Table) -> Result<ManifestFile> {
         let location = self.manifest_location(&base.metadata, 0);
         let failed = |source: iceberg::Error| write_failed("the manifest", &location, source);
-        let mut writer = self.manifest_writer(base, base.metadata.default_partition_spec(), &location)?;
+        let metadata = &base.metadata;
+        let named = self.change.spec_id.and_then(|spec_id| metadata.partition_spec_by_id(spec_id));
+        let mut writer = self.manifest_writer(base, named.unwrap_or(metadata.default_partition_spec()), &location)?;
+        // A negative sequence number is left open: the commit gives it. Format 1 has none.
+        let given = self.change.data_sequence.filter(|_| metadata.format_version() != FormatVersion::V1);
         for file in &self.change.files {
-            // A negative sequence number is left open: the commit gives it.
-            writer.add_file(file.clone(), -1).map_err(failed)?;
+            writer.add_file(file.clone(), given.unwrap_or(-1)).map_err(failed)?;
         }
         writer.write_manifest_file().await.map_err(failed)
     }
@@ -214,15 +243,18 @@ impl ChangeBuilder {
 
     fn summary(&self, base: &Table, more: HashMap<String, String>) -> Summary {
         let previous = base.metadata.current_snapshot().map(|snapshot| snapshot.summary());
-        let mut additional_properties = summary::summary(&self.change.files, &self.removal.removed, previous);
+        let Removal { removed, removed_deletes, .. } = &self.removal;
+        let moved = Moved { added: &self.change.files, removed, removed_deletes };
+        let mut additional_properties = summary::summary(&moved, previous);
         if self.merger.replaced_count > 0 {
             additional_properties.insert(REPLACED_MANIFESTS.to_string(), self.merger.replaced_count.to_string());
         }
         additional_properties.extend(more);
-        let operation = match (self.change.remove.is_empty(), self.change.files.is_empty()) {
-            (true, _) => Operation::Append,
-            (false, true) => Operation::Delete,
-            (false, false) => Operation::Overwrite,
+        let operation = match (self.change.effect, self.change.removes_any(), self.change.files.is_empty()) {
+            (Effect::Layout, _, _) => Operation::Replace,
+            (Effect::Rows, false, _) => Operation::Append,
+            (Effect::Rows, true, true) => Operation::Delete,
+            (Effect::Rows, true, false) => Operation::Overwrite,
         };
         Summary { operation, additional_properties }
     }
@@ -250,6 +282,18 @@ async fn remove(store: &Store, locations: impl Iterator<Item = &str>) {
             tracing::warn!(location, %error, "a metadata file of a lost commit could not be removed");
         }
     }
+}
+
+/// The schema that a manifest of the spec is written with: the newest that has all columns which the spec needs. A column that
+/// was dropped may still partition older files.
+fn schema_of(metadata: &TableMetadata, spec: &PartitionSpec) -> SchemaRef {
+    let fits = |schema: &&SchemaRef| spec.partition_type(schema).is_ok();
+    let current = metadata.current_schema();
+    if fits(&current) {
+        return current.clone();
+    }
+    let newest = metadata.schemas_iter().filter(fits).max_by_key(|schema| schema.schema_id());
+    newest.unwrap_or(current).clone()
 }
 
 /// The spec with names that Avro takes: the manifest's partition record is made of them. Readers go by field ids.

@@ -1,21 +1,37 @@
-//! Takes data files out of a table: the manifests that list them are written again without them.
+//! Takes data files and deletes out of a table: the manifests that list them are written again without them.
 //!
 //! What must hold: every file that is to go is found in the base, or nothing is committed; the entries that stay keep their
-//! snapshot and sequence numbers, by which deletes apply to them (spec, "Sequence numbers").
+//! snapshot and sequence numbers, by which deletes apply to them (spec, "Sequence numbers"), and the ids of their rows.
 
 use std::collections::HashMap;
 
-use iceberg::spec::{DataFile, Manifest, ManifestContentType, ManifestFile};
+use iceberg::spec::{DataFile, Manifest, ManifestContentType, ManifestEntryRef, ManifestFile};
 
 use super::change::{ChangeBuilder, write_failed};
+use super::lineage;
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result, Stage};
+
+/// By what a delete is known: its file, and the place in it, as one file may hold several deletion vectors.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct DeleteId {
+    pub location: String,
+    pub offset: Option<i64>,
+}
+
+impl DeleteId {
+    pub fn of(file: &DataFile) -> Self {
+        Self { location: file.file_path().to_string(), offset: file.content_offset() }
+    }
+}
 
 /// The manifests that a change has written again so far.
 #[derive(Default)]
 pub(super) struct Removal {
-    /// The entries that went.
+    /// The data files that went.
     pub removed: Vec<DataFile>,
+    /// The deletes that went.
+    pub removed_deletes: Vec<DataFile>,
     /// What stands for a manifest of the base; `None` for one that lists none of the files.
     known: HashMap<String, Option<Rewritten>>,
     /// Locations of all manifests that were written.
@@ -38,10 +54,15 @@ impl Removal {
         change: &ChangeBuilder,
     ) -> Result<Vec<ManifestFile>> {
         self.removed.clear();
+        self.removed_deletes.clear();
         self.superseded = self.written.clone();
         let mut kept = Vec::with_capacity(manifests.len());
         for manifest in manifests {
-            if manifest.content == ManifestContentType::Deletes {
+            let is_concerned = match manifest.content {
+                ManifestContentType::Data => change.removed_count() > 0,
+                ManifestContentType::Deletes => !change.removed_deletes().is_empty(),
+            };
+            if !is_concerned {
                 kept.push(manifest);
                 continue;
             }
@@ -52,14 +73,18 @@ impl Removal {
             }
             match self.known.get(&path) {
                 Some(Some(rewritten)) => {
-                    self.removed.extend(rewritten.removed.iter().cloned());
+                    match manifest.content {
+                        ManifestContentType::Data => self.removed.extend(rewritten.removed.iter().cloned()),
+                        ManifestContentType::Deletes => self.removed_deletes.extend(rewritten.removed.iter().cloned()),
+                    }
                     self.superseded.retain(|written| *written != rewritten.manifest.manifest_path);
                     kept.push(rewritten.manifest.clone());
                 }
                 _ => kept.push(manifest),
             }
         }
-        if self.removed.len() == change.removed_count() { Ok(kept) } else { Err(gone()) }
+        let found = (self.removed.len(), self.removed_deletes.len());
+        if found == (change.removed_count(), change.removed_deletes().len()) { Ok(kept) } else { Err(gone()) }
     }
 
     async fn rewrite(
@@ -69,8 +94,12 @@ impl Removal {
         change: &ChangeBuilder,
     ) -> Result<Option<Rewritten>> {
         let manifest: Manifest = base.manifest(file).await?;
+        let goes = |entry: &ManifestEntryRef| match file.content {
+            ManifestContentType::Data => change.removes(entry.file_path()),
+            ManifestContentType::Deletes => change.removed_deletes().contains(&DeleteId::of(entry.data_file())),
+        };
         let alive = || manifest.entries().iter().filter(|entry| entry.is_alive());
-        if !alive().any(|entry| change.removes(entry.file_path())) {
+        if !alive().any(goes) {
             return Ok(None);
         }
         let spec = base.metadata.partition_spec_by_id(file.partition_spec_id).ok_or_else(|| {
@@ -80,13 +109,13 @@ impl Removal {
         let location = change.manifest_location(&base.metadata, self.written.len() + 1);
         self.written.push(location.clone());
         let failed = |source: iceberg::Error| write_failed("the manifest", &location, source);
-        let mut writer = change.manifest_writer(base, spec, &location)?;
+        let mut writer = change.writer_of(file.content, base, spec, &location)?;
         let mut removed = Vec::new();
-        for entry in alive() {
-            let (data, sequence) = (entry.data_file().clone(), entry.sequence_number().unwrap_or(0));
+        for (entry, data) in lineage::with_row_ids(file, &manifest)?.into_iter().filter(|(entry, _)| entry.is_alive()) {
+            let sequence = entry.sequence_number().unwrap_or(0);
             // Format 1 has no numbers: all are 0.
             let file_sequence = Some(entry.file_sequence_number.unwrap_or(0));
-            if change.removes(entry.file_path()) {
+            if goes(entry) {
                 removed.push(data.clone());
                 writer.add_delete_file(data, sequence, file_sequence).map_err(failed)?;
             } else {
@@ -103,5 +132,5 @@ impl Removal {
 pub(super) fn gone() -> Error {
     Error::new(ErrorKind::Drift, "files that are to be replaced are not in the table any more")
         .stage(Stage::Snapshot)
-        .hint("another writer has rewritten them; nothing was changed")
+        .hint("another writer has rewritten them; nothing was changed, run the statement again")
 }
