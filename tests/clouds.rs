@@ -4,6 +4,7 @@
 //! a namespace of its own behind it. What must hold in the end is looked up with PyIceberg, past that proxy: each row once, one
 //! snapshot for each INSERT, and no object that no snapshot knows.
 
+mod alter;
 mod commits;
 pub(crate) mod glue;
 mod identities;
@@ -23,6 +24,7 @@ use libtest_mimic::Trial;
 pub(crate) fn trials() -> Vec<Trial> {
     // The longest of all come first.
     let mut trials = commits::trials();
+    trials.extend(alter::trials());
     trials.extend(migration::trials());
     trials.extend(glue::trials());
     trials.extend(identities::trials());

@@ -14,8 +14,8 @@ use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 
 use crate::support;
 
-const FOLDERS: [&str; 10] =
-    ["attach", "errors", "migrate", "rewrite", "scan", "select", "shuffle", "sink", "snapshot", "verify"];
+const FOLDERS: [&str; 11] =
+    ["alter", "attach", "errors", "migrate", "rewrite", "scan", "select", "shuffle", "sink", "snapshot", "verify"];
 
 pub(crate) fn trials() -> Vec<Trial> {
     let folder = support::root().join("tests/slt");

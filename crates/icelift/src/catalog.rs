@@ -66,16 +66,25 @@ pub(crate) struct CommitRequest {
 
 impl CommitRequest {
     /// Whether a second copy of the request must fail if the first one lands: it requires that there is no table and makes
-    /// one, or that a branch is where it is and moves it. Such a request may be sent again after a lost answer.
+    /// one, or that a branch, schema, spec or order is the current one and sets another. Such a request may be sent again after a lost answer.
     pub fn is_fenced(&self) -> bool {
         let moves = |branch: &str| {
             let moves =
                 |it: &TableUpdate| matches!(it, TableUpdate::SetSnapshotRef { ref_name, .. } if ref_name == branch);
             self.updates.iter().any(moves)
         };
+        let sets = |is_set: fn(&TableUpdate) -> bool| self.updates.iter().any(is_set);
         self.requirements.iter().any(|requirement| match requirement {
             TableRequirement::NotExist => true,
             TableRequirement::RefSnapshotIdMatch { r#ref, .. } => moves(r#ref),
+            // No request sets what the table has already.
+            TableRequirement::CurrentSchemaIdMatch { .. } => {
+                sets(|it| matches!(it, TableUpdate::SetCurrentSchema { .. }))
+            }
+            TableRequirement::DefaultSpecIdMatch { .. } => sets(|it| matches!(it, TableUpdate::SetDefaultSpec { .. })),
+            TableRequirement::DefaultSortOrderIdMatch { .. } => {
+                sets(|it| matches!(it, TableUpdate::SetDefaultSortOrder { .. }))
+            }
             _ => false,
         })
     }
@@ -157,6 +166,11 @@ pub(crate) trait Catalog: Debug + Send + Sync {
 
     /// Takes a table out of the catalog and leaves its files.
     async fn drop_table(&self, ident: &TableIdent) -> Result<Dropped>;
+
+    /// Gives a table another name. Its files stay where they are.
+    async fn rename_table(&self, from: &TableIdent, _to: &TableIdent) -> Result<()> {
+        Err(Error::new(ErrorKind::Unsupported, format!("the catalog cannot rename the table `{}`", from.name)))
+    }
 
     /// Commits to a table.
     async fn commit(&self, ident: &TableIdent, request: CommitRequest) -> CommitOutcome;

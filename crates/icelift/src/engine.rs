@@ -1,5 +1,6 @@
 //! The engine: catalogs attached to one DataFusion session, statements run one by one.
 
+mod alter;
 mod builder;
 mod create;
 mod memory;

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
 use crate::error::{Error, ErrorKind, Result};
 
+mod alter;
 mod attach;
 mod call;
 mod columns;
@@ -30,6 +31,7 @@ pub mod variables;
 mod verify;
 mod wording;
 
+pub(crate) use alter::{AddedColumn, AlterTable, ColumnAction, Distribution, OrderField, Position, TableChange};
 pub use attach::Attach;
 pub(crate) use call::{Arguments, Call, Value};
 pub(crate) use columns::{Column, ColumnType};
@@ -67,6 +69,7 @@ pub(crate) enum Statement {
         if_exists: bool,
         purge: bool,
     },
+    AlterTable(AlterTable),
     Insert(Insert),
     Migrate(Migrate),
     ExplainMigrate(Migrate),
@@ -126,6 +129,7 @@ pub(crate) fn target(text: &str) -> Option<Vec<String>> {
         Kind::DropSchema => names::drop_head(cursor, "SCHEMA").ok().map(|(_, name)| name),
         Kind::CreateTable => create_table::head(cursor).ok().map(|head| head.name),
         Kind::DropTable => names::drop_head(cursor, "TABLE").ok().map(|(_, name)| name),
+        Kind::AlterTable => alter::head(cursor).ok(),
         Kind::Insert => insert::head(cursor).ok().map(|(_, name)| name),
         Kind::Attach | Kind::Detach | Kind::Explain | Kind::Unbuilt(_) | Kind::Other => None,
         Kind::Migrate | Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call => None,
@@ -141,6 +145,7 @@ enum Kind {
     DropSchema,
     CreateTable,
     DropTable,
+    AlterTable,
     Insert,
     Migrate,
     Verify,
@@ -163,6 +168,7 @@ impl Kind {
             (&["CREATE", "TABLE"], Kind::CreateTable),
             (&["CREATE", "OR", "REPLACE", "TABLE"], Kind::CreateTable),
             (&["DROP", "TABLE"], Kind::DropTable),
+            (&["ALTER", "TABLE"], Kind::AlterTable),
             (&["INSERT"], Kind::Insert),
             (&["EXPLAIN"], Kind::Explain),
             (&["MIGRATE"], Kind::Migrate),
@@ -186,6 +192,7 @@ fn own(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         Kind::DropSchema => names::drop_schema(cursor)?,
         Kind::CreateTable => Statement::CreateTable(create_table::create_table(cursor)?),
         Kind::DropTable => names::drop_table(cursor)?,
+        Kind::AlterTable => Statement::AlterTable(alter::alter_table(cursor)?),
         Kind::Insert => Statement::Insert(insert::insert(cursor)?),
         Kind::Migrate => Statement::Migrate(migrate::migrate(cursor)?),
         Kind::Verify => Statement::Verify(verify::verify(cursor)?),
@@ -217,6 +224,7 @@ fn explain(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         // DataFusion's parser would show what an ATTACH says, and recurse without limit at EXPLAIN EXPLAIN.
         Kind::Attach | Kind::Detach | Kind::Explain => return Err(unexplained(place)),
         Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call => return Err(unexplained(place)),
+        Kind::AlterTable => return Err(unexplained(place)),
         Kind::CreateSchema | Kind::DropSchema | Kind::DropTable | Kind::Other => return Ok(None),
     };
     if format {

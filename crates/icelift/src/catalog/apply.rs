@@ -126,7 +126,7 @@ pub(super) fn table_exists(name: &TableName) -> Error {
         .hint("CREATE TABLE IF NOT EXISTS leaves it as it is")
 }
 
-/// The error for a name that a table cannot be registered by.
+/// The error for a name that a table can neither be registered by nor renamed to.
 pub(super) fn name_is_taken(name: &TableName) -> Error {
     Error::new(ErrorKind::AlreadyExists, format!("the table {name} exists already"))
         .hint("choose another name, or drop the table first; its files stay")

@@ -249,6 +249,20 @@ impl Catalog for GlueCatalog {
         }
     }
 
+    /// Java's catalog makes a second entry and deletes the first. What others commit to the first one in between would be lost,
+    /// and Glue has neither a rename nor a delete that requires a version.
+    async fn rename_table(&self, from: &TableIdent, to: &TableIdent) -> Result<()> {
+        let found = self.find(from).await?.ok_or_else(|| self.table_not_found(from))?;
+        let table = self.read(from, &found.entry).await?;
+        let pointer = table.metadata_file()?.to_string();
+        let message = "Glue cannot rename a table, and a copy of its entry would lose what others commit meanwhile";
+        Err(Error::new(ErrorKind::Unsupported, message).place(Stage::Catalog, &self.table_name(from)).hint(format!(
+            "stop all writers, then create the Glue table `{}.{}` with `{METADATA_LOCATION}` = `{pointer}` and delete the old entry, \
+             not its files",
+            to.namespace, to.name
+        )))
+    }
+
     async fn commit(&self, ident: &TableIdent, request: CommitRequest) -> CommitOutcome {
         match request.create {
             Some(_) => commit::create(self, ident, request).await,

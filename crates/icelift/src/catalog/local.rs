@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use iceberg::spec::TableMetadataRef;
 use iceberg::{NamespaceIdent, TableIdent};
 
-use self::database::Database;
+use self::database::{Database, Renamed};
 use super::apply::{
     added_snapshots, apply, conflict, delete_expired, is_built_on, name_is_taken, next_location, table_exists,
     write_metadata,
@@ -180,6 +180,18 @@ impl Catalog for LocalCatalog {
             return Ok(Dropped::ByUs);
         }
         Err(Error::new(ErrorKind::NotFound, format!("the table {} does not exist", self.table_name(ident))))
+    }
+
+    async fn rename_table(&self, from: &TableIdent, to: &TableIdent) -> Result<()> {
+        if !self.database.namespace_exists(to.namespace.to_string()).await? {
+            return Err(namespace_not_found(&self.name, &to.namespace));
+        }
+        match self.database.rename_table(from.clone(), to.clone()).await? {
+            Renamed::Done => Ok(()),
+            Renamed::Taken => Err(name_is_taken(&self.table_name(to))),
+            // Says what is missing, the table or its namespace.
+            Renamed::Missing => self.load_table(from).await.and(Err(conflict(&self.table_name(from)))),
+        }
     }
 
     async fn commit(&self, ident: &TableIdent, request: CommitRequest) -> CommitOutcome {

@@ -20,6 +20,7 @@ mod namespaces;
 mod pages;
 pub(super) mod paths;
 mod register;
+mod rename;
 mod retry;
 pub(super) mod rules;
 pub(super) mod settings;
@@ -115,6 +116,10 @@ impl Catalog for Rest {
 
     async fn drop_table(&self, ident: &TableIdent) -> Result<Dropped> {
         self.remove(ident).await
+    }
+
+    async fn rename_table(&self, from: &TableIdent, to: &TableIdent) -> Result<()> {
+        self.rename(from, to).await
     }
 
     async fn commit(&self, ident: &TableIdent, request: CommitRequest) -> CommitOutcome {

@@ -25,7 +25,8 @@ fn id(next: &mut i32) -> i32 {
     *next - 1
 }
 
-fn fields(columns: &[Column], next: &mut i32) -> Vec<NestedFieldRef> {
+/// The columns as fields with the ids from `next` on.
+pub(super) fn fields(columns: &[Column], next: &mut i32) -> Vec<NestedFieldRef> {
     // Siblings get neighbouring ids, as in other writers; their parts follow.
     let ids: Vec<i32> = columns.iter().map(|_| id(next)).collect();
     let field = |(column, id): (&Column, i32)| {
@@ -38,7 +39,8 @@ fn fields(columns: &[Column], next: &mut i32) -> Vec<NestedFieldRef> {
     columns.iter().zip(ids).map(field).collect()
 }
 
-fn field_type(column: &ColumnType, next: &mut i32) -> Type {
+/// The type, its parts with the ids from `next` on.
+pub(super) fn field_type(column: &ColumnType, next: &mut i32) -> Type {
     let primitive = match column {
         ColumnType::Boolean => PrimitiveType::Boolean,
         ColumnType::Int => PrimitiveType::Int,

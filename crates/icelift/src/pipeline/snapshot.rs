@@ -4,6 +4,7 @@
 //! built again on what won it, a commit whose answer was lost is settled by reading the table, and nothing is removed
 //! while it is not known.
 
+mod alteration;
 mod change;
 mod companion;
 mod difference;
@@ -24,6 +25,9 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use iceberg::spec::{DataFile, TableMetadata};
 use uuid::Uuid;
 
+#[cfg(test)]
+pub(crate) use self::alteration::metadata_request;
+pub(crate) use self::alteration::{Alteration, alter, is_same_schema};
 use self::change::ChangeBuilder;
 pub(crate) use self::change::REPLACED_MANIFESTS;
 use self::companion::Alone;
@@ -75,6 +79,12 @@ impl Retries {
             .with_total_delay(Some(self.total))
             .with_jitter()
             .build()
+    }
+
+    /// The defaults.
+    fn standard() -> Self {
+        let (min_wait, max_wait) = (Duration::from_millis(100), Duration::from_secs(60));
+        Self { count: 4, min_wait, max_wait, total: Duration::from_secs(1_800) }
     }
 }
 

@@ -85,8 +85,13 @@ fn attributes(cursor: &mut Cursor<'_>) -> Result<(bool, Option<String>)> {
     }
 }
 
+/// Reads one type.
+pub(super) fn data_type(cursor: &mut Cursor<'_>) -> Result<ColumnType> {
+    types::parse(cursor)
+}
+
 /// Fails at what other databases can say about a column.
-fn refuse_attribute(cursor: &Cursor<'_>) -> Result<()> {
+pub(super) fn refuse_attribute(cursor: &Cursor<'_>) -> Result<()> {
     for words in [&["PRIMARY", "KEY"][..], &["DEFAULT"], &["UNIQUE"], &["CHECK"], &["REFERENCES"], &["GENERATED"]] {
         if cursor.sees(words) {
             return Err(unsupported(format!("{} is not supported for a column", words.join(" ")), cursor.place()));

@@ -28,6 +28,16 @@ const SCHEMA: &str = "
         property_value VARCHAR(1000) NOT NULL,
         PRIMARY KEY (catalog_name, namespace, property_key));";
 
+/// What became of a rename.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Renamed {
+    Done,
+    /// There is no table of the old name.
+    Missing,
+    /// There is one of the new name.
+    Taken,
+}
+
 /// One catalog in one database file.
 #[derive(Debug)]
 pub(super) struct Database {
@@ -161,6 +171,24 @@ impl Database {
         self.run(move |transaction, catalog| {
             let key = params![catalog, ident.namespace.to_string(), ident.name];
             Ok(transaction.execute(statement, key)? == 1)
+        })
+        .await
+    }
+
+    /// Gives a table another name.
+    pub async fn rename_table(&self, from: TableIdent, to: TableIdent) -> Result<Renamed> {
+        let lookup = "SELECT 1 FROM iceberg_tables
+                      WHERE catalog_name = ?1 AND table_namespace = ?2 AND table_name = ?3";
+        let statement = "UPDATE iceberg_tables SET table_namespace = ?4, table_name = ?5
+                         WHERE catalog_name = ?1 AND table_namespace = ?2 AND table_name = ?3";
+        self.run(move |transaction, catalog| {
+            let (old, new) = (from.namespace.to_string(), to.namespace.to_string());
+            let key = params![catalog, new, to.name];
+            if transaction.query_row(lookup, key, |_| Ok(())).optional()?.is_some() {
+                return Ok(Renamed::Taken);
+            }
+            let row = params![catalog, old, from.name, new, to.name];
+            Ok(if transaction.execute(statement, row)? == 1 { Renamed::Done } else { Renamed::Missing })
         })
         .await
     }

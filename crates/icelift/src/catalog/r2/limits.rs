@@ -83,7 +83,9 @@ impl Limits {
         self.forget(now);
         let own = match call.operation {
             Operation::StageTable | Operation::CreateTable | Operation::RegisterTable => Some(&mut self.creations),
-            Operation::CreateNamespace | Operation::DropNamespace | Operation::DropTable => Some(&mut self.names),
+            Operation::CreateNamespace | Operation::DropNamespace | Operation::DropTable | Operation::RenameTable => {
+                Some(&mut self.names)
+            }
             _ => call
                 .table
                 .as_ref()

@@ -21,6 +21,7 @@ pub(in crate::catalog) enum Operation {
     CreateTable,
     RegisterTable,
     DropTable,
+    RenameTable,
     UpdateTable,
 }
 
@@ -39,6 +40,7 @@ impl Operation {
             Self::StageTable | Self::CreateTable => "createTable",
             Self::RegisterTable => "registerTable",
             Self::DropTable => "dropTable",
+            Self::RenameTable => "renameTable",
             Self::UpdateTable => "updateTable",
         }
     }
@@ -49,7 +51,7 @@ impl Operation {
             Self::LoadTable | Self::LoadCredentials => Method::GET,
             Self::DropNamespace | Self::DropTable => Method::DELETE,
             Self::CreateNamespace | Self::StageTable | Self::CreateTable | Self::UpdateTable => Method::POST,
-            Self::RegisterTable => Method::POST,
+            Self::RegisterTable | Self::RenameTable => Method::POST,
         }
     }
 
@@ -60,8 +62,8 @@ impl Operation {
     /// Whether doing it twice is like doing it once, so that a call without an answer may simply be sent again.
     ///
     /// Reads are. A staged table exists for nobody, and a second staging replaces the first. A namespace is dropped only
-    /// when it is empty. Dropping a table is not: somebody may have created it anew between the two. Creations and commits
-    /// are not.
+    /// when it is empty. Dropping a table is not: somebody may have created it anew between the two. Creations,
+    /// renames and commits are not.
     pub fn is_idempotent(self) -> bool {
         self.is_read() || matches!(self, Self::DropNamespace | Self::StageTable)
     }

@@ -45,6 +45,7 @@ pub(super) fn endpoint(operation: Operation) -> Option<&'static str> {
         Operation::LoadTable => "GET /v1/{prefix}/namespaces/{namespace}/tables/{table}",
         Operation::UpdateTable => "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}",
         Operation::DropTable => "DELETE /v1/{prefix}/namespaces/{namespace}/tables/{table}",
+        Operation::RenameTable => "POST /v1/{prefix}/tables/rename",
         Operation::LoadCredentials => "GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/credentials",
     })
 }

@@ -173,7 +173,9 @@ fn kind(operation: Operation, refusal: &Refusal) -> ErrorKind {
         400 | 422 if !operation.is_read() => ErrorKind::Sql,
         405 | 406 | 501 => ErrorKind::Unsupported,
         409 => match operation {
-            Operation::CreateNamespace | Operation::CreateTable | Operation::StageTable => ErrorKind::AlreadyExists,
+            Operation::CreateNamespace | Operation::CreateTable | Operation::StageTable | Operation::RenameTable => {
+                ErrorKind::AlreadyExists
+            }
             Operation::DropNamespace => ErrorKind::Sql,
             _ => ErrorKind::Write,
         },

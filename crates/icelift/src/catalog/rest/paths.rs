@@ -63,6 +63,10 @@ impl Paths {
         Ok(format!("{}/register", self.namespace(namespace)?))
     }
 
+    pub fn rename(&self) -> String {
+        format!("{}/tables/rename", self.root)
+    }
+
     pub fn credentials(&self, table: &TableIdent) -> Result<String> {
         Ok(format!("{}/credentials", self.table(table)?))
     }

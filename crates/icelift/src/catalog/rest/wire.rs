@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use iceberg::spec::{Schema, SortOrder, UnboundPartitionSpec};
-use iceberg::{NamespaceIdent, TableRequirement, TableUpdate};
+use iceberg::{NamespaceIdent, TableIdent, TableRequirement, TableUpdate};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -99,6 +99,12 @@ pub(super) struct CreateTableBody<'a> {
 pub(super) struct RegisterTableBody<'a> {
     pub name: &'a str,
     pub metadata_location: &'a str,
+}
+
+#[derive(Serialize)]
+pub(super) struct RenameBody<'a> {
+    pub source: &'a TableIdent,
+    pub destination: &'a TableIdent,
 }
 
 #[derive(Serialize)]

@@ -16,6 +16,10 @@
 //!   most one lands, and which one does not matter. What the second copy is told is no proof for the first, so
 //!   anything but success is looked up again.
 //!
+//! A change of metadata alone brings no snapshot: what it makes of the table is its sign (`alteration.rs`). Whoever may have made
+//! it, the table is then as the statement asks. Where the sign is missing and a requirement of the request no longer holds,
+//! its copies fail as those of a snapshot do.
+//!
 //! A table that is gone, or another one of its name, proves nothing either: drops can be undone, and tables renamed.
 
 use std::sync::Arc;
@@ -24,6 +28,7 @@ use std::time::Duration;
 use iceberg::TableRequirement;
 use iceberg::spec::{MAIN_BRANCH, TableMetadata};
 
+use super::alteration;
 use crate::catalog::{Catalog, CommitOutcome, CommitRequest, Table};
 use crate::error::{Error, ErrorKind, Stage};
 
@@ -45,9 +50,11 @@ pub(super) const TOTAL_TIMEOUT: &str = "commit.status-check.total-timeout-ms";
 
 /// By what a commit is known in the table.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Sign {
+pub(super) enum Sign<'a> {
     /// It brings a snapshot with this id.
     Snapshot(i64),
+    /// It makes this of the metadata, without a snapshot.
+    Metadata(&'a TableMetadata),
     /// It creates the table, if it creates one.
     Table,
 }
@@ -56,7 +63,7 @@ pub(super) enum Sign {
 pub(super) struct Unsettled<'a> {
     pub base: &'a Table,
     pub request: CommitRequest,
-    pub sign: Sign,
+    pub sign: Sign<'a>,
 }
 
 /// What the table shows of a commit.
@@ -142,7 +149,7 @@ async fn settle(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>, lost: Error, l
             Shown::Landed => return CommitOutcome::Landed,
             Shown::Never => return CommitOutcome::NotLanded(sent.overtaken(lost)),
             // The first look is right behind the lost answer; a server that is about to commit gets a moment.
-            Shown::Absent if look > 0 && copies < COPIES && sent.request.is_fenced() => {
+            Shown::Absent if look > 0 && copies < COPIES && sent.is_repeatable() => {
                 copies += 1;
                 tracing::info!(table = %name, copies, "the commit is sent again");
                 if let CommitOutcome::Landed = catalog.commit(&name.ident, sent.request.clone()).await {
@@ -158,7 +165,12 @@ async fn settle(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>, lost: Error, l
 impl Unsettled<'_> {
     /// Whether the table can show anything of the commit: a replacement without rows leaves nothing that is surely ours.
     fn has_sign(&self) -> bool {
-        matches!(self.sign, Sign::Snapshot(_)) || self.request.create.is_some()
+        matches!(self.sign, Sign::Snapshot(_) | Sign::Metadata(_)) || self.request.create.is_some()
+    }
+
+    /// Whether a second copy does no harm: it fails if the first one landed, or makes what that one made.
+    fn is_repeatable(&self) -> bool {
+        self.request.is_fenced() || matches!(self.sign, Sign::Metadata(_))
     }
 
     fn shown(&self, now: &TableMetadata) -> Shown {
@@ -168,6 +180,11 @@ impl Unsettled<'_> {
         let snapshot_id = match self.sign {
             Sign::Table if self.request.create.is_some() => return Shown::Landed,
             Sign::Table => return Shown::Unclear,
+            Sign::Metadata(after) if alteration::has_landed(&self.request, &self.base.metadata, after, now) => {
+                return Shown::Landed;
+            }
+            Sign::Metadata(_) if alteration::may_land(&self.request, now) => return Shown::Absent,
+            Sign::Metadata(_) => return Shown::Never,
             Sign::Snapshot(id) => id,
         };
         if now.snapshot_by_id(snapshot_id).is_some() {
@@ -200,6 +217,10 @@ impl Unsettled<'_> {
             Sign::Snapshot(id) => (
                 format!("whether snapshot {id} landed"),
                 "look for the snapshot in the table before you run the statement again; nothing was removed",
+            ),
+            Sign::Metadata(_) => (
+                "whether the table was changed".to_string(),
+                "look at the table before you run the statement again: DESCRIBE shows its columns",
             ),
             Sign::Table if self.request.create.is_none() => (
                 "whether the table was replaced".to_string(),

@@ -156,7 +156,12 @@ fn append(base: &TableMetadata) -> CommitRequest {
     }
 }
 
-async fn settled(catalog: &Arc<Scripted>, base: TableMetadata, request: CommitRequest, sign: Sign) -> CommitOutcome {
+async fn settled(
+    catalog: &Arc<Scripted>,
+    base: TableMetadata,
+    request: CommitRequest,
+    sign: Sign<'_>,
+) -> CommitOutcome {
     let base = table(&catalog.store, base);
     let looks = vec![Duration::ZERO; catalog.looks.lock().unwrap().len()];
     let catalog = Arc::clone(catalog) as Arc<dyn Catalog>;
