@@ -27,6 +27,8 @@ pub(super) fn trials() -> Vec<Trial> {
     let mut trials = vec![
         Trial::test("clouds::rewrite::manifests", manifests),
         Trial::test("clouds::rewrite::refused_for_good", refused),
+        Trial::test("clouds::rewrite::killed_before_the_commit", || killed("rewrite.before_commit:kill")),
+        Trial::test("clouds::rewrite::killed_while_it_writes", || killed("rewrite.written:kill")),
         Trial::test("clouds::rewrite::outcome_unknown_is_exit_3", unknown),
     ];
     for (name, fault) in FAULTS {
@@ -109,4 +111,28 @@ fn unknown() -> Result<(), Failed> {
     equal("objects written", world.count("PutObject") - written, 5)?;
     lost.remove();
     support::block_on(async { world.read(&world.engine(&[]).await?).await })
+}
+
+/// A process that is gone has changed nothing; the next one does what was to be done. The files stay until they are old.
+fn killed(failpoint: &str) -> Result<(), Failed> {
+    let world = World::new(format!("clouds_rewrite_{}", failpoint.replace([':', '.'], "_")))?;
+    support::block_on(async {
+        let engine = world.seeded(&[]).await?;
+        support::run(&engine, &world.insert(SEED_ROWS, 2 * SEED_ROWS)).await
+    })?;
+    let binary = Binary::new()?.attached(&world.attach(&HASTY)).env("ICELIFT_FAILPOINTS", failpoint);
+    let Ran { code, stderr, .. } = binary.sql(&rewrite(&world)).run()?;
+    equal("exit code", (code == 0, &stderr), (false, &stderr))?;
+    equal("snapshots", world.audit()?["snapshots"].as_u64(), Some(2))?;
+    support::block_on(async {
+        let engine = world.engine(&[]).await?;
+        world.read(&engine).await?;
+        let done = support::rows(&engine, &rewrite(&world)).await?.concat();
+        equal("rewritten and added", (done[0].as_str(), done[1].as_str()), ("2", "1"))?;
+        world.read(&engine).await
+    })?;
+    let audit = world.audit()?;
+    let known = audit["objects"].as_array().map_or(0, Vec::len);
+    let there = world.objects(&audit)?.iter().filter(|object| !object.ends_with(".metadata.json")).count();
+    equal("snapshots, and the file that was left", (audit["snapshots"].as_u64(), there - known), (Some(3), 1))
 }

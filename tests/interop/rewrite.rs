@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::ipc::writer::FileWriter;
 use icelift::{Attach, Engine, Failpoints};
 use libtest_mimic::{Failed, Trial};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::python::{agree, ask};
 use super::{SOURCES, run_all, with_target};
@@ -95,13 +95,17 @@ fn rewrite(source: &'static str) -> Result<(), Failed> {
     agree(json!({"do": "check_sources", "folder": folder, "names": [source]}))
 }
 
-/// An engine that runs `meanwhile` once, when a rewrite is about to commit.
-async fn interrupted(folder: &Path, meanwhile: impl Fn() + Send + Sync + 'static) -> Result<Engine, Failed> {
-    let once = std::sync::Once::new();
-    let meanwhile = Arc::new(meanwhile);
+/// What another writer answers to what it is asked to do between plan and commit; nothing before it was asked.
+type Meanwhile = Arc<OnceLock<Result<Value, String>>>;
+
+/// An engine in which another writer is asked for something once, when a rewrite is about to commit.
+async fn interrupted(folder: &Path, request: Value) -> Result<(Engine, Meanwhile), Failed> {
+    let meanwhile = Meanwhile::default();
+    let answered = Arc::clone(&meanwhile);
     let told = move |name: &str| {
         if name == "rewrite.before_commit" {
-            once.call_once(|| meanwhile());
+            let answer = || ask(request.clone()).map_err(|failed| failed.message().unwrap_or("failed").to_owned());
+            answered.get_or_init(answer);
         }
     };
     let attach = Attach {
@@ -111,7 +115,16 @@ async fn interrupted(folder: &Path, meanwhile: impl Fn() + Send + Sync + 'static
         if_not_exists: false,
     };
     let failpoints = Failpoints::parse("", told).map_err(|error| support::told(&error))?;
-    Engine::builder().failpoints(failpoints).attach(attach).build().await.map_err(|error| support::told(&error).into())
+    let built = Engine::builder().failpoints(failpoints).attach(attach).build().await;
+    Ok((built.map_err(|error| support::told(&error))?, meanwhile))
+}
+
+fn expect_done(meanwhile: &Meanwhile) -> Result<(), Failed> {
+    match meanwhile.get() {
+        Some(Ok(_)) => Ok(()),
+        Some(Err(failed)) => Err(format!("the other writer failed: {failed}").into()),
+        None => Err("the other writer was not asked".into()),
+    }
 }
 
 /// Twenty rows of each of two years, in two files each.
@@ -146,17 +159,13 @@ fn deleted(deletion: Deletion) -> Result<(), Failed> {
     let folder = target.path().to_owned();
     support::block_on(async {
         filled(&folder).await?;
-        let of = folder.clone();
-        let meanwhile = move || {
-            let request = match deletion {
-                Deletion::Positions => {
-                    json!({"do": "delete_positions", "folder": &of, "table": "t", "year": 2019, "positions": [0, 3]})
-                }
-                Deletion::Rows => json!({"do": "delete_rows", "folder": &of, "table": "t", "condition": "id < 4"}),
-            };
-            ask(request).unwrap_or_else(|failed| panic!("{failed:?}"));
+        let request = match deletion {
+            Deletion::Positions => {
+                json!({"do": "delete_positions", "folder": &folder, "table": "t", "year": 2019, "positions": [0, 3]})
+            }
+            Deletion::Rows => json!({"do": "delete_rows", "folder": &folder, "table": "t", "condition": "id < 4"}),
         };
-        let engine = interrupted(&folder, meanwhile).await?;
+        let (engine, meanwhile) = interrupted(&folder, request).await?;
         let parquet = |folder: &Path| -> Result<usize, Failed> {
             let files = support::files_below(&folder.join("default/t/data"))?;
             Ok(files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "parquet")).count())
@@ -166,6 +175,7 @@ fn deleted(deletion: Deletion) -> Result<(), Failed> {
             Ok(done) => return Err(format!("the call has done {done:?}").into()),
             Err(failed) => failed.message().unwrap_or_default().to_owned(),
         };
+        expect_done(&meanwhile)?;
         let expected = match deletion {
             Deletion::Positions => "were deleted by another writer while the statement ran",
             Deletion::Rows => "files that are to be replaced are not in the table any more",
@@ -209,13 +219,10 @@ fn appended() -> Result<(), Failed> {
     let folder = target.path().to_owned();
     support::block_on(async {
         filled(&folder).await?;
-        let of = folder.clone();
-        let meanwhile = move || {
-            ask(json!({"do": "append_by_pyiceberg", "target": &of, "table": "t"}))
-                .unwrap_or_else(|failed| panic!("{failed:?}"));
-        };
-        let engine = interrupted(&folder, meanwhile).await?;
+        let request = json!({"do": "append_by_pyiceberg", "target": &folder, "table": "t"});
+        let (engine, meanwhile) = interrupted(&folder, request).await?;
         let done = call(&engine, "rewrite_data_files", "t", ALL).await?;
+        expect_done(&meanwhile)?;
         if done[..2] != [4, 2] {
             return Err(format!("the answer is {done:?}").into());
         }
@@ -231,13 +238,11 @@ fn deleted_elsewhere() -> Result<(), Failed> {
     let folder = target.path().to_owned();
     support::block_on(async {
         filled(&folder).await?;
-        let of = folder.clone();
-        let meanwhile = move || {
-            ask(json!({"do": "delete_positions", "folder": &of, "table": "t", "year": 2019, "positions": [0, 3]}))
-                .unwrap_or_else(|failed| panic!("{failed:?}"));
-        };
-        let engine = interrupted(&folder, meanwhile).await?;
+        let request =
+            json!({"do": "delete_positions", "folder": &folder, "table": "t", "year": 2019, "positions": [0, 3]});
+        let (engine, meanwhile) = interrupted(&folder, request).await?;
         let done = call(&engine, "rewrite_data_files", "t", &format!("\"where\" => 'year = 2020', {ALL}")).await?;
+        expect_done(&meanwhile)?;
         if done[..2] != [2, 1] {
             return Err(format!("the answer is {done:?}").into());
         }

@@ -225,7 +225,11 @@ impl<'a> Given<'a> {
 }
 
 fn out_of_range(key: &str, value: &str, expected: impl Display) -> Error {
-    wrong(format!("the option `{key}` is `{value}`, it takes {expected}"))
+    let error = wrong(format!("the option `{key}` is `{value}`, it takes {expected}"));
+    match CHOICES.iter().find(|choice| choice.key == key) {
+        Some(choice) => error.hint(format!("`{key}` is {}; without it: {}", choice.about, choice.default)),
+        None => error,
+    }
 }
 
 fn wrong(message: String) -> Error {
