@@ -11,6 +11,7 @@ mod keys;
 mod migration;
 mod objects;
 mod orphans;
+mod procedures;
 mod races;
 mod refusals;
 mod uploads;
@@ -28,6 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(keys::trials());
     trials.extend(objects::trials());
     trials.extend(orphans::trials());
+    trials.extend(procedures::trials());
     trials.extend(races::trials());
     trials.extend(refusals::trials());
     trials.extend(uploads::trials());

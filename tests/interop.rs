@@ -6,6 +6,7 @@
 
 mod filters;
 mod fingerprints;
+mod maintenance;
 mod python;
 
 use std::fs::File;
@@ -81,6 +82,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
     trials.extend(filters::trials());
     trials.extend(fingerprints::trials());
+    trials.extend(maintenance::trials());
     trials
 }
 

@@ -19,6 +19,7 @@ from audit import audit
 from canon import differences, rows_of
 from doubles import assume_role, glue_add_others, glue_annotate, glue_answers, glue_entry
 from fingerprints import fingerprint_by_duckdb
+from maintenance import past_as_others_see_it, write_with_a_past
 from migrations import (
     add_column,
     damage_copied,
@@ -149,6 +150,8 @@ COMMANDS = {
         is_locked,
         rewrite,
         add_column,
+        write_with_a_past,
+        past_as_others_see_it,
     )
 }
 
