@@ -24,6 +24,7 @@ mod names;
 mod options;
 mod partition;
 mod query;
+mod rollback;
 pub mod script;
 mod tokens;
 pub mod variables;
@@ -38,6 +39,7 @@ pub(crate) use insert::Insert;
 pub(crate) use migrate::{Migrate, OnError};
 pub(crate) use partition::PartitionField;
 pub(crate) use query::with_distinct_names;
+pub(crate) use rollback::RollbackMigration;
 pub(crate) use verify::{BatchValue, Verify};
 
 use cursor::Cursor;
@@ -78,6 +80,7 @@ pub(crate) enum Statement {
     ShowMigration {
         target: Vec<String>,
     },
+    RollbackMigration(RollbackMigration),
     Call(Call),
     /// Of an `INSERT` or a `CREATE TABLE … AS`.
     Explain {
@@ -127,8 +130,9 @@ pub(crate) fn target(text: &str) -> Option<Vec<String>> {
         Kind::CreateTable => create_table::head(cursor).ok().map(|head| head.name),
         Kind::DropTable => names::drop_head(cursor, "TABLE").ok().map(|(_, name)| name),
         Kind::Insert => insert::head(cursor).ok().map(|(_, name)| name),
-        Kind::Attach | Kind::Detach | Kind::Explain | Kind::Unbuilt(_) | Kind::Other => None,
+        Kind::Attach | Kind::Detach | Kind::Explain | Kind::Other => None,
         Kind::Migrate | Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call => None,
+        Kind::RollbackMigration => None,
     }
 }
 
@@ -146,10 +150,9 @@ enum Kind {
     Verify,
     ShowMigrations,
     ShowMigration,
+    RollbackMigration,
     Call,
     Explain,
-    /// A statement of ours that a later version has.
-    Unbuilt(&'static str),
     Other,
 }
 
@@ -170,7 +173,7 @@ impl Kind {
             (&["SHOW", "MIGRATIONS"], Kind::ShowMigrations),
             (&["SHOW", "MIGRATION"], Kind::ShowMigration),
             (&["CALL"], Kind::Call),
-            (&["ROLLBACK", "MIGRATION"], Kind::Unbuilt("ROLLBACK MIGRATION")),
+            (&["ROLLBACK", "MIGRATION"], Kind::RollbackMigration),
         ];
         let found = kinds.into_iter().find(|(words, _)| cursor.sees(words));
         found.map_or(Kind::Other, |(_, kind)| kind)
@@ -191,9 +194,9 @@ fn own(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         Kind::Verify => Statement::Verify(verify::verify(cursor)?),
         Kind::ShowMigrations => names::show_migrations(cursor)?,
         Kind::ShowMigration => names::show_migration(cursor)?,
+        Kind::RollbackMigration => Statement::RollbackMigration(rollback::rollback_migration(cursor)?),
         Kind::Call => Statement::Call(call::call(cursor)?),
         Kind::Explain => return explain(cursor),
-        Kind::Unbuilt(name) => return Err(unbuilt(name)),
         Kind::Other => return Ok(None),
     }))
 }
@@ -213,10 +216,10 @@ fn explain(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
                 .hint("EXPLAIN MIGRATE shows the plan and its price, and runs nothing"));
         }
         Kind::Migrate => return Ok(Some(Statement::ExplainMigrate(migrate::migrate(cursor)?))),
-        Kind::Unbuilt(name) => return Err(unbuilt(name)),
         // DataFusion's parser would show what an ATTACH says, and recurse without limit at EXPLAIN EXPLAIN.
         Kind::Attach | Kind::Detach | Kind::Explain => return Err(unexplained(place)),
         Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call => return Err(unexplained(place)),
+        Kind::RollbackMigration => return Err(unexplained(place)),
         Kind::CreateSchema | Kind::DropSchema | Kind::DropTable | Kind::Other => return Ok(None),
     };
     if format {
