@@ -12,6 +12,7 @@ mod keys;
 mod migration;
 mod objects;
 mod orphans;
+mod procedures;
 mod races;
 mod refusals;
 mod rewrite;
@@ -31,6 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(keys::trials());
     trials.extend(objects::trials());
     trials.extend(orphans::trials());
+    trials.extend(procedures::trials());
     trials.extend(races::trials());
     trials.extend(refusals::trials());
     trials.extend(rewrite::trials());

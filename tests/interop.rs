@@ -6,6 +6,7 @@
 
 mod filters;
 mod fingerprints;
+mod maintenance;
 mod python;
 mod rewrite;
 
@@ -89,6 +90,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(filters::trials());
     trials.extend(fingerprints::trials());
     trials.extend(rewrite::trials());
+    trials.extend(maintenance::trials());
     trials
 }
 

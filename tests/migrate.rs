@@ -12,6 +12,7 @@ mod growth;
 mod lost;
 mod many;
 mod merged;
+mod rollback;
 mod schedules;
 mod sorted;
 mod twice;
@@ -38,6 +39,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(twice::trials());
     trials.extend(changes::trials());
     trials.extend(merged::trials());
+    trials.extend(rollback::trials());
     trials.extend(crashes::trials());
     trials.extend(sorted::trials());
     trials.push(Trial::test("migrate::every_failpoint_has_a_trial", every_failpoint_has_a_trial));
@@ -47,7 +49,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// Each trial that names a failpoint fails unless the binary comes past it.
 fn every_failpoint_has_a_trial() -> Result<(), Failed> {
-    let groups = [&crashes::FRESH[..], &crashes::RESUMED, &lost::LOST, &many::MANY];
+    let groups = [&crashes::FRESH[..], &crashes::RESUMED, &lost::LOST, &many::MANY, &rollback::ROLLBACK];
     let tried: Vec<_> = groups.concat();
     let names = |names: &[&'static str]| names.iter().copied().collect::<BTreeSet<_>>();
     equal("failpoints", (names(&tried), tried.len()), (names(&FAILPOINTS), FAILPOINTS.len()))

@@ -210,8 +210,17 @@ impl Bench {
     }
 
     pub(super) fn start(&self, with: With<'_>) -> Result<Going, Failed> {
+        self.start_sql(&self.statement(with.options), with)
+    }
+
+    /// Runs another statement like the migration's own.
+    pub(super) fn run_sql(&self, sql: &str, with: With<'_>) -> Result<Outcome, Failed> {
+        self.start_sql(sql, with)?.wait()
+    }
+
+    fn start_sql(&self, sql: &str, with: With<'_>) -> Result<Going, Failed> {
         let hits = self.folder.path().join(format!("hits{}", self.runs.fetch_add(1, Relaxed)));
-        let binary = self.binary()?.args(with.args).sql(&self.statement(with.options));
+        let binary = self.binary()?.args(with.args).sql(sql);
         let binary = binary.env("ICELIFT_FAILPOINTS", with.points).env("ICELIFT_FAILPOINTS_HIT", &hits);
         Ok(Going { started: binary.start()?, hits })
     }

@@ -19,6 +19,7 @@ from audit import audit
 from canon import differences, rows_of
 from doubles import assume_role, glue_add_others, glue_annotate, glue_answers, glue_entry
 from fingerprints import fingerprint_by_duckdb
+from maintenance import past_as_others_see_it, write_with_a_past
 from migrations import (
     add_column,
     damage_copied,
@@ -153,6 +154,8 @@ COMMANDS = {
         counts_of_others,
         live_files,
         partition_by_bucket,
+        write_with_a_past,
+        past_as_others_see_it,
     )
 }
 

@@ -13,6 +13,7 @@
 //! - `run`: the batches as a stream of rows (`report`), and errors as the user sees them; `event` is what a terminal draws;
 //! - `tidy`: what nobody needs is removed, by the run or by the next one;
 //! - `plan`, `explain`, `lint` and `price`: what a run would do and cost;
+//! - `rollback` takes batches out again;
 //! - `show` tells what registers say, `orphans` what is left of drivers, and removes it.
 //!
 //! `model` is the protocol in small, explored exhaustively by a test; `failpoint` marks its steps in the code.
@@ -42,6 +43,7 @@ mod query;
 mod recover;
 mod register;
 mod report;
+mod rollback;
 mod rounds;
 mod run;
 mod show;
@@ -58,6 +60,7 @@ pub use self::failpoint::{FAILPOINTS, FailAction, Failpoints};
 pub(crate) use self::job::JobId;
 pub(crate) use self::plan::{Assumptions, answer as explained};
 pub use self::report::{BatchReport, BatchState, MigrationReport, Verdict};
+pub(crate) use self::rollback::answer as rolled_back;
 pub use self::run::Migration;
 pub(crate) use self::run::{answer, report};
 pub(crate) use self::show::{migration, migrations};

@@ -25,6 +25,7 @@ mod names;
 mod options;
 mod partition;
 mod query;
+mod rollback;
 pub mod script;
 mod tokens;
 pub mod variables;
@@ -40,6 +41,7 @@ pub(crate) use insert::Insert;
 pub(crate) use migrate::{Migrate, OnError};
 pub(crate) use partition::PartitionField;
 pub(crate) use query::with_distinct_names;
+pub(crate) use rollback::RollbackMigration;
 pub(crate) use verify::{BatchValue, Verify};
 
 use cursor::Cursor;
@@ -81,6 +83,7 @@ pub(crate) enum Statement {
     ShowMigration {
         target: Vec<String>,
     },
+    RollbackMigration(RollbackMigration),
     Call(Call),
     /// Of an `INSERT` or a `CREATE TABLE … AS`.
     Explain {
@@ -131,8 +134,9 @@ pub(crate) fn target(text: &str) -> Option<Vec<String>> {
         Kind::DropTable => names::drop_head(cursor, "TABLE").ok().map(|(_, name)| name),
         Kind::AlterTable => alter::head(cursor).ok(),
         Kind::Insert => insert::head(cursor).ok().map(|(_, name)| name),
-        Kind::Attach | Kind::Detach | Kind::Explain | Kind::Unbuilt(_) | Kind::Other => None,
+        Kind::Attach | Kind::Detach | Kind::Explain | Kind::Other => None,
         Kind::Migrate | Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call => None,
+        Kind::RollbackMigration => None,
     }
 }
 
@@ -151,10 +155,9 @@ enum Kind {
     Verify,
     ShowMigrations,
     ShowMigration,
+    RollbackMigration,
     Call,
     Explain,
-    /// A statement of ours that a later version has.
-    Unbuilt(&'static str),
     Other,
 }
 
@@ -176,7 +179,7 @@ impl Kind {
             (&["SHOW", "MIGRATIONS"], Kind::ShowMigrations),
             (&["SHOW", "MIGRATION"], Kind::ShowMigration),
             (&["CALL"], Kind::Call),
-            (&["ROLLBACK", "MIGRATION"], Kind::Unbuilt("ROLLBACK MIGRATION")),
+            (&["ROLLBACK", "MIGRATION"], Kind::RollbackMigration),
         ];
         let found = kinds.into_iter().find(|(words, _)| cursor.sees(words));
         found.map_or(Kind::Other, |(_, kind)| kind)
@@ -198,9 +201,9 @@ fn own(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         Kind::Verify => Statement::Verify(verify::verify(cursor)?),
         Kind::ShowMigrations => names::show_migrations(cursor)?,
         Kind::ShowMigration => names::show_migration(cursor)?,
+        Kind::RollbackMigration => Statement::RollbackMigration(rollback::rollback_migration(cursor)?),
         Kind::Call => Statement::Call(call::call(cursor)?),
         Kind::Explain => return explain(cursor),
-        Kind::Unbuilt(name) => return Err(unbuilt(name)),
         Kind::Other => return Ok(None),
     }))
 }
@@ -220,11 +223,10 @@ fn explain(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
                 .hint("EXPLAIN MIGRATE shows the plan and its price, and runs nothing"));
         }
         Kind::Migrate => return Ok(Some(Statement::ExplainMigrate(migrate::migrate(cursor)?))),
-        Kind::Unbuilt(name) => return Err(unbuilt(name)),
         // DataFusion's parser would show what an ATTACH says, and recurse without limit at EXPLAIN EXPLAIN.
         Kind::Attach | Kind::Detach | Kind::Explain => return Err(unexplained(place)),
         Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call => return Err(unexplained(place)),
-        Kind::AlterTable => return Err(unexplained(place)),
+        Kind::AlterTable | Kind::RollbackMigration => return Err(unexplained(place)),
         Kind::CreateSchema | Kind::DropSchema | Kind::DropTable | Kind::Other => return Ok(None),
     };
     if format {

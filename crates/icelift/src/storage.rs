@@ -31,7 +31,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use authorities::Authorities;
 pub(crate) use iceberg_storage::own_error;
-pub(crate) use locations::{Held, Locations, is_within, path_of};
+pub(crate) use locations::{Equal, Held, Locations, is_within, path_of};
 pub use meter::MeterReading;
 pub(crate) use meter::{Meter, MeteredStore, Ranges};
 pub(crate) use s3::{S3Credentials, S3Keys, S3Settings, static_credentials, take_static_credentials};

@@ -49,6 +49,7 @@ pub(super) async fn run(engine: &Engine, text: &str, statement: Statement) -> Re
         Statement::Verify(verify) => migrate::verify::answer(engine, &verify).await,
         Statement::ShowMigrations { from } => migrate::migrations(engine, from.as_deref()).await,
         Statement::ShowMigration { target } => migrate::migration(engine, &target).await,
+        Statement::RollbackMigration(rollback) => migrate::rolled_back(engine, &rollback).await,
         Statement::Call(call) => procedures::call(engine, &call).await,
         Statement::Explain { analyze, verbose, statement } => {
             let (view, plan) = match *statement {

@@ -250,6 +250,7 @@ impl Job {
             attempt: Uuid::nil(),
             snapshot: 0,
             took: Some(took),
+            rolled_back: false,
         };
         let (mut files, mut attempts): (Vec<DataFile>, Vec<Attempt>) = (Vec::new(), Vec::new());
         let mut all = Prints::default();

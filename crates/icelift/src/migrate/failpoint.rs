@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::error::{Error, ErrorKind, Result};
 
 /// All failpoints, in the order of the protocol.
-pub const FAILPOINTS: [&str; 21] = [
+pub const FAILPOINTS: [&str; 23] = [
     "create.before_commit",
     "create.after_commit",
     "claim.before_commit",
@@ -31,6 +31,8 @@ pub const FAILPOINTS: [&str; 21] = [
     "cleanup.before_delete",
     "cleanup.after_delete",
     "finish.before_report",
+    "rollback.before_commit",
+    "rollback.after_commit",
 ];
 
 /// Those of `rewrite_data_files`, in their order.

@@ -39,6 +39,20 @@
 //! after too many requests in a row without success, behind one last look. No driver sends two requests at a time. A look
 //! reads the table and lists files, at once in the model and in any order in the driver: a batch that is done stays done.
 //!
+//! # What a rollback does
+//!
+//! `ROLLBACK MIGRATION` is no driver: it reads the table, and sends one request. That takes the files of a batch that is done out
+//! of the table, if all of them are in it, and the batch out of the register, with the next epoch, a token of its own and
+//! the next *round*. So a driver that is at work is fenced, and a later one copies the batch anew. What was listed in an
+//! earlier round is not taken over: who saw the batch done may still be deleting it. If the answer is lost, the statement is run
+//! again: it reads the table first.
+//!
+//! | what it sees | what it does | failpoints |
+//! |---|---|---|
+//! | the batch is done, its files are in the table | takes them out | `rollback.before_commit`, `rollback.after_commit` |
+//! | the batch is done, files of it are not in the table | stops, and names them | |
+//! | the batch is not done | is finished | |
+//!
 //! # What the world does
 //!
 //! Requests land, are refused, lose their answer, come twice, come late, or never come. Drivers are killed, sleep, and wake
@@ -53,6 +67,7 @@ mod files;
 mod foreign;
 mod holds;
 mod promises;
+mod rollback;
 mod server;
 mod table;
 mod world;
@@ -105,6 +120,8 @@ enum Rule {
     FailuresAreBounded,
     /// A fence that lands in the course of a batch does not end the row of failures.
     OnlyBatchesAreProgress,
+    /// What was written before a batch was rolled back is not taken over behind it.
+    RollbackBeginsARound,
     /// Whose claim or fence has landed has held the register, even if the next look shows another's.
     LandedIsHeld,
 }
@@ -125,6 +142,8 @@ struct Bounds {
     faults_never_end: bool,
     /// Drivers that are killed with a request on its way. All others may be killed at any time.
     kills: u8,
+    /// Batches that are rolled back.
+    rollbacks: u8,
     /// What others do, in number and kind.
     foreign: u8,
     allowed: Allowed,
@@ -148,6 +167,7 @@ impl Protocol {
             faults: 0,
             faults_never_end: false,
             kills: 0,
+            rollbacks: 0,
             foreign: 0,
             allowed: Allowed::default(),
         };

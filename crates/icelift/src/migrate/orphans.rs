@@ -16,6 +16,9 @@
 //! - A commit that is built on T or later does not name f. In this round every batch is done, so that a further commit of one
 //!   is refused, whoever sends it; and a driver of a later round adopts nothing of this one.
 //!
+//! A rollback makes a batch undone, and so a migration unfinished. It begins a round: what is built on it adopts nothing that was
+//! listed before, and its own files have the next epoch.
+//!
 //! Files of another birth of the migration are none of this table's: it may share its place with one that was renamed. Those of
 //! a first claim, which has no birth before it lands, tell of the table instead.
 //!
@@ -38,7 +41,7 @@ use super::register::{Older, Pin, Register};
 use crate::catalog::{Catalog, Signature, Table, tables_of};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::sink::data_folder;
-use crate::storage::{Held, Locations, Stored, is_within};
+use crate::storage::{Equal, Held, Locations, Stored, is_within};
 
 /// Metadata files that are read at once.
 const READ_CONCURRENCY: usize = 8;
@@ -134,7 +137,12 @@ fn is_details(location: &str, birth: Birth) -> bool {
 /// Everything that the table refers to: files of all snapshots, the log of metadata files, statistics, and the files of its
 /// registers with those that their next commits may name.
 pub(crate) async fn known(table: &Table) -> Result<Locations> {
-    let mut known = Locations::default();
+    known_as(table, Equal::default()).await
+}
+
+/// The same, compared with other names for stores.
+pub(crate) async fn known_as(table: &Table, equal: Equal) -> Result<Locations> {
+    let mut known = Locations::compared(equal);
     known.extend(referenced(table).await?);
     let metadata = &table.metadata;
     known.extend(metadata.metadata_log().iter().map(|log| &log.metadata_file));

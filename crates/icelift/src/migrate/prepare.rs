@@ -253,7 +253,7 @@ impl<'a> Draft<'a> {
                 return Err(place(Error::new(ErrorKind::Drift, message))
                     .hint("continue with the version of icelift that began the migration"));
             }
-            Some(register) => Register { pin, ..register.clone() },
+            Some(register) => Register { pin, recount: false, ..register.clone() },
             None => {
                 let (name, uuid) = (current.name.plain(), current.metadata.uuid());
                 Register::new(name, uuid, self.words.clone(), pin, Uuid::nil())
@@ -294,7 +294,9 @@ fn pin(register: Option<&Register>, current: &Table) -> Pin {
     let is_there = register.pin.snapshot.is_none_or(|snapshot| metadata.snapshot_by_id(snapshot).is_some());
     let is_newest = register.pin.snapshot == newest.0;
     if (!register.is_finished() && is_there) || is_newest {
-        return register.pin;
+        let pin = register.pin;
+        // The batches are counted anew, and nothing that was listed before is adopted: a round of its own.
+        return if register.recount { Pin { round: pin.round + 1, ..pin } } else { pin };
     }
     Pin { round: register.pin.round + 1, snapshot: newest.0, schema: newest.1 }
 }
@@ -314,7 +316,7 @@ impl Planner for DraftPlanner<'_> {
 /// Fails where the table has batches of another migration of the same source: their rows would come twice.
 async fn others(table: &Table, job: JobId, next: &Register, plan: &[Batch]) -> Result<()> {
     for (other, register) in Register::all(&table.metadata)? {
-        if other == job || register.source_uuid != next.source_uuid {
+        if other == job || register.source_uuid != next.source_uuid || register.is_rolled_back() {
             continue;
         }
         let refused = |what: String| {

@@ -12,7 +12,7 @@ mod lineage;
 mod older;
 mod took;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use iceberg::spec::TableMetadata;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,9 @@ pub(crate) struct Register {
     /// up behind itself. `None` if it had nothing to list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closing: Option<String>,
+    /// A batch was rolled back: the numbers in `done` are those of no plan. The next one counts anew, in a round of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recount: bool,
     #[serde(flatten)]
     pub done: Done,
 }
@@ -137,6 +140,7 @@ impl Register {
             owner,
             last: Mark::default(),
             closing: None,
+            recount: false,
             done: Done::default(),
         }
     }
@@ -172,7 +176,26 @@ impl Register {
 
     /// Whether every batch is done.
     pub fn is_finished(&self) -> bool {
-        self.done.count() == u64::from(self.batches)
+        !self.recount && self.done.count() == u64::from(self.batches)
+    }
+
+    /// Whether all of so many batches of which there are details are counted as done. Which of those of earlier pins are, only
+    /// their plan tells, unless all are.
+    pub fn counts_all(&self, details: usize) -> bool {
+        self.is_finished() || self.done.count() >= details as u64
+    }
+
+    /// Whether every batch was rolled back, and none has come since.
+    pub fn is_rolled_back(&self) -> bool {
+        self.recount && self.done.is_empty()
+    }
+
+    /// What is left of the batches in `details`, which are all there are, without those in `gone`.
+    pub fn without(&self, gone: &BTreeSet<&str>, details: &[Detail]) -> Done {
+        let all = self.counts_all(details.len());
+        let left = details.iter().filter(|detail| !gone.contains(detail.key.as_str()));
+        let counted = left.clone().filter(|detail| all || detail.pin == self.pin.snapshot);
+        if left.count() == 0 { Done::default() } else { self.done.without(gone, counted) }
     }
 
     /// The numbers of the batches that are not done.

@@ -110,7 +110,11 @@ async fn registers(catalog: Arc<dyn Catalog>, target: TableName) -> Vec<Shown> {
 fn overview(shown: &[Shown]) -> Result<RecordBatch> {
     let text = |of: &dyn Fn(&Shown) -> String| texts(shown.iter().map(|shown| Some(of(shown))));
     let number = |of: &dyn Fn(&Register) -> u64| numbers(shown.iter().map(|shown| Some(of(&shown.register))));
-    let state = |shown: &Shown| if shown.register.is_finished() { "finished" } else { "running" }.to_string();
+    let state = |shown: &Shown| match &shown.register {
+        register if register.is_finished() => "finished".to_string(),
+        register if register.is_rolled_back() => "rolled back".to_string(),
+        _ => "running".to_string(),
+    };
     let snapshots: Int64Array = shown.iter().map(|shown| shown.register.pin.snapshot).collect();
     let columns = vec![
         text(&|shown| shown.target.plain()),
@@ -140,7 +144,7 @@ pub(crate) async fn migration(engine: &Engine, target: &[String]) -> Result<RowS
     let registers = Register::all(&table.metadata).map_err(|error| error.place(Stage::Catalog, &name))?;
     let mut rows = Vec::new();
     for (job, register) in registers {
-        let details = register.details(&table).await?;
+        let details = register.entries(&table).await?;
         rows.extend(batches(job, &register, details.into_values().collect()));
     }
     Ok(RowStream::of_batch(batch_rows(&rows)?))
@@ -157,14 +161,18 @@ struct BatchRow {
 
 fn batches(job: JobId, register: &Register, details: Vec<Detail>) -> Vec<BatchRow> {
     let is_of_pin = |detail: &Detail| detail.pin == register.pin.snapshot;
-    // Which of the batches of earlier pins are counted as done in this one, only their plan tells, unless all are.
-    let all_are_done = register.is_finished() || register.done.count() >= details.len() as u64;
+    let rolled_back = details.iter().filter(|detail| detail.rolled_back).count();
+    let all_are_done = register.counts_all(details.len() - rolled_back);
     let row = |detail: Detail| {
+        if detail.rolled_back {
+            return BatchRow { batch: detail.key, state: "rolled back".to_string(), detail: None, job };
+        }
         let state = if all_are_done || is_of_pin(&detail) { "done" } else { "earlier" };
         BatchRow { batch: detail.key.clone(), state: state.to_string(), detail: Some(detail), job }
     };
     let mut rows: Vec<_> = details.into_iter().map(row).collect();
-    let pending = register.pending().count();
+    // Those that were rolled back are told by name.
+    let pending = register.pending().count().saturating_sub(rolled_back);
     if pending > 0 {
         let state = if pending == 1 { "1 batch".to_string() } else { format!("{pending} batches") };
         rows.push(BatchRow { batch: "(pending)".to_string(), state, detail: None, job });

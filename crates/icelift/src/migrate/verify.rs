@@ -19,6 +19,7 @@ use futures::{StreamExt, stream};
 use self::counts::counts;
 use self::drill::drill;
 use self::rows::{COLUMNS, Check, Verdict};
+pub(crate) use self::sides::is_batch;
 use self::sides::{BatchPair, Sides};
 use crate::engine::{Engine, RowStream};
 use crate::error::{Error, ErrorKind, Result, Stage};

@@ -101,6 +101,10 @@ impl Bound {
         Ok(Self { procedure: name, given })
     }
 
+    pub fn is_given(&self, name: &str) -> bool {
+        self.given.contains_key(name)
+    }
+
     pub fn string(&self, name: &str) -> Option<&str> {
         match self.given.get(name) {
             Some(Given::String(value)) => Some(value),
@@ -319,7 +323,7 @@ mod tests {
                 format!("the argument `max_concurrent_deletes` of `{name}` takes a whole number, found `1.5`")
             }),
             ("table => map('a', 1)", format!("the argument `table` of `{name}` takes a string, found a map")),
-            ("1, 2, 3, 4, 5, 6, 7", format!("`{name}` takes 6 arguments at most, found 7")),
+            ("1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13", format!("`{name}` takes 12 arguments at most, found 13")),
         ] {
             let error = bound(arguments).err().unwrap_or_else(|| panic!("{arguments} is taken"));
             assert_eq!((error.kind(), error.to_string()), (ErrorKind::Sql, message));
@@ -327,7 +331,9 @@ mod tests {
             assert!(
                 advice.ends_with(
                     "its arguments are table (string, required), older_than (timestamp), location (string), \
-                 dry_run (boolean), max_concurrent_deletes (integer), job (string)"
+                 dry_run (boolean), max_concurrent_deletes (integer), file_list_view (string), equal_schemes (map), \
+                 equal_authorities (map), prefix_mismatch_mode (string), prefix_listing (boolean), \
+                 stream_results (boolean), job (string)"
                 ),
                 "{advice}"
             );

@@ -89,11 +89,14 @@ pub(super) async fn run(context: &Context<'_>, bound: &Bound) -> Result<RowStrea
     };
     let concurrency = removals(bound)?;
     let table = context.table(bound).await?;
-    check_owned(&table)?;
+    let dry_run = bound.boolean("dry_run").unwrap_or(false);
+    if !dry_run {
+        check_owned(&table)?;
+    }
     check_refs_are_known(&table).await?;
     let cleans_metadata = bound.boolean("clean_expired_metadata").unwrap_or(false);
     let expire = Expire::new(wanted, cleans_metadata, Utc::now().timestamp_millis());
-    let counts = if bound.boolean("dry_run").unwrap_or(false) {
+    let counts = if dry_run {
         // What is refused is refused here, too.
         expire.request(&table).await.map_err(|error| error.place(Stage::Snapshot, &table.name))?;
         let expiry = expire.decided();

@@ -5,6 +5,7 @@
 //! is removed before all that the table refers to is read, and nothing unless `dry_run => false` says so.
 
 mod folder;
+mod listed;
 
 use std::sync::Arc;
 
@@ -13,13 +14,13 @@ use arrow::datatypes::DataType;
 use chrono::{TimeDelta, Utc};
 use futures::{StreamExt, stream};
 
-use self::folder::Search;
+use self::folder::{Mismatch, Search};
 use super::arguments::{Bound, Kind, Parameter};
 use super::{Column, Context, Procedure, check_owned, removals};
 use crate::engine::RowStream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::migrate::{JobId, orphans};
-use crate::storage::Stored;
+use crate::storage::{Equal, Stored};
 
 /// Spark's default: commits that take longer are not reckoned with.
 const AGE_DEFAULT: TimeDelta = TimeDelta::days(3);
@@ -62,6 +63,43 @@ pub(super) static PROCEDURE: Procedure = Procedure {
             about: "how many removals are under way at once, from 1 on; more than 64 count as 64",
         },
         Parameter {
+            name: "file_list_view",
+            kind: Kind::String,
+            default: Some("what the store lists"),
+            about: "a table or view with the columns `file_path` and `last_modified`, whose rows are looked at instead; not with `job`",
+        },
+        Parameter {
+            name: "equal_schemes",
+            kind: Kind::Map,
+            default: Some("`map('s3a,s3n', 's3')`, which always holds"),
+            about: "schemes that are one: keys are lists, separated by commas, values what they stand for; not with `job`",
+        },
+        Parameter {
+            name: "equal_authorities",
+            kind: Kind::Map,
+            default: Some("none"),
+            about: "buckets or hosts that are one, written likewise; not with `job`",
+        },
+        Parameter {
+            name: "prefix_mismatch_mode",
+            kind: Kind::String,
+            default: Some("`'ERROR'`"),
+            about: "what becomes of an object whose path the table refers to in another store: `'ERROR'`, `'IGNORE'` to leave it, \
+                    `'DELETE'`; not with `job`",
+        },
+        Parameter {
+            name: "prefix_listing",
+            kind: Kind::Boolean,
+            default: Some("true"),
+            about: "Spark's word for a listing of all that begins alike; there is no other here, so that it has no effect",
+        },
+        Parameter {
+            name: "stream_results",
+            kind: Kind::Boolean,
+            default: Some("true"),
+            about: "Spark's word for less memory; it has no effect",
+        },
+        Parameter {
             name: "job",
             kind: Kind::String,
             default: Some("files of all origins, by their age"),
@@ -93,9 +131,9 @@ pub(super) async fn run(context: &Context<'_>, bound: &Bound) -> Result<RowStrea
     let found = match (scope, dry_run) {
         (Scope::Migrations(job), true) => orphans::list(&context.catalog, &table, job).await?,
         (Scope::Migrations(job), false) => orphans::remove(&context.catalog, table, job, concurrency).await?,
-        (Scope::Folder(search), true) => folder::list(&table, &search).await?,
+        (Scope::Folder(search), true) => folder::list(context.engine, &table, &search).await?,
         (Scope::Folder(search), false) => {
-            let found = folder::list(&table, &search).await?;
+            let found = folder::list(context.engine, &table, &search).await?;
             if !found.is_empty() {
                 folder::check_alone(context, &table, &search).await?;
                 orphans::remove_all(&table, &found, concurrency).await?;
@@ -112,13 +150,21 @@ fn scope(bound: &Bound) -> Result<Scope> {
             Some(time) => time,
             None => Utc::now() - AGE_DEFAULT,
         };
-        return Ok(Scope::Folder(Search { folder: bound.string("location").map(str::to_string), before }));
+        let (folder, view) = (bound.string("location"), bound.string("file_list_view"));
+        let (schemes, authorities) = (bound.map("equal_schemes").to_vec(), bound.map("equal_authorities").to_vec());
+        return Ok(Scope::Folder(Search {
+            folder: folder.map(str::to_string),
+            before,
+            view: view.map(str::to_string),
+            equal: Equal { schemes, authorities },
+            mismatch: mismatch(bound)?,
+        }));
     };
     // Files that go together would be torn apart.
-    for (argument, is_given) in
-        [("older_than", bound.timestamp("older_than").is_some()), ("location", bound.string("location").is_some())]
-    {
-        if is_given {
+    let by_age =
+        ["older_than", "location", "file_list_view", "equal_schemes", "equal_authorities", "prefix_mismatch_mode"];
+    for argument in by_age {
+        if bound.is_given(argument) {
             return Err(Error::new(ErrorKind::Sql, format!("`{argument}` does not go with `job`"))
                 .hint("with `job` all that the migration left is found, whatever its age and wherever it is"));
         }
@@ -129,6 +175,18 @@ fn scope(bound: &Bound) -> Result<Scope> {
             Error::new(ErrorKind::Sql, format!("`{job}` is no migration, expected 16 hexadecimal digits or `all`"))
                 .hint("SHOW MIGRATIONS tells the digits")
         }),
+    }
+}
+
+fn mismatch(bound: &Bound) -> Result<Mismatch> {
+    match bound.string("prefix_mismatch_mode").map(str::to_ascii_uppercase).as_deref() {
+        None | Some("ERROR") => Ok(Mismatch::Error),
+        Some("IGNORE") => Ok(Mismatch::Ignore),
+        Some("DELETE") => Ok(Mismatch::Delete),
+        Some(other) => Err(Error::new(
+            ErrorKind::Sql,
+            format!("`prefix_mismatch_mode` is `{other}`, expected `ERROR`, `IGNORE` or `DELETE`"),
+        )),
     }
 }
 

@@ -75,11 +75,9 @@ fn what_is_not_explained() {
 
 #[test]
 fn statements_of_later_versions() {
-    for text in ["ROLLBACK MIGRATION t", "EXPLAIN ROLLBACK MIGRATION t", "MIGRATE SCHEMA s TO t"] {
-        let error = parse(text).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.to_string().ends_with("is not supported in this version"));
-    }
+    let error = parse("MIGRATE SCHEMA s TO t").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().ends_with("is not supported in this version"));
 }
 
 #[test]

@@ -87,7 +87,8 @@ fn dialect(cursor: &mut Cursor<'_>) -> Result<Dialect> {
     name.parse().map_err(|_| sql_error(format!("unknown engine `{name}`, expected duckdb or spark"), place))
 }
 
-fn batch_value(cursor: &mut Cursor<'_>) -> Result<BatchValue> {
+/// Reads the value of a batch.
+pub(super) fn batch_value(cursor: &mut Cursor<'_>) -> Result<BatchValue> {
     const EXPECTED: &str = "the value of a batch: a number, a string, NULL, DATE '…' or TIMESTAMP '…'";
     if string_value(&cursor.peek_nth(1).token).is_some() {
         cursor.words(&["DATE"]);

@@ -21,7 +21,31 @@ impl fmt::Display for Prefix {
 
 /// Many locations, by their paths.
 #[derive(Debug, Default)]
-pub(crate) struct Locations(Vec<(Prefix, HashSet<String>)>);
+pub(crate) struct Locations {
+    known: Vec<(Prefix, HashSet<String>)>,
+    equal: Equal,
+}
+
+/// Schemes and authorities that stand for one another: pairs of a list, separated by commas, and what it stands for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Equal {
+    pub schemes: Vec<(String, String)>,
+    pub authorities: Vec<(String, String)>,
+}
+
+impl Equal {
+    fn of(&self, prefix: Prefix) -> Prefix {
+        let stands_for = |name: String, pairs: &[(String, String)]| {
+            let is_in = |list: &str| list.split(',').any(|it| it.trim().eq_ignore_ascii_case(&name));
+            let found = pairs.iter().find(|(list, _)| is_in(list)).map(|(_, it)| it.trim().to_string());
+            found.unwrap_or(name)
+        };
+        Prefix {
+            scheme: stands_for(prefix.scheme, &self.schemes),
+            authority: stands_for(prefix.authority, &self.authorities),
+        }
+    }
+}
 
 /// What many locations tell of one.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,19 +58,29 @@ pub(crate) enum Held<'a> {
 }
 
 impl Locations {
-    pub fn insert(&mut self, location: &str) {
+    /// None, which are to be compared like this.
+    pub fn compared(equal: Equal) -> Self {
+        Self { known: Vec::new(), equal }
+    }
+
+    fn split<'a>(&self, location: &'a str) -> (Prefix, &'a str) {
         let (prefix, path) = split(location);
-        match self.0.iter_mut().find(|(known, _)| *known == prefix) {
+        (self.equal.of(prefix), path)
+    }
+
+    pub fn insert(&mut self, location: &str) {
+        let (prefix, path) = self.split(location);
+        match self.known.iter_mut().find(|(known, _)| *known == prefix) {
             Some((_, paths)) => {
                 paths.insert(path.to_string());
             }
-            None => self.0.push((prefix, HashSet::from([path.to_string()]))),
+            None => self.known.push((prefix, HashSet::from([path.to_string()]))),
         }
     }
 
     pub fn find(&self, location: &str) -> Held<'_> {
-        let (prefix, path) = split(location);
-        let mut holding = self.0.iter().filter(|(_, paths)| paths.contains(path)).map(|(known, _)| known);
+        let (prefix, path) = self.split(location);
+        let mut holding = self.known.iter().filter(|(_, paths)| paths.contains(path)).map(|(known, _)| known);
         match holding.clone().find(|known| **known == prefix) {
             Some(_) => Held::Here,
             None => holding.next().map_or(Held::No, Held::Elsewhere),
@@ -110,6 +144,18 @@ mod tests {
                 found => panic!("{elsewhere}: {found:?}"),
             }
         }
+    }
+
+    #[test]
+    fn names_that_stand_for_one_another() {
+        let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
+        let equal = Equal { schemes: pairs(&[("gs, GCS", "s3")]), authorities: pairs(&[("old,older", "new")]) };
+        let mut known = Locations::compared(equal);
+        known.extend(["s3://new/t/a", "gcs://older/t/b"]);
+        for same in ["gs://old/t/a", "s3a://new/t/b", "GS://new/t/a"] {
+            assert_eq!(known.find(same), Held::Here, "{same}");
+        }
+        assert!(matches!(known.find("s3://newer/t/a"), Held::Elsewhere(_)));
     }
 
     #[test]

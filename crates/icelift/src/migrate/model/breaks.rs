@@ -154,6 +154,14 @@ fn without_landed_being_held() {
     breaks(Rule::LandedIsHeld, bounds(), Broken::Endless);
 }
 
+/// A driver that saw the batch done deletes what another one left of it. Then the batch is rolled back, and a third driver takes
+/// the same files over.
+#[test]
+fn without_a_round_behind_a_rollback() {
+    let bounds = Bounds { drivers: 3, batches: 1, rollbacks: 1, ..bounds() };
+    breaks(Rule::RollbackBeginsARound, bounds, Broken::Deleted);
+}
+
 /// Not promised: a register that was taken out is not missed once the snapshots have expired too.
 #[test]
 fn a_register_that_nothing_tells_of_is_not_missed() {

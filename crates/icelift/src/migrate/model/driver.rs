@@ -276,7 +276,7 @@ impl Claimed<'_> {
     fn files_for(&self, batch: usize) -> Vec<Next> {
         let listed = self.files(|files| files.batch() == batch && self.seen.store.listed.has(files));
         let mut ways: Vec<Next> =
-            listed.iter().filter(|files| self.is_of_this_migration(*files)).map(Next::Adopt).collect();
+            listed.iter().filter(|files| self.may_be_taken_over(*files)).map(Next::Adopt).collect();
         let own = Attempt::new(self.seen.me, batch);
         if !listed.has(own) {
             ways.push(Next::Write(own));
@@ -288,6 +288,12 @@ impl Claimed<'_> {
     fn is_of_this_migration(&self, files: Attempt) -> bool {
         let born = self.seen.store.births[usize::from(files.driver())];
         born == Some(self.register.birth) || !self.seen.protocol.keeps(Rule::BirthIsChecked)
+    }
+
+    /// Whether files are named for the migration, and listed in its present round.
+    fn may_be_taken_over(&self, files: Attempt) -> bool {
+        let round = self.seen.store.rounds[usize::from(files.driver())];
+        self.is_of_this_migration(files) && round == self.register.round
     }
 
     /// Stops, and deletes nothing.

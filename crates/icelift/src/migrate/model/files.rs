@@ -84,4 +84,6 @@ pub(super) struct Store {
     pub deleted: Files,
     /// For each driver, the birth of the migration that its files are named for.
     pub births: [Option<Birth>; DRIVERS],
+    /// And the round that they were written in.
+    pub rounds: [u8; DRIVERS],
 }

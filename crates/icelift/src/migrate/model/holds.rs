@@ -40,6 +40,22 @@ fn three_drivers_on_one_batch() {
     holds(Bounds { drivers: 3, batches: 1, faults: 1, kills: 1, ..Protocol::new().bounds }, &["is applied late"]);
 }
 
+/// A batch is taken out beside drivers that are at work, and comes again.
+#[test]
+fn batches_are_rolled_back() {
+    let bounds = Bounds { rollbacks: 1, ..Protocol::new().bounds };
+    holds(Bounds { faults: 1, kills: 1, ..bounds }, &["rolls back", "is applied late"]);
+    holds(Bounds { rollbacks: 2, ..bounds }, &["rolls back", "is applied late"]);
+    holds(Bounds { drivers: 3, batches: 1, ..bounds }, &["rolls back", "is applied late"]);
+}
+
+#[test]
+fn batches_are_rolled_back_while_others_write_and_expire() {
+    let allowed = Allowed { writes: true, expires: true, ..Allowed::default() };
+    let bounds = Bounds { rollbacks: 1, foreign: 1, allowed, ..Protocol::new().bounds };
+    holds(Bounds { kills: 1, ..bounds }, &["rolls back", "is applied late"]);
+}
+
 /// Somebody writes and expires; or sets main back, which ends the migration.
 #[test]
 fn others_write_expire_and_roll_back() {

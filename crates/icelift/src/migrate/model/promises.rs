@@ -173,5 +173,6 @@ fn what(step: &Step) -> &'static str {
         Step::IsAppliedLate(_) => "is applied late",
         Step::Deletes(..) => "deletes",
         Step::Somebody(_) => "somebody",
+        Step::RollsBack(_) => "rolls back",
     }
 }

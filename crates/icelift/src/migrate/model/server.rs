@@ -12,6 +12,8 @@ pub(super) enum Kind {
     Claim,
     Fence,
     Batch(Attempt),
+    /// The files of a batch that go.
+    Rollback(Attempt),
     /// The register alone; only sent where the register is not in the commit.
     Mark,
 }
@@ -86,12 +88,12 @@ impl Server {
             self.table = Some(Table::new(post.uuid, post.register, self.last_elsewhere));
             return;
         };
-        let adds = match post.kind {
-            Kind::Create | Kind::Mark => false,
-            Kind::Fence => protocol.keeps(Rule::FenceMovesMain),
-            Kind::Claim | Kind::Batch(_) => true,
+        let tip = match post.kind {
+            Kind::Rollback(files) => table.take_out(files),
+            Kind::Claim | Kind::Batch(_) => table.add(post.kind.files()),
+            Kind::Fence if protocol.keeps(Rule::FenceMovesMain) => table.add(None),
+            Kind::Create | Kind::Mark | Kind::Fence => table.register.and_then(|register| register.tip),
         };
-        let tip = if adds { table.add(post.kind.files()) } else { table.register.and_then(|register| register.tip) };
         if protocol.keeps(Rule::RegisterIsInTheCommit) || !matches!(post.kind, Kind::Batch(_)) {
             table.register = post.register.map(|register| Register { tip, ..register });
         }

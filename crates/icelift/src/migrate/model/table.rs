@@ -20,6 +20,8 @@ pub(super) struct Register {
     /// Made by the claim, kept by every later commit, part of the name of every file: which migration this is.
     pub birth: Birth,
     pub epoch: u8,
+    /// Begins anew with every rollback.
+    pub round: u8,
     /// The token of the driver that holds the epoch.
     pub owner: DriverId,
     /// For each batch that is done, whose files were committed.
@@ -30,7 +32,7 @@ pub(super) struct Register {
 
 impl Register {
     pub fn claim(owner: DriverId, birth: Birth) -> Self {
-        Self { birth, epoch: 1, owner, done: [None; BATCHES], tip: None }
+        Self { birth, epoch: 1, round: 1, owner, done: [None; BATCHES], tip: None }
     }
 
     pub fn fence(self, owner: DriverId) -> Self {
@@ -42,17 +44,25 @@ impl Register {
         self
     }
 
+    /// The register when a batch was rolled back.
+    pub fn without(mut self, batch: usize, owner: DriverId, begins_a_round: bool) -> Self {
+        self.done[batch] = None;
+        Self { epoch: self.epoch + 1, round: self.round + u8::from(begins_a_round), owner, ..self }
+    }
+
     pub fn first_open(&self, batches: usize) -> Option<usize> {
         (0..batches).find(|batch| self.done[*batch].is_none())
     }
 
-    /// Whether a commit may put this register in the place of `old`: the next epoch with nothing else, or the same
-    /// epoch of the same driver with no batch less.
+    /// Whether a commit may put this register in the place of `old`: the next epoch with nothing else or one batch less, or
+    /// the same epoch of the same driver with no batch less.
     pub fn follows(&self, old: &Self) -> bool {
         let keeps = old.done.iter().zip(&self.done).all(|(old, new)| old.is_none() || old == new);
-        let raises = self.epoch == old.epoch + 1 && self.done == old.done;
+        let raises = self.epoch == old.epoch + 1;
+        let less = old.done.iter().zip(&self.done).filter(|(old, new)| old.is_some() && new.is_none()).count();
+        let more = old.done.iter().zip(&self.done).any(|(old, new)| new.is_some() && old != new);
         let same = self.epoch == old.epoch && self.owner == old.owner;
-        self.birth == old.birth && keeps && (raises || same)
+        self.birth == old.birth && ((raises && less <= 1 && !more) || (same && keeps))
     }
 }
 
@@ -177,6 +187,20 @@ impl Table {
         self.last_sequence += 1;
         self.main = SnapshotId::new(self.last_sequence);
         self.main
+    }
+
+    /// Adds a snapshot to main without the files of a batch. Returns its id.
+    pub fn take_out(&mut self, files: Attempt) -> Base {
+        let id = self.add(None);
+        let snapshot = &mut self.snapshots[usize::from(self.last_sequence) - 1];
+        snapshot.rows[files.batch()] = snapshot.rows[files.batch()].saturating_sub(1);
+        snapshot.files = snapshot.files.without(files);
+        id
+    }
+
+    /// Whether these files are in the content.
+    pub fn holds(&self, files: Attempt) -> bool {
+        self.current().files.has(files)
     }
 
     /// Somebody else appends rows.

@@ -24,6 +24,8 @@ pub(super) enum Step {
     IsAppliedLate(Post),
     Deletes(DriverId, Attempt),
     Somebody(Foreign),
+    /// The request of a rollback is on its way.
+    RollsBack(Post),
 }
 
 /// What has become of a request when its answer comes.
@@ -45,6 +47,7 @@ pub(super) struct World {
     under_way: [Option<Post>; UNDER_WAY],
     faults: u8,
     kills: u8,
+    pub rollbacks: u8,
     pub foreign: u8,
     /// Somebody set main to another snapshot or took the register out: the rows of batches may be missing for good.
     pub meddled: bool,
@@ -56,11 +59,12 @@ impl World {
         let none = Files::default();
         Self {
             server: Server { table, elsewhere: none, last_elsewhere: 0 },
-            store: Store { written: none, listed: none, deleted: none, births: [None; DRIVERS] },
+            store: Store { written: none, listed: none, deleted: none, births: [None; DRIVERS], rounds: [0; DRIVERS] },
             drivers: [Driver::at(At::Waiting); DRIVERS],
             under_way: [None; UNDER_WAY],
             faults: protocol.bounds.faults,
             kills: protocol.bounds.kills,
+            rollbacks: protocol.bounds.rollbacks,
             foreign: protocol.bounds.foreign,
             meddled: false,
             broken: None,
@@ -81,6 +85,7 @@ impl World {
             }
         }
         super::foreign::steps(self, protocol, steps);
+        super::rollback::steps(self, protocol, steps);
         for (_, after) in steps.iter_mut() {
             after.forget(protocol);
         }
@@ -90,7 +95,7 @@ impl World {
     pub fn for_a_last_driver(&self, protocol: &Protocol) -> Self {
         let mut world =
             Self { server: self.server, store: self.store, meddled: self.meddled, ..Self::new(None, protocol) };
-        (world.faults, world.kills, world.foreign) = (0, 0, 0);
+        (world.faults, world.kills, world.rollbacks, world.foreign) = (0, 0, 0, 0);
         world.drivers = [Driver::at(At::Ended); DRIVERS];
         world.drivers[DRIVERS - 1] = Driver::at(At::Looking);
         world
@@ -131,6 +136,7 @@ impl World {
                 Next::Write(files) => {
                     let register = self.server.table.and_then(|table| table.register);
                     after.store.births[usize::from(me)] = register.map(|register| register.birth);
+                    after.store.rounds[usize::from(me)] = register.map_or(0, |register| register.round);
                     if protocol.bounds.lists_apart {
                         it.at = At::Listing(files);
                         after.store.written = after.store.written.with(files);
@@ -237,7 +243,7 @@ impl World {
         accepts
     }
 
-    fn leaves_under_way(&mut self, post: &Post) {
+    pub fn leaves_under_way(&mut self, post: &Post) {
         if !self.under_way.contains(&Some(*post)) {
             let free = self.under_way.iter_mut().find(|place| place.is_none());
             *free.expect("the room for requests under way is too small") = Some(*post);

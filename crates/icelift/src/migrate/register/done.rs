@@ -1,6 +1,6 @@
 //! The batches that are done: ranges of their numbers, and the details of the last ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -63,9 +63,31 @@ pub(crate) struct Detail {
     /// None where a version of icelift wrote it that did not count, or parts of the batch came by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took: Option<Took>,
+    /// The batch was taken out again: that it was there before, a file with older details may still say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rolled_back: bool,
 }
 
 impl Detail {
+    /// The word that a batch is not there any more.
+    fn of_rolled_back(key: &str) -> Self {
+        Self {
+            key: key.to_string(),
+            pin: None,
+            source: String::new(),
+            files: 0,
+            bytes: 0,
+            print: Fingerprint::default(),
+            copied_rows: 0,
+            portable: None,
+            schema: MIXED_SCHEMAS,
+            attempt: Uuid::nil(),
+            snapshot: 0,
+            took: None,
+            rolled_back: true,
+        }
+    }
+
     pub fn prints(&self) -> Prints {
         Prints { content: self.print, copied_rows: self.copied_rows, portable: self.portable }
     }
@@ -137,6 +159,24 @@ impl Done {
     /// Begins the numbers of a new pin: what is known stays known, nothing is counted yet.
     pub fn renumber(&mut self) {
         self.ranges.clear();
+    }
+
+    /// The same without the batches in `gone`, of which a word stays. Those in `counted` get numbers from 0 on, which are those of
+    /// no plan.
+    pub fn without<'a>(&self, gone: &BTreeSet<&str>, counted: impl Iterator<Item = &'a Detail>) -> Self {
+        let is_left = |detail: &&Detail| !gone.contains(detail.key.as_str());
+        let mut details: Vec<Detail> = self.details.iter().filter(is_left).cloned().collect();
+        details.extend(gone.iter().map(|key| Detail::of_rolled_back(key)));
+        let mut left = Self { ranges: Vec::new(), details, older: self.older.clone() };
+        for (number, detail) in (0..).zip(counted) {
+            left.count_in(number, detail);
+        }
+        left
+    }
+
+    /// Whether nothing is said of any batch.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty() && self.details.is_empty() && self.older.is_none()
     }
 
     /// Joins a range with the next one if they touch.

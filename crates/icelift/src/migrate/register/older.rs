@@ -61,11 +61,18 @@ impl Older {
 }
 
 impl Register {
-    /// The last detail of every batch, by key. Reads the chain of files.
+    /// The last detail of every batch that is there, by key. Reads the chain of files.
     ///
     /// # Errors
     /// A file that is gone or damaged.
     pub async fn details(&self, table: &Table) -> Result<BTreeMap<String, Detail>> {
+        let mut details = self.entries(table).await?;
+        details.retain(|_, detail| !detail.rolled_back);
+        Ok(details)
+    }
+
+    /// The same with the word of those that were rolled back.
+    pub async fn entries(&self, table: &Table) -> Result<BTreeMap<String, Detail>> {
         let owned = self.done.by_key().into_iter().map(|(key, detail)| (key.to_string(), detail.clone()));
         let mut found: BTreeMap<String, Detail> = owned.collect();
         let mut next = self.done.older.clone();

@@ -31,6 +31,7 @@ fn detail(number: u32) -> Detail {
         attempt: Uuid::from_u128(3),
         snapshot: i64::MAX,
         took: Some(took()),
+        rolled_back: false,
     }
 }
 
@@ -118,4 +119,35 @@ fn what_a_batch_took_is_a_list_of_numbers_or_nothing() {
     assert_eq!(both.took, Some(took().and(took())));
     both.merge(&before);
     assert_eq!(both.took, None);
+}
+
+/// What is left is counted, under numbers that no plan has; a word of what went stays until it comes again.
+#[test]
+fn a_batch_is_taken_out() {
+    let mut register = register();
+    register.batches = 5;
+    (0..5).for_each(|number| register.done.add(number, detail(number)));
+    let details: Vec<Detail> = (0..5).map(detail).collect();
+    assert!(register.is_finished());
+    let gone = details[2].key.clone();
+    let next =
+        Register { done: register.without(&[gone.as_str()].into(), &details), recount: true, ..register.clone() };
+    assert_eq!((next.done.count(), next.done.totals().print.rows), (4, 4_000_000));
+    assert_eq!(next.done.totals().print.sum, 1 + 3 + 4);
+    assert!(!next.is_finished() && !next.is_rolled_back() && next.counts_all(4));
+    assert_eq!(next.done.details.iter().filter(|detail| detail.rolled_back).count(), 1);
+    let json = serde_json::to_string(&next).unwrap();
+    assert_eq!(parse("icelift", &json).unwrap(), next);
+    // One after the other comes to the same as all at once.
+    let all: std::collections::BTreeSet<&str> = details.iter().map(|detail| detail.key.as_str()).collect();
+    let left: Vec<Detail> = details.iter().filter(|detail| detail.key != gone).cloned().collect();
+    for done in [register.without(&all, &details), next.without(&all, &left)] {
+        assert!(Register { done, ..next.clone() }.is_rolled_back());
+    }
+    // In a round that is not finished, batches of earlier pins may have changed: they are not counted.
+    let mut earlier = details.clone();
+    earlier[0].pin = Some(1);
+    register.done.renumber();
+    (0..3).for_each(|number| register.done.count_in(number, &detail(number)));
+    assert_eq!(register.without(&[gone.as_str()].into(), &earlier).count(), 3);
 }

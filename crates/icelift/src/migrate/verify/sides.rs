@@ -399,7 +399,7 @@ async fn source_plan(
 }
 
 /// `2019` means `year=2019`; a whole key means itself.
-fn is_batch(key: &str, wanted: &BatchValue) -> bool {
+pub(crate) fn is_batch(key: &str, wanted: &BatchValue) -> bool {
     let value = key.split_once('=').map(|(_, value)| value);
     match wanted {
         BatchValue::Null => value == Some("null"),

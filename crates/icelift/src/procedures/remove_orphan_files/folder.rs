@@ -10,11 +10,13 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
 
+use super::listed;
 use crate::catalog::{Catalog, Table, TableName, tables_of};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::migrate::orphans::{elsewhere, job_of, jobs, known};
+use crate::migrate::orphans::{elsewhere, job_of, jobs, known_as};
 use crate::procedures::Context;
-use crate::storage::{Held, Stored, is_within};
+use crate::storage::{Equal, Held, Stored, is_within};
 
 /// Metadata files of other roots that are looked at.
 const ROOTS_MAX: usize = 16;
@@ -27,6 +29,18 @@ pub(super) struct Search {
     pub folder: Option<String>,
     /// Only what was written before.
     pub before: DateTime<Utc>,
+    /// The table or view that lists the objects, unless the store does.
+    pub view: Option<String>,
+    pub equal: Equal,
+    pub mismatch: Mismatch,
+}
+
+/// What becomes of an object whose path the table refers to in another store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mismatch {
+    Error,
+    Ignore,
+    Delete,
 }
 
 impl Search {
@@ -40,7 +54,7 @@ impl Search {
 /// # Errors
 /// A folder that holds more than this table's files, files of which it cannot be told whose they are, and metadata that
 /// cannot be read.
-pub(super) async fn list(table: &Table, search: &Search) -> Result<Vec<Stored>> {
+pub(super) async fn list(engine: &Engine, table: &Table, search: &Search) -> Result<Vec<Stored>> {
     let place = |error: Error| error.place(Stage::Catalog, &table.name);
     let root = table.metadata.location().trim_end_matches('/');
     let folder = search.folder(table);
@@ -50,7 +64,7 @@ pub(super) async fn list(table: &Table, search: &Search) -> Result<Vec<Stored>> 
             .subject(folder)
             .hint(format!("the table is at `{root}`")));
     }
-    let (known, jobs) = (known(table).await.map_err(place)?, jobs(table).map_err(place)?);
+    let (known, jobs) = (known_as(table, search.equal.clone()).await.map_err(place)?, jobs(table).map_err(place)?);
     let hidden = Hidden::new(table);
     let is_sought = |stored: &Stored| {
         let is_old = stored.written.is_some_and(|written| written < search.before);
@@ -60,23 +74,35 @@ pub(super) async fn list(table: &Table, search: &Search) -> Result<Vec<Stored>> 
     let (mut unsure, mut roots) = (None, BTreeMap::new());
     let wanted = |stored: &Stored| match known.find(&stored.location) {
         Held::Here => false,
+        Held::Elsewhere(_) if search.mismatch == Mismatch::Ignore => false,
         held => {
             if let Some(other) = metadata_root(&stored.location).filter(|other| *other != root) {
                 roots.entry(other.to_string()).or_insert_with(|| stored.location.clone());
             }
             let is_sought = is_sought(stored);
-            if let (Held::Elsewhere(prefix), true) = (held, is_sought) {
+            if let (Held::Elsewhere(prefix), true, Mismatch::Error) = (held, is_sought, search.mismatch) {
                 unsure.get_or_insert_with(|| elsewhere(table, &stored.location, prefix));
             }
             is_sought
         }
     };
-    let mut found = table.store.list_objects(folder, wanted).await.map_err(place)?;
+    let mut found = match &search.view {
+        None => table.store.list_objects(folder, wanted).await.map_err(place)?,
+        Some(view) => {
+            let is_old = |stored: &Stored| stored.written.is_some_and(|written| written < search.before);
+            let is_near = |stored: &Stored| is_old(stored) && is_within(&stored.location, folder);
+            let mut found = listed::objects(engine, view, is_near).await.map_err(place)?;
+            found.retain(wanted);
+            found
+        }
+    };
     if let Some(unsure) = unsure {
         return Err(unsure);
     }
     check_roots(table, roots).await?;
-    found.extend(table.store.list_uploads(folder).await.map_err(place)?.into_iter().filter(is_sought));
+    if search.view.is_none() {
+        found.extend(table.store.list_uploads(folder).await.map_err(place)?.into_iter().filter(is_sought));
+    }
     found.sort();
     Ok(found)
 }

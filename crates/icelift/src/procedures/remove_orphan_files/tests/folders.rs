@@ -152,3 +152,45 @@ async fn names_of_tables() {
     let error = run(&engine, "CALL nowhere.system.remove_orphan_files('n.t')").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
+
+/// A view lists the objects, also those that are somewhere else; what the same path in another store means is said.
+#[tokio::test]
+async fn a_view_that_lists_objects() {
+    let world = World::new();
+    let engine = aged(&world).await;
+    let needed = world.files().into_iter().find(|file| file.ends_with(".parquet")).unwrap();
+    let (old, young) = (world.put("n/t/data/y.parquet", 9), world.location("n/t/data/young.parquet"));
+    let copy = needed.replace("file://", "s3://b");
+    let view = format!(
+        "CREATE VIEW files AS SELECT * FROM (VALUES ('{needed}', TIMESTAMP '2024-05-01'), ('{old}', TIMESTAMP '2024-05-01'), \
+         ('{copy}', TIMESTAMP '2024-05-01'), ('{young}', now()), ('file:///elsewhere', TIMESTAMP '2024-05-01')) \
+         AS files(file_path, last_modified)"
+    );
+    run(&engine, &view).await.unwrap();
+    assert_eq!(call(&engine, ", file_list_view => 'files'").await.unwrap(), std::slice::from_ref(&old));
+    let there =
+        format!(", file_list_view => 'files', location => '{}'", world.location("n/t").replace("file://", "s3://b"));
+    let (kind, message) = refused(&engine, &there).await;
+    assert_eq!(
+        (kind, message.contains("the table refers to the same path")),
+        (ErrorKind::Unsupported, true),
+        "{message}"
+    );
+    let mode = |mode: &str| format!("{there}, prefix_mismatch_mode => '{mode}'");
+    assert_eq!(call(&engine, &mode("ignore")).await.unwrap(), NOTHING);
+    assert_eq!(call(&engine, &mode("DELETE")).await.unwrap(), [copy]);
+    let equal = format!("{there}, equal_schemes => map('s3', 'file'), equal_authorities => map('b', '')");
+    assert_eq!(call(&engine, &equal).await.unwrap(), NOTHING);
+    for (view, kind) in [
+        ("SELECT 'x' AS file_path", ErrorKind::Sql),
+        ("SELECT 'x' AS file_path, 5 AS last_modified", ErrorKind::SchemaMismatch),
+        ("SELECT NULL AS file_path, now() AS last_modified", ErrorKind::SchemaMismatch),
+    ] {
+        run(&engine, &format!("CREATE OR REPLACE VIEW bad AS {view}")).await.unwrap();
+        assert_eq!(refused(&engine, ", file_list_view => 'bad'").await.0, kind, "{view}");
+    }
+    for argument in ["file_list_view => 'files'", "equal_schemes => map('a', 'b')", "prefix_mismatch_mode => 'ERROR'"] {
+        let (kind, message) = refused(&engine, &format!(", job => 'all', {argument}")).await;
+        assert_eq!((kind, message.ends_with("does not go with `job`")), (ErrorKind::Sql, true), "{message}");
+    }
+}
