@@ -6,6 +6,7 @@
 
 mod filters;
 mod fingerprints;
+mod inspected;
 mod python;
 
 use std::fs::File;
@@ -19,6 +20,7 @@ use serde_json::json;
 use crate::support;
 use python::{agree, sources};
 
+pub(crate) use inspected::compare;
 pub(crate) use python::{ask, clean_up};
 
 /// The names of the source tables, so that there is a trial for each before Python has run.
@@ -81,6 +83,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
     trials.extend(filters::trials());
     trials.extend(fingerprints::trials());
+    trials.extend(inspected::trials());
     trials
 }
 

@@ -16,6 +16,7 @@ mod r2;
 mod recent;
 mod rest;
 mod table;
+mod versions;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -32,7 +33,7 @@ pub(crate) use aws::AwsSource;
 pub(crate) use listed::{ListedTable, TableKind, tables_of};
 pub(crate) use new_table::NewTable;
 pub(crate) use provider::{IcebergTable, StatementCatalogs, not_attached};
-pub(crate) use table::{Table, TableName, quoted};
+pub(crate) use table::{Table, TableName, quoted, references};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{MeterReading, Store};

@@ -8,6 +8,7 @@ mod rows;
 pub(crate) mod schema;
 mod splicing;
 mod statement;
+mod time_travel;
 mod view;
 
 use std::collections::BTreeMap;

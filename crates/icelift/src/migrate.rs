@@ -47,6 +47,7 @@ mod spent;
 mod target;
 mod tidy;
 pub(crate) mod verify;
+mod version;
 
 pub(crate) use self::event::Events;
 pub use self::event::MigrationEvent;
