@@ -8,6 +8,7 @@ mod alter;
 mod commits;
 pub(crate) mod glue;
 mod identities;
+mod inspected;
 mod keys;
 mod migration;
 mod objects;
@@ -29,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(migration::trials());
     trials.extend(glue::trials());
     trials.extend(identities::trials());
+    trials.extend(inspected::trials());
     trials.extend(keys::trials());
     trials.extend(objects::trials());
     trials.extend(orphans::trials());

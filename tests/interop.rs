@@ -6,6 +6,7 @@
 
 mod filters;
 mod fingerprints;
+mod inspected;
 mod maintenance;
 mod python;
 mod rewrite;
@@ -21,6 +22,7 @@ use serde_json::json;
 use crate::support;
 use python::{agree, sources};
 
+pub(crate) use inspected::compare;
 pub(crate) use python::ask;
 
 /// Removes the tables of the trials and ends Python.
@@ -91,6 +93,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(fingerprints::trials());
     trials.extend(rewrite::trials());
     trials.extend(maintenance::trials());
+    trials.extend(inspected::trials());
     trials
 }
 

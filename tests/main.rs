@@ -34,6 +34,8 @@ mod splice;
 mod support;
 /// The repository's own rules.
 mod tidy;
+/// Tables as they were, and what came since.
+mod versions;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -55,6 +57,7 @@ fn main() {
     trials.extend(slt::trials());
     trials.extend(splice::trials());
     trials.extend(tidy::trials());
+    trials.extend(versions::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     interop::clean_up();
     migrate::clean_up();

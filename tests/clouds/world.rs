@@ -171,7 +171,7 @@ fn listed(
 }
 
 /// A statement that must fail: its kind of error and its message with causes and advice.
-pub(super) async fn failure(engine: &Engine, sql: &str) -> Result<(ErrorKind, String), Failed> {
+pub(crate) async fn failure(engine: &Engine, sql: &str) -> Result<(ErrorKind, String), Failed> {
     let outcome = match engine.run(sql).await {
         Ok(stream) => stream.collect().await.map(|batches| batches.iter().map(|batch| batch.num_rows()).sum::<usize>()),
         Err(error) => Err(error),

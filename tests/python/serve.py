@@ -19,6 +19,7 @@ from audit import audit
 from canon import differences, rows_of
 from doubles import assume_role, glue_add_others, glue_annotate, glue_answers, glue_entry
 from fingerprints import fingerprint_by_duckdb
+from inspected import inspected
 from maintenance import past_as_others_see_it, write_with_a_past
 from migrations import (
     add_column,
@@ -43,6 +44,7 @@ from migrations import (
 from readback import compare, selfcheck
 from rewrites import counts_of_others, live_files, partition_by_bucket
 from remote import duckdb_queries, pyiceberg_append, pyiceberg_audit, pyiceberg_count
+from versions import compare_version, write_versions
 from warehouse import open_catalog
 
 QUARTERS = ("Q1", "Q2", "Q3", "Q4")
@@ -148,6 +150,9 @@ COMMANDS = {
         expire_snapshots,
         sums,
         metadata_location,
+        inspected,
+        compare_version,
+        write_versions,
         is_locked,
         rewrite,
         add_column,

@@ -17,6 +17,7 @@ mod recent;
 mod refs;
 mod rest;
 mod table;
+mod versions;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -34,7 +35,7 @@ pub(crate) use listed::{ListedTable, TableKind, tables_of};
 pub(crate) use new_table::NewTable;
 pub(crate) use provider::{IcebergTable, StatementCatalogs, not_attached};
 pub(crate) use refs::{Refs, check_refs_are_known, refs};
-pub(crate) use table::{Table, TableName, quoted};
+pub(crate) use table::{Table, TableName, quoted, references};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{MeterReading, Store};

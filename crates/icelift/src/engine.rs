@@ -9,6 +9,7 @@ mod rows;
 pub(crate) mod schema;
 mod splicing;
 mod statement;
+mod time_travel;
 mod view;
 
 use std::collections::BTreeMap;

@@ -33,6 +33,7 @@
 //! - `storage`: bytes, counted
 //! - `sql`: from text to a statement
 //! - `pipeline`: the path of the rows, `scan → select → shuffle → sink → snapshot → verify`
+//! - `inspect`: metadata tables
 //! - `migrate`: many batches, each exactly once
 //! - `procedures`: what CALL runs
 //!
@@ -42,6 +43,7 @@ mod byte_count;
 mod catalog;
 mod engine;
 mod error;
+mod inspect;
 mod migrate;
 mod options;
 mod pipeline;

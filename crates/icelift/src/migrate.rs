@@ -53,6 +53,7 @@ mod target;
 mod tidy;
 mod turns;
 pub(crate) mod verify;
+mod version;
 
 pub(crate) use self::event::Events;
 pub use self::event::MigrationEvent;

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
 use crate::error::{Error, ErrorKind, Result};
 
+mod added_rows;
 mod alter;
 mod attach;
 mod call;
@@ -25,11 +26,13 @@ mod names;
 mod options;
 mod partition;
 mod query;
+mod references;
 mod rollback;
 pub mod script;
 mod tokens;
 pub mod variables;
 mod verify;
+mod version;
 mod wording;
 
 pub(crate) use alter::{AddedColumn, AlterTable, ColumnAction, Distribution, OrderField, Position, TableChange};
@@ -43,6 +46,7 @@ pub(crate) use partition::PartitionField;
 pub(crate) use query::with_distinct_names;
 pub(crate) use rollback::RollbackMigration;
 pub(crate) use verify::{BatchValue, Verify};
+pub(crate) use version::{Reference, Version};
 
 use cursor::Cursor;
 use tokens::{from_datafusion, sql_error, unsupported};
@@ -97,7 +101,7 @@ pub(crate) enum Statement {
 
 /// Reads the one statement in `text`; a `;` may end it.
 pub(crate) fn parse(text: &str) -> Result<Statement> {
-    let tokens = tokens::statement(text)?;
+    let tokens = references::rewrite(tokens::statement(text)?)?;
     match own(&mut Cursor::new(&tokens))? {
         Some(statement) => Ok(statement),
         None => Ok(Statement::Query(Box::new(datafusion_statement(tokens)?))),
@@ -106,7 +110,7 @@ pub(crate) fn parse(text: &str) -> Result<Statement> {
 
 /// Reads the one statement in `text` as DataFusion does, for statements of ours that concern a table of DataFusion's.
 pub(crate) fn parse_for_datafusion(text: &str) -> Result<DataFusionStatement> {
-    datafusion_statement(tokens::statement(text)?)
+    datafusion_statement(references::rewrite(tokens::statement(text)?)?)
 }
 
 /// Reads a name of one or more parts, with its quotes, as it stands in a statement.

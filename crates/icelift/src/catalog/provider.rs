@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, Session, TableProvider};
 use datafusion::common::Result as DataFusionResult;
 use datafusion::datasource::TableType;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
@@ -23,9 +24,11 @@ use tokio::sync::OnceCell;
 
 use super::{Catalog, Catalogs, Table, TableKind};
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::inspect::{Inspected, MetadataTable};
 use crate::pipeline::scan::{self, PlannedFile};
 use crate::pipeline::select::types::UUID_MARK;
 use crate::pipeline::sink::{self, Delivery, SinkTarget};
+use crate::sql::{Reference, Version};
 use crate::storage::Meter;
 
 /// DataFusion's own catalogs and the attached ones, pinned for one statement.
@@ -38,12 +41,14 @@ pub(crate) struct StatementCatalogs {
 impl StatementCatalogs {
     /// A fresh view. `with_names` lists all namespaces and tables beforehand, for statements that read the information
     /// schema: DataFusion asks for names synchronously.
-    pub async fn new(own: Arc<dyn CatalogProviderList>, catalogs: &Catalogs, with_names: bool) -> Self {
+    pub async fn new(session: &SessionState, catalogs: &Catalogs, with_names: bool) -> Self {
+        let (own, session) = (Arc::clone(session.catalog_list()), Arc::new(session.clone()));
         let mut attached = BTreeMap::new();
         for described in catalogs.describe() {
             let Some(catalog) = catalogs.get(&described.name) else { continue };
             let names = if with_names { list_all(&described.name, catalog.as_ref()).await } else { BTreeMap::new() };
-            let pinned = PinnedCatalog { catalog, listed: with_names, names, schemas: Mutex::default() };
+            let session = Arc::clone(&session);
+            let pinned = PinnedCatalog { catalog, session, listed: with_names, names, schemas: Mutex::default() };
             attached.insert(described.name, Arc::new(pinned));
         }
         Self { own, attached }
@@ -115,6 +120,8 @@ impl CatalogProviderList for StatementCatalogs {
 #[derive(Debug)]
 struct PinnedCatalog {
     catalog: Arc<dyn Catalog>,
+    /// Evaluates the points in time of versions.
+    session: Arc<SessionState>,
     listed: bool,
     names: BTreeMap<String, Listing>,
     schemas: Mutex<HashMap<String, Arc<PinnedSchema>>>,
@@ -126,6 +133,7 @@ impl PinnedCatalog {
         let schema = schemas.entry(name.to_string()).or_insert_with(|| {
             Arc::new(PinnedSchema {
                 catalog: Arc::clone(&self.catalog),
+                session: Arc::clone(&self.session),
                 namespace: name.to_string(),
                 listed: self.listed,
                 names: self.names.get(name).cloned().unwrap_or_default(),
@@ -155,6 +163,7 @@ type Slot = Arc<OnceCell<Arc<IcebergTable>>>;
 #[derive(Debug)]
 struct PinnedSchema {
     catalog: Arc<dyn Catalog>,
+    session: Arc<SessionState>,
     namespace: String,
     listed: bool,
     names: Listing,
@@ -185,6 +194,39 @@ impl PinnedSchema {
     }
 }
 
+impl PinnedSchema {
+    /// What a name stands for that says more than a table: a version of it, or one of its metadata tables.
+    async fn look_into(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Reference { table: named, version } = Reference::decode(name);
+        if let Some((base, metadata)) = MetadataTable::of(&named) {
+            match self.load(base).await {
+                Ok(base) => {
+                    let table = Inspected::new(&base.table, metadata, version.as_ref(), &self.session)?;
+                    return Ok(Some(Arc::new(table)));
+                }
+                // A table may have such a name.
+                Err(error) if error.kind() == ErrorKind::NotFound && error.at().is_none() => {
+                    self.load(&named).await.map_err(|_| error)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(version) = version else { return Ok(None) };
+        let table = self.load(&named).await?;
+        let catalog = Arc::clone(&self.catalog);
+        let found = match &version {
+            Version::Added { after, up_to } => {
+                let added = table.table.added(after, up_to.as_deref(), &self.session)?;
+                let files = scan::added_files(&added.table, &added.snapshots).await;
+                let files = files.map_err(|error| error.place(Stage::Scan, &table.table.name))?;
+                IcebergTable::new(catalog, added.table)?.reading_only(&files)
+            }
+            version => IcebergTable::new(catalog, table.table.as_of(version, &self.session)?)?,
+        };
+        Ok(Some(Arc::new(IcebergTable { version: Some(version), ..found })))
+    }
+}
+
 #[async_trait]
 impl SchemaProvider for PinnedSchema {
     fn as_any(&self) -> &dyn Any {
@@ -196,6 +238,9 @@ impl SchemaProvider for PinnedSchema {
     }
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        if let Some(found) = self.look_into(name).await? {
+            return Ok(Some(found));
+        }
         // Views and tables of other formats have no columns to show.
         if self.listed && self.names.get(name).is_some_and(|kind| *kind != TableKind::Iceberg) {
             return Ok(None);
@@ -207,6 +252,7 @@ impl SchemaProvider for PinnedSchema {
                 tracing::warn!(table = name, %error, "the table is left out");
                 Ok(None)
             }
+            Err(error) if name.contains('$') => Err(error.hint(MetadataTable::all_told()).into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -234,6 +280,8 @@ pub(crate) struct IcebergTable {
     planned: Option<Arc<[Arc<PlannedFile>]>>,
     /// Who commits what is written; the statement itself unless set.
     delivery: Option<Arc<Delivery>>,
+    /// The version that the statement asked for; the newest unless set.
+    pub version: Option<Version>,
 }
 
 impl IcebergTable {
@@ -248,7 +296,7 @@ impl IcebergTable {
         })?;
         let fields = schema.fields().iter().map(|field| marked(field, table.metadata.current_schema()));
         let schema = ArrowSchema::new(fields.collect::<Vec<_>>());
-        Ok(Self { catalog, table, schema: Arc::new(schema), planned: None, delivery: None })
+        Ok(Self { catalog, table, schema: Arc::new(schema), planned: None, delivery: None, version: None })
     }
 
     /// The same table of which only these data files are read, which were planned for this snapshot: no manifest is read
@@ -278,7 +326,8 @@ impl IcebergTable {
     }
 
     fn source(&self) -> scan::Source<'_> {
-        scan::Source { table: &self.table, schema: &self.schema, planned: self.planned.as_deref() }
+        let (planned, version) = (self.planned.as_deref(), self.version.as_ref());
+        scan::Source { table: &self.table, schema: &self.schema, planned, version }
     }
 }
 

@@ -1,6 +1,8 @@
 //! A table at one point in time, and the store that holds it.
 
 mod manifest_list;
+mod pinned;
+mod references;
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,9 +10,10 @@ use std::sync::Arc;
 use iceberg::TableIdent;
 use iceberg::io::FileIO;
 use iceberg::spec::{
-    MAIN_BRANCH, Manifest, ManifestFile, ManifestList, PrimitiveType, SnapshotRef, SnapshotReference,
-    SnapshotRetention, TableMetadata, TableMetadataRef,
+    Manifest, ManifestFile, ManifestList, PrimitiveType, SnapshotRef, TableMetadata, TableMetadataRef,
 };
+
+pub(crate) use references::references;
 
 use super::CommitRequest;
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -106,14 +109,11 @@ impl Table {
                     .hint("it has expired; keep snapshots for longer than a migration takes"),
             ));
         }
-        let branch = SnapshotReference::new(snapshot_id, SnapshotRetention::branch(None, None, None));
-        let builder = now.as_ref().clone().into_builder(None);
-        let built = builder.set_ref(MAIN_BRANCH, branch).and_then(|builder| builder.set_current_schema(schema_id));
-        let pinned = built.and_then(|builder| builder.build()).map_err(|source| {
+        let pinned = pinned::pinned(now, snapshot_id, schema_id).map_err(|source| {
             let message = format!("the table cannot be read as of snapshot {snapshot_id} with schema {schema_id}");
             place(Error::new(ErrorKind::Unsupported, message).source(source))
         })?;
-        Ok(Self { metadata: pinned.metadata.into(), ..self.clone() })
+        Ok(Self { metadata: pinned.into(), ..self.clone() })
     }
 
     /// The file of this version of the metadata.

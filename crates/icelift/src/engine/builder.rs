@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Engine;
 use super::memory::Division;
+use super::time_travel::TimeTravel;
 use crate::catalog::{AwsSource, Catalogs};
 use crate::error::Result;
 use crate::migrate::{Assumptions, Events, Failpoints};
@@ -149,6 +150,7 @@ impl EngineBuilder {
             .with_runtime_env(Arc::new(runtime.build()?))
             .with_default_features()
             .with_physical_optimizer_rule(Arc::new(SpliceRule))
+            .with_relation_planners(vec![Arc::new(TimeTravel)])
             .build();
         let session = SessionContext::new_with_state(state);
         for function in functions() {

@@ -12,6 +12,7 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast;
 
 use super::names::{table_name, unknown_catalog};
+use super::time_travel;
 use super::{Engine, RowStream};
 use crate::catalog::{IcebergTable, StatementCatalogs, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -28,8 +29,7 @@ pub(crate) struct View<'a> {
 impl<'a> View<'a> {
     pub async fn new(engine: &'a Engine, with_names: bool) -> Self {
         let state = engine.session.state();
-        let own = Arc::clone(state.catalog_list());
-        let catalogs = Arc::new(StatementCatalogs::new(own, &engine.catalogs, with_names).await);
+        let catalogs = Arc::new(StatementCatalogs::new(&state, &engine.catalogs, with_names).await);
         let state = SessionStateBuilder::new_from_existing(state).with_catalog_list(Arc::clone(&catalogs) as _).build();
         Self { engine, context: SessionContext::new_with_state(state), catalogs }
     }
@@ -44,6 +44,7 @@ impl<'a> View<'a> {
 
     /// Names the catalog that is missing, where DataFusion would only say that the table is.
     pub fn check(&self, references: &[TableReference]) -> Result<()> {
+        time_travel::check(references, &self.engine.catalogs, &self.state())?;
         let known = self.engine.session.catalog_names();
         let missing = references
             .iter()
@@ -112,13 +113,16 @@ fn refuse_pinned(plan: &LogicalPlan) -> Result<()> {
     use datafusion::datasource::source_as_provider;
     let pinned = plan.exists(|node| {
         let LogicalPlan::TableScan(scan) = node else { return Ok(false) };
-        Ok(source_as_provider(&scan.source)?.as_any().is::<IcebergTable>())
+        Ok(time_travel::goes_stale(source_as_provider(&scan.source)?.as_ref()))
     })?;
     if !pinned {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Unsupported, "a view of an Iceberg table would go stale and is not in this version")
-        .hint("CREATE TABLE … AS copies the rows, a WITH clause names a query for one statement"))
+        .hint(
+            "FOR VERSION AS OF <snapshot id> makes a view of what never changes, CREATE TABLE … AS copies the rows, a \
+             WITH clause names a query for one statement",
+        ))
 }
 
 /// The plan that writes a query's rows into a table.

@@ -14,7 +14,7 @@ use super::job::JobId;
 use super::register::{Detail, Pin, Register, Words};
 use super::rounds::{Comparison, Earlier, Mode, Planner};
 use super::spent::Spent;
-use super::{query, rounds, target};
+use super::{query, rounds, target, version};
 use crate::catalog::{Catalog, IcebergTable, NewTable, Table, TableName};
 use crate::engine::names::{table_name, unknown_catalog};
 use crate::engine::{Engine, View};
@@ -76,7 +76,8 @@ impl Prepared {
         let source_catalog = catalog(&source_name, &statement.source)?;
         let target_catalog = catalog(&target_name, &statement.target)?;
         let spent = Spent::new(engine, (&source_name, &source_catalog), (&target_name, &target_catalog));
-        let current = source_catalog.load_table(&source_name.ident).await?;
+        let newest = source_catalog.load_table(&source_name.ident).await?;
+        let current = version::of_source(statement, newest, &engine.session().state())?;
         let found = target_catalog.find_table(&target_name.ident).await?;
         let draft = Draft::new(engine, statement, &source_catalog, &current).await?;
         let job = JobId::new(current.metadata.uuid(), &draft.words);
@@ -85,6 +86,7 @@ impl Prepared {
             register.check_lineage(&table.metadata).map_err(|error| error.place(Stage::Snapshot, &target_name))?;
         }
         let pin = pin(register.as_ref(), &current);
+        version::check(statement, register.as_ref(), pin, &current)?;
         let details = match (&register, &found) {
             (Some(register), Some(table)) => register.details(table).await?,
             _ => BTreeMap::new(),

@@ -121,6 +121,8 @@ struct Pinned {
     snapshot: Option<i64>,
     /// Whether it is an error that the source has gone on.
     is_final: bool,
+    /// The statement that copies what is new.
+    next: &'static str,
 }
 
 /// What messages need to know of a run.
@@ -163,6 +165,10 @@ impl Run {
             name: prepared.source.table.name.clone(),
             snapshot: prepared.next.pin.snapshot,
             is_final: statement.options.final_run,
+            next: match statement.version {
+                None => "the same statement",
+                Some(_) => "the same statement without the version",
+            },
         };
         // A target that does not exist is created even if there is nothing to put into it.
         let idle = pending.is_empty() && prepared.register.as_ref() == Some(&prepared.next);
@@ -284,9 +290,9 @@ impl Place {
         let message = format!("the source {} has newer snapshots than the one that was copied", source.name);
         if source.is_final {
             return Err(Error::new(ErrorKind::Stopped, message)
-                .hint("stop what writes to the source, and run the same statement again to copy what is new"));
+                .hint(format!("stop what writes to the source, and run {} again to copy what is new", source.next)));
         }
-        let message = format!("{message}; the same statement, run again, copies what is new");
+        let message = format!("{message}; {}, run again, copies what is new", source.next);
         self.engine.events.send(MigrationEvent::Noticed { target: self.target.clone(), message });
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! What must hold: every live row whose file, row group and page may match the filters comes out exactly once; deleted
 //! rows never do; columns are found by field id, whatever the file calls them.
 
+mod added;
 mod bounds;
 mod decode;
 mod deletes;
@@ -35,6 +36,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use futures::StreamExt;
 
+pub(crate) use self::added::added_files;
 use self::bounds::Filter;
 pub(crate) use self::decode::footer_prefetch_bytes;
 pub(crate) use self::files::PlannedFile;
@@ -47,6 +49,7 @@ pub(crate) use self::whole::{Place, TakesRowGroups, WholeFile};
 pub(crate) use self::written::{Piece, pieces};
 use crate::catalog::Table;
 use crate::error::Result;
+use crate::sql::Version;
 
 /// What is scanned: the current snapshot of a table, or some of its data files.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +59,8 @@ pub(crate) struct Source<'a> {
     pub schema: &'a SchemaRef,
     /// The data files to read, if they were planned before; else the manifests are read.
     pub planned: Option<&'a [Arc<PlannedFile>]>,
+    /// What the statement says of the version, for EXPLAIN.
+    pub version: Option<&'a Version>,
 }
 
 impl Source<'_> {
@@ -110,7 +115,9 @@ pub(crate) async fn plan(
     let context = Arc::new(ScanContext::new(table, &projected, filter, state.config().batch_size())?);
     // An exact filter is applied above; only without one may the scan itself stop early.
     let limit = limit.filter(|_| filters.is_empty());
-    Ok(Arc::new(IcebergScan::new(table.name.to_string(), projected, context, files, splits, statistics, limit)))
+    let version = source.version.map(|version| format!(" {version}")).unwrap_or_default();
+    let name = format!("{}{version}", table.name);
+    Ok(Arc::new(IcebergScan::new(name, projected, context, files, splits, statistics, limit)))
 }
 
 /// The plan node of a scan.

@@ -62,7 +62,7 @@ pub(super) fn call(cursor: &mut Cursor<'_>) -> Result<Call> {
 }
 
 /// Reads `(value, …)` or `(name => value, …)`.
-fn arguments(cursor: &mut Cursor<'_>) -> Result<Arguments> {
+pub(super) fn arguments(cursor: &mut Cursor<'_>) -> Result<Arguments> {
     let (mut positional, mut named) = (Vec::new(), Vec::new());
     let mut seen = BTreeSet::new();
     list(cursor, "after the procedure", "an argument", |cursor| {

@@ -58,6 +58,21 @@ impl<'t> Cursor<'t> {
         }
     }
 
+    /// How many tokens were read, space and comments between them counted.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The tokens that were not read.
+    pub fn rest(&self) -> &'t [TokenWithSpan] {
+        self.tokens.get(self.at..).unwrap_or_default()
+    }
+
+    /// Steps over so many tokens, space and comments counted.
+    pub fn skip(&mut self, tokens: usize) {
+        self.at = self.at.saturating_add(tokens).min(self.tokens.len());
+    }
+
     /// Where the next token is.
     pub fn place(&self) -> Location {
         self.peek().span.start

@@ -11,6 +11,7 @@ use super::partition::{self, PartitionField};
 use super::query;
 use super::tokens::{is_significant, sql_error, unsupported};
 use super::unbuilt;
+use super::version::{self, Version};
 use super::wording::wording;
 use crate::error::Result;
 
@@ -22,6 +23,8 @@ pub(crate) use settings::{MigrateOptions, OnError};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Migrate {
     pub source: Vec<String>,
+    /// The version of the source that is to be copied; the newest unless set.
+    pub version: Option<Version>,
     pub target: Vec<String>,
     /// `SELECT items FROM source [WHERE filter]`; the items are `*` unless they are given.
     pub query: Box<ast::Query>,
@@ -72,6 +75,7 @@ pub(super) fn migrate(cursor: &mut Cursor<'_>) -> Result<Migrate> {
     cursor.expect_words(&["TABLE"], "after MIGRATE")?;
     let place = cursor.place();
     let source = cursor.name("the name of the source")?;
+    let version = version::clause(cursor)?;
     cursor.expect_words(&["TO"], "after the source")?;
     let target = cursor.name("the name of the target")?;
     let mut clauses = Clauses::default();
@@ -83,6 +87,7 @@ pub(super) fn migrate(cursor: &mut Cursor<'_>) -> Result<Migrate> {
     Ok(Migrate {
         query: query::of_table(&source, place, items, filter)?,
         source,
+        version,
         target,
         select_text,
         where_text,

@@ -62,11 +62,11 @@ pub(super) async fn commit(
         snapshot: AtomicI64::default(),
     });
     let change = Change {
-        files: Vec::new(),
         remove,
         companion: Arc::clone(&companion) as _,
         file_prefix: commit_prefix(choice.job, choice.register.birth, epoch),
         author: Some(choice.job.author(epoch)),
+        ..Change::default()
     };
     let (catalog, base) = (Arc::clone(catalog), table.clone());
     // In a task of its own: a statement that is stopped now must not leave the outcome open.

@@ -201,13 +201,7 @@ async fn what_others_changed_is_refused_with_the_list() {
         }
     }
     let taken = taken.unwrap();
-    let change = Change {
-        files: Vec::new(),
-        remove: HashSet::from([taken.clone()]),
-        companion: Arc::new(Nothing),
-        file_prefix: String::new(),
-        author: None,
-    };
+    let change = Change { remove: HashSet::from([taken.clone()]), companion: Arc::new(Nothing), ..Change::default() };
     let outcome = snapshot::commit(&engine.catalogs.get("dst").unwrap(), &now.clone(), now, change).await;
     assert!(matches!(outcome, CommitOutcome::Landed), "{outcome:?}");
     let before = table(&engine).await;

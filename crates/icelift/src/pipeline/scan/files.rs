@@ -18,7 +18,7 @@ use crate::pipeline::shuffle::refuse_uuid_partitions;
 use crate::pipeline::values::is_avro_name;
 
 /// Manifests that are read at once.
-const MANIFEST_CONCURRENCY: usize = 16;
+pub(super) const MANIFEST_CONCURRENCY: usize = 16;
 
 /// A data file to read, with everything that bears on its rows.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ pub(super) async fn plan(table: &Table, filter: Option<&Filter>) -> Result<Plann
     Ok(planned)
 }
 
-fn spec_of(table: &Table, manifest: &ManifestFile) -> Result<PartitionSpecRef> {
+pub(super) fn spec_of(table: &Table, manifest: &ManifestFile) -> Result<PartitionSpecRef> {
     let spec = table.metadata.partition_spec_by_id(manifest.partition_spec_id).ok_or_else(|| {
         let message = format!("the manifest names the unknown partition spec {}", manifest.partition_spec_id);
         Error::new(ErrorKind::Read, message).subject(&manifest.manifest_path)
