@@ -18,6 +18,7 @@ mod call;
 mod columns;
 mod create_table;
 mod cursor;
+mod effect;
 mod insert;
 mod migrate;
 mod names;
@@ -25,6 +26,7 @@ mod options;
 mod partition;
 mod query;
 pub mod script;
+mod show;
 mod tokens;
 pub mod variables;
 mod verify;
@@ -34,10 +36,13 @@ pub use attach::Attach;
 pub(crate) use call::{Arguments, Call, Value};
 pub(crate) use columns::{Column, ColumnType};
 pub(crate) use create_table::{CreateTable, TableSource};
+pub use effect::Effect;
+pub(crate) use effect::{effect, makes_or_drops};
 pub(crate) use insert::Insert;
-pub(crate) use migrate::{Migrate, OnError};
+pub(crate) use migrate::{Migrate, OnError, option_names as migrate_option_names};
 pub(crate) use partition::PartitionField;
 pub(crate) use query::with_distinct_names;
+pub(crate) use show::Show;
 pub(crate) use verify::{BatchValue, Verify};
 
 use cursor::Cursor;
@@ -79,6 +84,7 @@ pub(crate) enum Statement {
         target: Vec<String>,
     },
     Call(Call),
+    Show(Show),
     /// Of an `INSERT` or a `CREATE TABLE … AS`.
     Explain {
         analyze: bool,
@@ -128,7 +134,7 @@ pub(crate) fn target(text: &str) -> Option<Vec<String>> {
         Kind::DropTable => names::drop_head(cursor, "TABLE").ok().map(|(_, name)| name),
         Kind::Insert => insert::head(cursor).ok().map(|(_, name)| name),
         Kind::Attach | Kind::Detach | Kind::Explain | Kind::Unbuilt(_) | Kind::Other => None,
-        Kind::Migrate | Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call => None,
+        Kind::Migrate | Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call | Kind::Show => None,
     }
 }
 
@@ -147,6 +153,7 @@ enum Kind {
     ShowMigrations,
     ShowMigration,
     Call,
+    Show,
     Explain,
     /// A statement of ours that a later version has.
     Unbuilt(&'static str),
@@ -172,6 +179,9 @@ impl Kind {
             (&["CALL"], Kind::Call),
             (&["ROLLBACK", "MIGRATION"], Kind::Unbuilt("ROLLBACK MIGRATION")),
         ];
+        if show::begins(cursor) {
+            return Kind::Show;
+        }
         let found = kinds.into_iter().find(|(words, _)| cursor.sees(words));
         found.map_or(Kind::Other, |(_, kind)| kind)
     }
@@ -192,6 +202,7 @@ fn own(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         Kind::ShowMigrations => names::show_migrations(cursor)?,
         Kind::ShowMigration => names::show_migration(cursor)?,
         Kind::Call => Statement::Call(call::call(cursor)?),
+        Kind::Show => Statement::Show(show::show(cursor)?),
         Kind::Explain => return explain(cursor),
         Kind::Unbuilt(name) => return Err(unbuilt(name)),
         Kind::Other => return Ok(None),
@@ -216,7 +227,9 @@ fn explain(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         Kind::Unbuilt(name) => return Err(unbuilt(name)),
         // DataFusion's parser would show what an ATTACH says, and recurse without limit at EXPLAIN EXPLAIN.
         Kind::Attach | Kind::Detach | Kind::Explain => return Err(unexplained(place)),
-        Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call => return Err(unexplained(place)),
+        Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call | Kind::Show => {
+            return Err(unexplained(place));
+        }
         Kind::CreateSchema | Kind::DropSchema | Kind::DropTable | Kind::Other => return Ok(None),
     };
     if format {

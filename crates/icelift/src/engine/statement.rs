@@ -6,9 +6,9 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 
 use super::names::{namespace_name, table_name, unknown_catalog};
-use super::splicing;
 use super::view::View;
 use super::{Engine, RowStream, create};
+use super::{show, splicing};
 use crate::catalog::{Dropped, ListedTable, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::migrate;
@@ -49,6 +49,7 @@ pub(super) async fn run(engine: &Engine, text: &str, statement: Statement) -> Re
         Statement::ShowMigrations { from } => migrate::migrations(engine, from.as_deref()).await,
         Statement::ShowMigration { target } => migrate::migration(engine, &target).await,
         Statement::Call(call) => procedures::call(engine, &call).await,
+        Statement::Show(shown) => show::answer(engine, &shown).await,
         Statement::Explain { analyze, verbose, statement } => {
             let (view, plan) = match *statement {
                 Statement::CreateTable(table) => create::plan(engine, &table).await?,
