@@ -1,16 +1,20 @@
 //! The real binary as a user meets it: order, output, exit codes, signals. Few: every case starts a process.
 
+mod commands;
 mod data;
+mod keys;
 mod migrate;
 mod process;
+mod stopping;
 mod terminal;
+mod typing;
 
 use libtest_mimic::Trial;
 use process::Folder;
 
 /// The cases of this module, named `cli::…`.
 pub fn trials() -> Vec<Trial> {
-    let cases: [(&str, fn()); 25] = [
+    let cases: [(&str, fn()); 46] = [
         ("files_and_commands_run_in_the_order_given", files_and_commands_run_in_the_order_given),
         ("stdin_is_a_script", stdin_is_a_script),
         ("variables_are_put_in", variables_are_put_in),
@@ -36,6 +40,33 @@ pub fn trials() -> Vec<Trial> {
         ("a_stopped_migration_says_how_to_go_on", migrate::a_stopped_migration_says_how_to_go_on),
         ("wrong_failpoints_end_with_2", migrate::wrong_failpoints_end_with_2),
         ("bars_do_not_mix_with_rows", terminal::bars_do_not_mix_with_rows),
+        (
+            "ctrl_c_stops_the_statement_and_the_shell_lives_on",
+            stopping::ctrl_c_stops_the_statement_and_the_shell_lives_on,
+        ),
+        (
+            "ctrl_c_in_an_insert_commits_nothing_and_leaves_no_file",
+            stopping::ctrl_c_in_an_insert_commits_nothing_and_leaves_no_file,
+        ),
+        ("ctrl_c_twice_at_an_empty_prompt_quits", stopping::ctrl_c_twice_at_an_empty_prompt_quits),
+        ("what_deletes_is_asked_for_once", stopping::what_deletes_is_asked_for_once),
+        ("a_read_only_session_writes_nothing", stopping::a_read_only_session_writes_nothing),
+        ("what_is_there_is_listed", commands::what_is_there_is_listed),
+        ("a_table_is_described", commands::a_table_is_described),
+        ("output_goes_where_it_is_sent", commands::output_goes_where_it_is_sent),
+        ("conditions_and_variables", commands::conditions_and_variables),
+        ("scripts_include_scripts", commands::scripts_include_scripts),
+        ("scripts_go_on_when_they_are_told_to", commands::scripts_go_on_when_they_are_told_to),
+        ("programs_run_beside", commands::programs_run_beside),
+        ("a_dry_run_runs_nothing", commands::a_dry_run_runs_nothing),
+        ("the_journal_has_a_line_for_each_statement", commands::the_journal_has_a_line_for_each_statement),
+        ("completions_and_the_manual_are_printed", commands::completions_and_the_manual_are_printed),
+        ("names_are_completed", typing::names_are_completed),
+        ("a_statement_is_edited_over_its_lines", typing::a_statement_is_edited_over_its_lines),
+        ("the_history_outlives_the_shell", typing::the_history_outlives_the_shell),
+        ("tables_fit_narrow_and_wide_terminals", typing::tables_fit_narrow_and_wide_terminals),
+        ("long_results_are_shown_in_the_pager", typing::long_results_are_shown_in_the_pager),
+        ("colours_are_left_out_where_they_are_not_wanted", typing::colours_are_left_out_where_they_are_not_wanted),
     ];
     let trial = |(name, case): (&str, fn())| {
         Trial::test(format!("cli::{name}"), move || {

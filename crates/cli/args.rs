@@ -40,6 +40,30 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
+    /// Sends results to FILE; its name tells the format unless --format does
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Goes on behind statements that fail; says at the end which did, and ends as the first would have
+    #[arg(long)]
+    pub continue_on_error: bool,
+
+    /// Parses, resolves and plans each statement, and runs none; catalogs are attached
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Appends a JSON object for each statement to FILE: place, outcome, rows, seconds, error
+    #[arg(long, value_name = "FILE")]
+    pub log_json: Option<PathBuf>,
+
+    /// Refuses what changes a table, a schema or a file
+    #[arg(long)]
+    pub read_only: bool,
+
+    /// Deletes and changes without asking; scripts never ask
+    #[arg(short, long)]
+    pub yes: bool,
+
     #[command(subcommand)]
     pub command: Option<Command>,
 
@@ -51,7 +75,7 @@ pub struct Args {
 /// What the demo understands as well.
 #[derive(Debug, clap::Args)]
 pub struct Shared {
-    /// How results are printed on stdout [default: table]
+    /// How results are printed on stdout [default: table; box in the shell]
     #[arg(long, global = true, value_enum)]
     pub format: Option<Format>,
 
@@ -80,6 +104,32 @@ pub struct Shared {
 pub enum Command {
     /// Migrates a generated drive-stats table from a local "glue" to a local "r2", offline
     Demo(Demo),
+
+    /// Prints completions of the command line for a shell of the system
+    Completions {
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+
+    /// Prints the manual page
+    Man,
+}
+
+impl Command {
+    /// Writes what has nothing to do with a session; false if there is a session to begin.
+    pub fn print(&self, stdout: &mut impl std::io::Write) -> std::io::Result<bool> {
+        match self {
+            Self::Demo(_) => return Ok(false),
+            Self::Completions { shell } => {
+                // Into memory first: the generator takes a closed pipe for a bug.
+                let mut text = Vec::new();
+                clap_complete::generate(*shell, &mut Args::command(), "icelift", &mut text);
+                stdout.write_all(&text)?;
+            }
+            Self::Man => clap_mangen::Man::new(Args::command()).render(stdout)?,
+        }
+        Ok(true)
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -104,7 +154,9 @@ pub enum Input {
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {
-    /// Boxes; long results come as several tables
+    /// Boxes that fit the terminal; what a shell prints [default there]
+    Box,
+    /// The same in plain signs; long results come as several tables [default elsewhere]
     #[default]
     Table,
     /// Comma-separated values with a header (RFC 4180); NULL is empty
@@ -113,6 +165,29 @@ pub enum Format {
     Tsv,
     /// One array of objects for each statement, one object on each line
     Json,
+    /// One object on each line, and nothing else
+    Jsonl,
+    /// Tables of GitHub's Markdown
+    Markdown,
+    /// Tables for a page
+    Html,
+    /// One Parquet file; not to a terminal
+    Parquet,
+    /// One file of Arrow's IPC format; not to a terminal
+    Arrow,
+}
+
+impl Format {
+    /// Whether it is no text.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Self::Parquet | Self::Arrow)
+    }
+
+    /// The names of all formats.
+    pub fn names() -> Vec<String> {
+        let values = Self::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        values.map(|value| value.get_name().to_owned()).collect()
+    }
 }
 
 /// How a migration is followed.

@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
                 "memory_limit" => settings.memory_limit = Some(args::bytes(&text()?).map_err(wrong)?),
                 "threads" => settings.threads = Some(args::threads(&text()?).map_err(wrong)?),
                 "format" => {
-                    let known = |_| wrong("expected `table`, `csv`, `tsv` or `json`".to_owned());
+                    let known = |_| wrong(format!("expected one of {}", Format::names().join(", ")));
                     settings.format = Some(Format::from_str(&text()?, false).map_err(known)?);
                 }
                 "bandwidth" => settings.bandwidth = Some(args::bytes(&text()?).map_err(wrong)?),
@@ -245,7 +245,7 @@ mod tests {
     fn errors_name_the_line_and_no_value() {
         let cases = [
             ("[catalog.a]\ntype = 'local'\n[catalogs]", 3, "unknown key `catalogs`"),
-            ("[settings]\nformat = 's3cret'", 2, "expected `table`"),
+            ("[settings]\nformat = 's3cret'", 2, "expected one of box, table"),
             ("[settings]\nthreads = 's3cret'", 2, "expected a number"),
             ("[settings]\nmemory = 's3cret'", 2, "unknown key `memory`"),
             ("[prices]\naws_nat_per_gb = 's3cret'", 2, "expected a number of dollars"),

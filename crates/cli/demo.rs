@@ -11,6 +11,7 @@ use crate::args;
 use crate::exit::Stop;
 use crate::session::Setup;
 use crate::ui;
+use crate::work::Workers;
 use folder::Folder;
 use stage::Stage;
 
@@ -24,13 +25,13 @@ const VERIFY: &str = include_str!("../../sql/04_verify.sql");
 const RELIABILITY: &str = include_str!("../../sql/queries/drive_reliability_2024_q2.sql");
 
 /// Runs the demo from generating to querying.
-pub async fn run(mut setup: Setup, demo: args::Demo) -> Result<(), Stop> {
+pub async fn run(mut setup: Setup, workers: Workers, demo: args::Demo) -> Result<(), Stop> {
     let mut folder = Folder::open(demo.keep.as_deref(), demo.drives)?;
     setup.environment.extend([
         ("GLUE_WAREHOUSE".to_owned(), folder.warehouse("glue")?),
         ("R2_WAREHOUSE".to_owned(), folder.warehouse("r2")?),
     ]);
-    let mut stage = Stage::open(&mut setup).await?;
+    let mut stage = Stage::open(&mut setup, workers).await?;
     stage.say(&folder.found());
 
     stage.title("Attach both catalogs: sql/01_attach.sql");

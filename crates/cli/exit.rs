@@ -16,6 +16,11 @@ pub enum Stop {
         /// How to go on, where the statement can be.
         resume: Option<String>,
     },
+    /// Scripts went on behind errors that were said already.
+    Summary {
+        code: u8,
+        text: String,
+    },
     /// Nobody reads stdout any more.
     PipeClosed,
 }
@@ -56,7 +61,7 @@ impl Stop {
             Stop::Failed(Problem { place, .. }) | Stop::Signalled { place, .. } => {
                 place.get_or_insert_with(label);
             }
-            Stop::PipeClosed => {}
+            Stop::Summary { .. } | Stop::PipeClosed => {}
         }
         self
     }
@@ -94,6 +99,7 @@ pub fn code(stop: &Stop) -> u8 {
         },
         Stop::Signalled { signal: Signal::Interrupt, .. } => 130,
         Stop::Signalled { signal: Signal::Terminate, .. } => 143,
+        Stop::Summary { code, .. } => *code,
         // Not 0: what a script had still to do has not been done.
         Stop::PipeClosed => 141,
     }

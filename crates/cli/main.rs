@@ -7,16 +7,21 @@ mod config;
 mod demo;
 mod exit;
 mod failpoints;
+mod guard;
 mod log;
 mod memory;
+mod meta;
 mod print;
 mod progress;
 mod repl;
 mod run;
+mod script;
 mod session;
+mod shell;
 mod signals;
 mod traffic;
 mod ui;
+mod work;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -26,6 +31,7 @@ use args::{Args, Command, Input};
 use exit::Stop;
 use progress::Screen;
 use session::Setup;
+use work::Workers;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -44,25 +50,38 @@ fn main() -> ExitCode {
 }
 
 fn start(args: Args) -> Result<(), Stop> {
+    if let Some(command) = &args.command
+        && command.print(&mut std::io::stdout().lock()).map_err(Stop::output)?
+    {
+        return Ok(());
+    }
     let screen = Screen::default();
     log::start(args.shared.log.as_deref(), args.shared.quiet, screen.clone())?;
     let demo = matches!(args.command, Some(Command::Demo(_)));
     let setup = Setup::read(&args, !demo, screen)?;
-    let runtime = session::runtime(&setup)?;
+    let engine = session::engine_runtime(&setup)?;
+    let terminal = session::terminal_runtime()?;
+    let workers = Workers::new(engine.handle().clone());
     let outcome = match args.command {
-        Some(Command::Demo(demo)) => runtime.block_on(demo::run(setup, demo)),
-        None => scripts_or_shell(&runtime, setup, args.inputs),
+        Some(Command::Demo(demo)) => terminal.block_on(demo::run(setup, workers, demo)),
+        _ => scripts_or_shell(&terminal, workers, setup, args.inputs),
     };
-    runtime.shutdown_timeout(LINGER);
+    engine.shutdown_timeout(LINGER);
+    terminal.shutdown_timeout(LINGER);
     outcome
 }
 
-fn scripts_or_shell(runtime: &tokio::runtime::Runtime, setup: Setup, inputs: Vec<Input>) -> Result<(), Stop> {
+fn scripts_or_shell(
+    terminal: &tokio::runtime::Runtime,
+    workers: Workers,
+    setup: Setup,
+    inputs: Vec<Input>,
+) -> Result<(), Stop> {
     if inputs.is_empty() && std::io::stdin().is_terminal() {
-        return runtime.block_on(repl::run(setup));
+        return terminal.block_on(repl::run(setup, workers));
     }
     // Everything is read before anything runs: a missing third file must not show up after the second has done its work.
     let inputs = if inputs.is_empty() { vec![Input::Stdin] } else { inputs };
-    let scripts = inputs.into_iter().map(run::Script::read).collect::<Result<Vec<_>, _>>()?;
-    runtime.block_on(run::scripts(setup, scripts))
+    let scripts = inputs.into_iter().map(script::Script::read).collect::<Result<Vec<_>, _>>()?;
+    terminal.block_on(run::scripts(setup, workers, scripts))
 }

@@ -1,20 +1,28 @@
-//! Results on stdout: rows are printed as they arrive, so that memory does not grow with the result.
+//! Results: rows are printed as they arrive, so that memory does not grow with the result.
 
+mod columnar;
 mod csv;
+mod expanded;
+mod html;
 mod json;
+mod look;
+mod markdown;
+mod place;
 mod table;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::{Stream, StreamExt};
 use icelift::{Error, ErrorKind};
-use tokio::io::{AsyncWrite, AsyncWriteExt, Stdout};
 
 use crate::args::Format;
 use crate::exit::Stop;
 use crate::progress::Watch;
+pub use look::{Expanded, Look};
+use place::Place;
+pub use place::Target;
 
 /// Turns the rows of one result into text.
 trait Encode: Send {
@@ -24,19 +32,32 @@ trait Encode: Send {
     fn end(&mut self, text: &mut Vec<u8>) -> Result<(), ArrowError>;
 }
 
-fn encoder(format: Format, schema: SchemaRef) -> Box<dyn Encode> {
-    match format {
-        Format::Table => Box::new(table::Pages::new(schema)),
+fn encoder(look: &Look, schema: SchemaRef) -> Result<Box<dyn Encode>, ArrowError> {
+    let expanded = match look.expanded {
+        Expanded::On => true,
+        Expanded::Auto => table::is_too_wide(&schema, look),
+        Expanded::Off => false,
+    };
+    Ok(match look.format {
+        Format::Box | Format::Table if expanded => Box::new(expanded::Records::new(schema, look)),
+        Format::Box | Format::Table => Box::new(table::Pages::new(schema, look)),
         Format::Csv => Box::new(csv::Lines::new(schema, b',')),
         Format::Tsv => Box::new(csv::Lines::new(schema, b'\t')),
         Format::Json => Box::new(json::Objects::default()),
-    }
+        Format::Jsonl => Box::new(json::Lines),
+        Format::Markdown => Box::new(markdown::Lines::new(schema)),
+        Format::Html => Box::new(html::Table::new(schema)),
+        Format::Parquet => Box::new(columnar::Parquet::new(schema)?),
+        Format::Arrow => Box::new(columnar::Arrow::new(schema)?),
+    })
 }
 
-/// stdout. tokio's, because a write to a full pipe must not keep a signal from being heard.
-pub struct Output<W = Stdout> {
-    format: Format,
-    stdout: W,
+/// Where results go, and how they look.
+pub struct Output {
+    pub look: Look,
+    place: Place,
+    /// That of the terminal, while the name of a file tells another one.
+    format_before: Option<Format>,
     answer: Option<Answer>,
 }
 
@@ -49,12 +70,59 @@ struct Answer {
 }
 
 impl Output {
-    pub fn new(format: Format) -> Self {
-        Self { format, stdout: tokio::io::stdout(), answer: None }
+    pub fn new(look: Look) -> Self {
+        Self { look, place: Place::stdout(), format_before: None, answer: None }
     }
-}
 
-impl<W: AsyncWrite + Unpin> Output<W> {
+    /// Shows what is longer than the screen in a pager, or does not.
+    pub fn page(&mut self, pager: Option<String>) {
+        self.place.pager = pager;
+    }
+
+    pub fn pages(&self) -> bool {
+        self.place.pager.is_some()
+    }
+
+    /// Sends what is printed from now on somewhere else; the format is that of the file's name.
+    pub async fn send_to(&mut self, target: Target) -> Result<(), Stop> {
+        self.place.close().await?;
+        // The terminal gets back the format that it had.
+        if let Some(format) = self.format_before.take() {
+            self.look.format = format;
+        }
+        if let Some(format) = target.format() {
+            self.format_before = Some(std::mem::replace(&mut self.look.format, format));
+        }
+        self.place.open(target)
+    }
+
+    /// Sends what is printed somewhere else, until [`come_back`](Self::come_back).
+    pub async fn send_once(&mut self, target: Target) -> Result<(), Stop> {
+        if let Some(format) = target.format() {
+            self.look.format = format;
+        }
+        self.place.set_aside();
+        self.place.open(target)
+    }
+
+    /// Goes back to where results went before.
+    pub async fn come_back(&mut self) -> Result<(), Stop> {
+        let closed = self.place.close().await;
+        self.place.take_up();
+        closed
+    }
+
+    /// Waits until what was sent elsewhere is there.
+    pub async fn close(&mut self) -> Result<(), Stop> {
+        self.place.close().await
+    }
+
+    /// Prints a line of its own.
+    pub async fn line(&mut self, text: &str) -> Result<(), Stop> {
+        self.place.write(text.as_bytes()).await?;
+        self.place.end().await
+    }
+
     /// Prints an answer and counts its rows; a statement without columns (DDL) prints nothing.
     pub async fn show(
         &mut self,
@@ -62,7 +130,7 @@ impl<W: AsyncWrite + Unpin> Output<W> {
         mut rows: impl Stream<Item = Result<RecordBatch, Error>> + Unpin,
         watch: &Watch<'_>,
     ) -> Result<u64, Stop> {
-        self.begin(schema);
+        self.begin(schema)?;
         let mut count = 0;
         while let Some(batch) = rows.next().await {
             let batch = batch?;
@@ -72,19 +140,30 @@ impl<W: AsyncWrite + Unpin> Output<W> {
             self.rows(&batch).await?;
             if watch.tally().is_some() {
                 // The next row may be hours away, and this one has to be out before the bars come back.
-                self.stdout.flush().await.map_err(Stop::output)?;
+                self.place.flush().await?;
             }
             watch.unhide_bars();
+            if self.place.was_left() {
+                break;
+            }
         }
         watch.hide_bars();
         self.end().await?;
         Ok(count)
     }
 
-    fn begin(&mut self, schema: SchemaRef) {
-        let has_columns = !schema.fields().is_empty();
-        let encoder = encoder(self.format, schema);
-        self.answer = has_columns.then_some(Answer { encoder, text: Vec::new(), rows: 0 });
+    fn begin(&mut self, schema: SchemaRef) -> Result<(), Stop> {
+        self.answer = None;
+        if schema.fields().is_empty() {
+            return Ok(());
+        }
+        if self.look.format.is_binary() && self.place.is_a_terminal() {
+            let message = "this format is for files, and the output is a terminal";
+            return Err(Error::new(ErrorKind::Config, message).hint("name a file: --output or \\o").into());
+        }
+        let encoder = encoder(&self.look.fitting(self.place.width()), schema).map_err(unprintable)?;
+        self.answer = Some(Answer { encoder, text: Vec::new(), rows: 0 });
+        Ok(())
     }
 
     /// Prints rows, unless the format has to see more of them first.
@@ -101,7 +180,7 @@ impl<W: AsyncWrite + Unpin> Output<W> {
             self.write().await?;
         }
         self.answer = None;
-        self.stdout.flush().await.map_err(Stop::output)
+        self.place.end().await
     }
 
     /// Ends an answer that was cut off by an error or a signal: the rows that came before are shown.
@@ -111,7 +190,7 @@ impl<W: AsyncWrite + Unpin> Output<W> {
             Some(answer) if answer.rows > 0 && answer.text.is_empty() => self.end().await,
             _ => {
                 self.answer = None;
-                Ok(())
+                self.place.end().await
             }
         }
     }
@@ -119,7 +198,7 @@ impl<W: AsyncWrite + Unpin> Output<W> {
     async fn write(&mut self) -> Result<(), Stop> {
         let Some(Answer { text, .. }) = &mut self.answer else { return Ok(()) };
         if !text.is_empty() {
-            self.stdout.write_all(text).await.map_err(Stop::output)?;
+            self.place.write(text).await?;
             text.clear();
         }
         Ok(())
@@ -141,119 +220,13 @@ fn texts(column: &ArrayRef, null: Option<&str>) -> Result<StringArray, ArrowErro
     (0..column.len()).map(value).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{Float64Array, Int64Array, ListArray};
-    use arrow::datatypes::Int32Type;
-
-    use super::*;
-
-    fn batch() -> RecordBatch {
-        let words = StringArray::from(vec![Some("plain"), Some("say \"hi\", ü"), None]);
-        let lists = ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None, None]);
-        RecordBatch::try_from_iter([
-            ("n", Arc::new(Int64Array::from(vec![Some(1), None, Some(-300)])) as ArrayRef),
-            ("word", Arc::new(words)),
-            ("f", Arc::new(Float64Array::from(vec![0.5, 12.0, 1e30]))),
-            ("list", Arc::new(lists)),
-        ])
-        .unwrap()
-    }
-
-    fn printed(format: Format, batches: &[RecordBatch]) -> String {
-        let mut encoder = encoder(format, batch().schema());
-        let mut text = Vec::new();
-        for batch in batches {
-            encoder.rows(batch, &mut text).unwrap();
-        }
-        encoder.end(&mut text).unwrap();
-        String::from_utf8(text).unwrap()
-    }
-
-    #[test]
-    fn a_table_has_numbers_on_the_right() {
-        let lines = [
-            "+------+-------------+------+-----------+",
-            "|    n | word        |    f | list      |",
-            "+------+-------------+------+-----------+",
-            "|    1 | plain       |  0.5 | [1, NULL] |",
-            "| NULL | say \"hi\", ü | 12.0 | NULL      |",
-            "| -300 | NULL        | 1e30 | NULL      |",
-            "+------+-------------+------+-----------+",
-        ];
-        assert_eq!(printed(Format::Table, &[batch()]).lines().collect::<Vec<_>>(), lines);
-    }
-
-    #[test]
-    fn csv_quotes_what_must_be_quoted() {
-        let lines = ["n,word,f,list", "1,plain,0.5,\"[1, NULL]\"", ",\"say \"\"hi\"\", ü\",12.0,", "-300,,1e30,"];
-        assert_eq!(printed(Format::Csv, &[batch()]), lines.join("\n") + "\n");
-        assert_eq!(printed(Format::Csv, &[]), "n,word,f,list\n");
-        let lines =
-            ["n\tword\tf\tlist", "1\tplain\t0.5\t[1, NULL]", "\t\"say \"\"hi\"\", ü\"\t12.0\t", "-300\t\t1e30\t"];
-        assert_eq!(printed(Format::Tsv, &[batch()]), lines.join("\n") + "\n");
-    }
-
-    #[test]
-    fn json_is_one_array_over_all_batches() {
-        let first = r#"{"n":1,"word":"plain","f":0.5,"list":[1,null]}"#;
-        let text = printed(Format::Json, &[batch().slice(0, 1), batch().slice(0, 0), batch().slice(0, 1)]);
-        assert_eq!(text, format!("[\n{first},\n{first}\n]\n"));
-        let text = printed(Format::Json, &[batch().slice(2, 1)]);
-        assert_eq!(text, "[\n{\"n\":-300,\"word\":null,\"f\":1.0e30,\"list\":null}\n]\n");
-        assert_eq!(printed(Format::Json, &[]), "[]\n");
-    }
-
-    /// What is printed of an answer that ends with `last` behind two batches, and how it ended.
-    async fn printed_until(format: Format, last: Option<Error>) -> (String, Result<u64, Stop>) {
-        let engine = icelift::Engine::builder().build().await.unwrap();
-        let progress = crate::progress::Progress::silent();
-        let rows = [batch().slice(0, 1), batch().slice(2, 1)].map(Ok).into_iter().chain(last.map(Err));
-        let mut output = Output { format, stdout: Vec::new(), answer: None };
-        let shown = output.show(batch().schema(), futures::stream::iter(rows), &progress.watch(&engine)).await;
-        if shown.is_err() {
-            output.cut_off().await.unwrap();
-        }
-        (String::from_utf8(output.stdout).unwrap(), shown)
-    }
-
-    #[tokio::test]
-    async fn rows_before_an_error_are_shown_in_every_format() {
-        for format in [Format::Table, Format::Csv, Format::Tsv, Format::Json] {
-            let (whole, shown) = printed_until(format, None).await;
-            assert_eq!(shown.unwrap(), 2, "{format:?}");
-            assert!(whole.contains("plain") && whole.contains("-300"), "{whole}");
-            let (part, shown) = printed_until(format, Some(Error::new(ErrorKind::Difference, "no"))).await;
-            assert!(matches!(shown, Err(Stop::Failed(problem)) if problem.error.kind() == ErrorKind::Difference));
-            assert_eq!(part, whole, "{format:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_fails_before_its_first_row_prints_nothing() {
-        let engine = icelift::Engine::builder().build().await.unwrap();
-        let progress = crate::progress::Progress::silent();
-        for format in [Format::Table, Format::Csv, Format::Tsv, Format::Json] {
-            let mut output = Output { format, stdout: Vec::new(), answer: None };
-            let rows = futures::stream::iter([Err(Error::new(ErrorKind::Read, "no"))]);
-            output.show(batch().schema(), rows, &progress.watch(&engine)).await.unwrap_err();
-            output.cut_off().await.unwrap();
-            assert!(output.stdout.is_empty(), "{format:?}");
-        }
-    }
-
-    #[test]
-    fn a_long_result_comes_in_several_tables() {
-        let column = Arc::new(Int64Array::from_iter_values(0..10_000)) as ArrayRef;
-        let long = RecordBatch::try_from_iter([("n", column)]).unwrap();
-        let mut pages = table::Pages::new(long.schema());
-        let mut text = Vec::new();
-        pages.rows(&long, &mut text).unwrap();
-        pages.end(&mut text).unwrap();
-        let text = String::from_utf8(text).unwrap();
-        assert_eq!(text.matches("| ").count(), 10_000 + 3);
-        assert_eq!(text.matches(" n |").count(), 3);
+/// Whether values stand on the right.
+fn is_number(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_number(values),
+        other => other.is_numeric(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,153 +1,121 @@
-//! The shell: reads statements from the keyboard until Ctrl-D.
+//! The shell: reads statements and commands from the keyboard until Ctrl-D.
 
+mod complete;
+mod highlight;
 mod history;
+mod keyboard;
+mod names;
+mod typed;
+mod words;
 
-use icelift::{script, variables};
-use rustyline::DefaultEditor;
-use rustyline::error::ReadlineError;
+use std::time::Duration;
 
+use crate::args::Format;
 use crate::exit::Stop;
-use crate::run::{Done, Runner};
+use crate::run::Runner;
+use crate::script;
 use crate::session::Setup;
+use crate::shell::{Flow, Shell};
 use crate::signals::{Signal, Signals};
 use crate::ui;
-use history::History;
+use crate::work::Workers;
+pub use history::may_hold_secrets;
+pub use keyboard::Keyboard;
+use keyboard::Line;
+use names::Names;
 
-const PROMPT: &str = "icelift> ";
-const CONTINUED: &str = "      -> ";
-const HELP: &str = "\
-A statement ends with `;` and may span lines.
-Ctrl-C  clears the line, or stops the running statement
-Ctrl-D, \\q, quit or exit  ends the shell";
-
-const UNKNOWN: &str = "error: no such command\nhint: \\? shows what there is";
-
-/// What a line without a statement asks for.
-enum Request {
-    Quit,
-    Said(&'static str),
-}
+const AGAIN: &str = "Ctrl-C again, or Ctrl-D, ends the shell";
+/// How long the end waits for what stopped statements left behind.
+const SETTLING: Duration = Duration::from_secs(10);
+const WELCOME: &str = "icelift: \\? tells of the commands, a statement ends with `;`";
 
 /// Runs the shell; an error in a statement is said and does not end it.
-pub async fn run(mut setup: Setup) -> Result<(), Stop> {
+pub async fn run(mut setup: Setup, workers: Workers) -> Result<(), Stop> {
     let signals = Signals::listen()?;
-    let engine = setup.engine().await?;
-    let mut runner = Runner::new(&setup, engine, signals);
-    let mut keyboard = Keyboard::open(&setup)?;
-    let mut pending = String::new();
+    let engine = setup.engine(&workers).await?;
+    let names = Names::new(engine.clone(), workers.handle());
+    let mut runner = Runner::new(&setup, workers, engine, signals).at_a_prompt();
+    if setup.format().is_none() && can_draw(&setup) {
+        runner.output.look.format = Format::Box;
+    }
+    runner.output.page(crate::shell::pager(&setup.environment).filter(|_| can_draw(&setup)));
+    runner.open_output(&setup).await?;
+    let keyboard = Keyboard::open(&setup, names)?;
+    let mut shell = Shell::new(&setup, runner, Some(keyboard))?;
+    if !setup.quiet {
+        ui::say(WELCOME);
+    }
+    let ended = typed(&mut shell).await;
+    shell.runner.output.close().await?;
+    // What was stopped may still be cleaned up.
+    let _ = tokio::time::timeout(SETTLING, shell.runner.engine.settle()).await;
+    ended
+}
+
+async fn typed(shell: &mut Shell) -> Result<(), Stop> {
+    let mut wants_out = false;
     loop {
-        let line = match keyboard.read(if pending.is_empty() { PROMPT } else { CONTINUED }).await? {
-            Line::Text(line) => line,
-            Line::Cleared => {
-                pending.clear();
+        let prompt = prompt(shell);
+        let Some(keyboard) = &mut shell.keyboard else { return Ok(()) };
+        let variables = shell.variables.keys().cloned().collect();
+        let text = match keyboard.read(&prompt, variables).await? {
+            Line::Text(text) => text,
+            Line::Cleared { was_empty: true } if wants_out => return Ok(()),
+            Line::Cleared { was_empty } => {
+                wants_out = was_empty;
+                if wants_out {
+                    ui::say(AGAIN);
+                }
                 continue;
             }
             Line::End => return Ok(()),
         };
-        if pending.is_empty() {
-            match request(line.trim()) {
-                None if line.trim().is_empty() => continue,
-                Some(Request::Quit) => return Ok(()),
-                Some(Request::Said(text)) => {
-                    ui::say(text);
-                    continue;
-                }
-                None => {}
-            }
+        wants_out = false;
+        if text.trim().is_empty() {
+            continue;
         }
-        pending.push_str(&line);
-        if script::is_complete(&pending) {
-            keyboard.remember(&pending);
-            let text = std::mem::take(&mut pending);
-            statements(&mut runner, &setup, &text).await?;
-        } else {
-            pending.push('\n');
+        keyboard.remember(&text);
+        let text = if text.trim().eq_ignore_ascii_case("help") { "\\?".to_owned() } else { text };
+        if is_farewell(&text) || entered(shell, &text).await? == Flow::Quit {
+            return Ok(());
         }
     }
 }
 
-fn request(line: &str) -> Option<Request> {
-    match line {
-        "\\q" | "quit" | "exit" | "quit;" | "exit;" => Some(Request::Quit),
-        "\\?" | "\\h" | "help" | "help;" => Some(Request::Said(HELP)),
-        other => other.starts_with('\\').then_some(Request::Said(UNKNOWN)),
-    }
+/// The words that end a shell elsewhere.
+fn is_farewell(text: &str) -> bool {
+    let word = text.trim().trim_end_matches(';').to_ascii_lowercase();
+    word == "quit" || word == "exit"
 }
 
 /// Runs what was typed up to the first error; only what ends the shell comes back as an error.
-async fn statements(runner: &mut Runner, setup: &Setup, text: &str) -> Result<(), Stop> {
-    runner.forget_signals()?;
-    match all(runner, setup, text).await {
-        Ok(()) => Ok(()),
+async fn entered(shell: &mut Shell, text: &str) -> Result<Flow, Stop> {
+    let done = match script::items(text) {
+        Ok(items) => shell.typed(items).await,
+        Err(error) => Err(error.into()),
+    };
+    match done {
         Err(ends @ (Stop::PipeClosed | Stop::Signalled { signal: Signal::Terminate, .. })) => Err(ends),
         Err(stop) => {
             ui::say_why(&stop);
-            Ok(())
+            Ok(Flow::On)
         }
+        done => done,
     }
 }
 
-async fn all(runner: &mut Runner, setup: &Setup, text: &str) -> Result<(), Stop> {
-    for piece in script::split(text)? {
-        let sql = variables::substitute(&piece.sql, &setup.variables)?;
-        let done: Done = runner.show(&sql).await?;
-        if setup.is_watched() {
-            ui::say(&done.to_string());
-        }
-    }
-    Ok(())
-}
-
-enum Line {
-    Text(String),
-    Cleared,
-    End,
-}
-
-/// The line editor. It blocks, so it works on a thread of its own and is handed to and fro.
-struct Keyboard {
-    editor: Option<DefaultEditor>,
-    history: History,
-}
-
-impl Keyboard {
-    fn open(setup: &Setup) -> Result<Self, Stop> {
-        let mut editor = DefaultEditor::new().map_err(unreadable)?;
-        let history = History::open(&setup.environment, &mut editor);
-        Ok(Self { editor: Some(editor), history })
-    }
-
-    /// Reads a line, unless SIGTERM comes first.
-    async fn read(&mut self, prompt: &'static str) -> Result<Line, Stop> {
-        let mut signals = Signals::listen()?;
-        let mut editor = match self.editor.take() {
-            Some(editor) => editor,
-            None => return Ok(Line::End),
-        };
-        let reading = tokio::task::spawn_blocking(move || {
-            let line = editor.readline(prompt);
-            (editor, line)
-        });
-        let (editor, line) = tokio::select! {
-            read = reading => read.map_err(|error| unreadable(ReadlineError::Io(error.into())))?,
-            signal = signals.terminated() => return Err(Stop::Signalled { place: None, signal, resume: None }),
-        };
-        self.editor = Some(editor);
-        match line {
-            Ok(line) => Ok(Line::Text(line)),
-            Err(ReadlineError::Interrupted) => Ok(Line::Cleared),
-            Err(ReadlineError::Eof) => Ok(Line::End),
-            Err(error) => Err(unreadable(error)),
-        }
-    }
-
-    fn remember(&mut self, statements: &str) {
-        if let Some(editor) = &mut self.editor {
-            self.history.add(editor, statements);
-        }
+/// Where short names are looked up, if anywhere.
+fn prompt(shell: &Shell) -> String {
+    match shell.home.is_empty() {
+        true => "icelift> ".to_owned(),
+        false => format!("{}> ", shell.home.join(".")),
     }
 }
 
-fn unreadable(error: ReadlineError) -> Stop {
-    icelift::Error::new(icelift::ErrorKind::Read, "the keyboard cannot be read").source(error).into()
+/// Whether the terminal shows more than ASCII and moves its cursor.
+fn can_draw(setup: &Setup) -> bool {
+    let named = |name: &str| setup.environment.get(name).filter(|value| !value.is_empty());
+    let locale = named("LC_ALL").or_else(|| named("LC_CTYPE")).or_else(|| named("LANG"));
+    let utf8 = locale.is_none_or(|it| it.to_ascii_lowercase().replace('-', "").contains("utf8"));
+    utf8 && named("TERM").is_some_and(|term| term != "dumb")
 }

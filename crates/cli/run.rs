@@ -1,78 +1,39 @@
 //! Runs scripts: statement after statement, in one session, up to the first error or signal.
 
-use std::io::Read;
 use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::UInt64Type;
-use icelift::script::{self, Piece};
-use icelift::{Engine, Error, ErrorKind, variables};
+use futures::TryStreamExt;
+use icelift::Engine;
 
-use crate::args::Input;
-use crate::exit::{Place, Problem, Stop};
-use crate::print::Output;
+use crate::exit::Stop;
+use crate::print::{Look, Output, Target};
 use crate::progress::{Progress, Tally};
+use crate::script::Script;
 use crate::session::Setup;
+use crate::shell::Shell;
 use crate::signals::Signals;
 use crate::traffic::Traffic;
 use crate::ui;
-
-/// A text of statements, and what error messages call it.
-pub struct Script {
-    label: String,
-    text: String,
-}
-
-impl Script {
-    /// Reads what `-f` or `-c` names.
-    pub fn read(input: Input) -> Result<Self, Problem> {
-        let (label, text) = match input {
-            Input::Command(sql) => {
-                return Ok(Self { label: "-c".to_owned(), text: sql });
-            }
-            Input::File(file) => (file.display().to_string(), std::fs::read_to_string(&file)),
-            Input::Stdin => {
-                let mut text = String::new();
-                ("stdin".to_owned(), std::io::stdin().lock().read_to_string(&mut text).map(|_| text))
-            }
-        };
-        match text {
-            Ok(text) => Ok(Self { label, text: text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text) }),
-            Err(error) => Err(Problem {
-                place: Some(label.into()),
-                error: Error::new(ErrorKind::Config, "the script cannot be read").source(error),
-            }),
-        }
-    }
-
-    /// The statements, and where they stand.
-    fn pieces(&self) -> Result<Vec<(Place, Piece)>, Stop> {
-        let whole = || self.label.clone().into();
-        let pieces = script::split(&self.text).map_err(|error| Stop::from(error).at(whole))?;
-        let place = |piece: &Piece| Place { label: self.label.clone(), line: Some(piece.line) };
-        Ok(pieces.into_iter().map(|piece| (place(&piece), piece)).collect())
-    }
-}
+use crate::work::Workers;
 
 /// Runs all scripts in one session.
-pub async fn scripts(mut setup: Setup, scripts: Vec<Script>) -> Result<(), Stop> {
-    // Split before the first statement runs: a quote left open in the last file should not be found hours later.
-    let pieces = scripts.iter().map(Script::pieces).collect::<Result<Vec<_>, _>>()?;
-    let signals = Signals::listen()?;
-    let engine = setup.engine().await?;
-    let mut runner = Runner::new(&setup, engine, signals);
-    for (place, piece) in pieces.into_iter().flatten() {
-        let sql = variables::substitute(&piece.sql, &setup.variables).map_err(Stop::from);
-        let done = match sql {
-            Ok(sql) => runner.show(&sql).await,
-            Err(stop) => Err(stop),
-        };
-        let done = done.map_err(|stop| stop.at(|| place.clone()))?;
-        if setup.is_watched() {
-            ui::say(&format!("{place}: {done}"));
-        }
+pub async fn scripts(mut setup: Setup, workers: Workers, scripts: Vec<Script>) -> Result<(), Stop> {
+    // Cut before the first statement runs: a quote left open in the last file should not be found hours later.
+    for script in &scripts {
+        script.items()?;
     }
-    Ok(())
+    let signals = Signals::listen()?;
+    let engine = setup.engine(&workers).await?;
+    let mut runner = Runner::new(&setup, workers, engine, signals);
+    runner.open_output(&setup).await?;
+    let mut shell = Shell::new(&setup, runner, None)?;
+    for script in &scripts {
+        shell.script(script, script.folder()).await?;
+    }
+    shell.runner.output.close().await?;
+    shell.failures.end()
 }
 
 /// What a statement did.
@@ -93,17 +54,63 @@ impl std::fmt::Display for Done {
 /// How long rows of a migration that was stopped may take to be printed.
 const CUT_OFF: Duration = Duration::from_secs(2);
 
+/// How long somebody at a prompt waits for what a stopped statement leaves behind; the rest is cleaned up meanwhile.
+const PATIENCE: Duration = Duration::from_millis(800);
+
 /// Runs statements so that a signal stops them and leaves nothing half done.
 pub struct Runner {
     pub engine: Engine,
-    output: Output,
+    workers: Workers,
+    pub output: Output,
     progress: Progress,
     signals: Signals,
+    /// How long a stopped statement is waited for; to its end, unless set.
+    patience: Option<Duration>,
 }
 
 impl Runner {
-    pub fn new(setup: &Setup, engine: Engine, signals: Signals) -> Self {
-        Self { engine, output: Output::new(setup.format()), progress: setup.progress.clone(), signals }
+    pub fn new(setup: &Setup, workers: Workers, engine: Engine, signals: Signals) -> Self {
+        let output = Output::new(Look::new(setup.format().unwrap_or_default()));
+        Self { engine, workers, output, progress: setup.progress.clone(), signals, patience: None }
+    }
+
+    /// Runs statements of somebody who waits at a prompt.
+    pub fn at_a_prompt(self) -> Self {
+        Self { patience: Some(PATIENCE), ..self }
+    }
+
+    /// Sends results where the command line says.
+    pub async fn open_output(&mut self, setup: &Setup) -> Result<(), Stop> {
+        let Some(path) = &setup.output else { return Ok(()) };
+        self.output.send_to(Target::File(path.clone())).await?;
+        // The file's name gives way to what was said.
+        if let Some(format) = setup.format() {
+            self.output.look.format = format;
+        }
+        Ok(())
+    }
+
+    /// Does something on the engine's threads, unless a signal comes first.
+    pub async fn on_workers<T: Send + 'static>(
+        &mut self,
+        work: impl Future<Output = Result<T, Stop>> + Send + 'static,
+    ) -> Result<T, Stop> {
+        until_signal(&mut self.signals, self.workers.run(work)).await
+    }
+
+    /// Prints rows that are there already.
+    pub async fn print(&mut self, rows: RecordBatch) -> Result<(), Stop> {
+        let watch = self.progress.watch(&self.engine);
+        let schema = rows.schema();
+        self.output.show(schema, futures::stream::iter([Ok(rows)]), &watch).await.map(|_| ())
+    }
+
+    /// Waits, and tells whether a signal came first.
+    pub async fn pause(&mut self, time: Duration) -> bool {
+        tokio::select! {
+            _ = self.signals.next() => true,
+            () = tokio::time::sleep(time) => false,
+        }
     }
 
     /// Forgets the signals that came while nothing ran.
@@ -114,18 +121,22 @@ impl Runner {
 
     /// Runs one statement and prints its rows; those that came before an error, too.
     pub async fn show(&mut self, sql: &str) -> Result<Done, Stop> {
-        let Self { engine, output, progress, signals } = self;
+        let Self { engine, workers, output, progress, signals, patience } = self;
         let (start, before) = (Instant::now(), Traffic::read(engine));
         let watch = progress.watch(engine);
-        let work = watch.during(async {
-            let rows = engine.run(sql).await?;
-            output.show(rows.schema(), rows, &watch).await
+        let mut work = workers.start(engine, sql);
+        let shown = watch.during(async {
+            let schema = work.schema().await?;
+            output.show(schema, &mut work, &watch).await
         });
-        let outcome = until_signal(engine, signals, work).await;
+        let outcome = until_signal(signals, shown).await;
         let migration = watch.tally();
         let rows = match outcome {
             Ok(rows) => rows,
             Err(Stop::Signalled { place, signal, .. }) => {
+                if !work.stop(signals, *patience).await && patience.is_some() {
+                    ui::say("note: the statement is stopped; what it leaves behind is still being cleaned up");
+                }
                 if migration.is_some() {
                     // Nobody waits for a reader that is stopped, too.
                     let _ = tokio::time::timeout(CUT_OFF, output.cut_off()).await;
@@ -134,8 +145,9 @@ impl Runner {
                 return Err(Stop::Signalled { place, signal, resume });
             }
             Err(stop) => {
+                work.stop(signals, None).await;
                 // The error tells more than whatever goes wrong here.
-                let _ = until_signal(engine, signals, output.cut_off()).await;
+                let _ = until_signal(signals, output.cut_off()).await;
                 return Err(stop);
             }
         };
@@ -146,9 +158,16 @@ impl Runner {
 
     /// Runs one statement and hands its rows back.
     pub async fn collect(&mut self, sql: &str) -> Result<Vec<RecordBatch>, Stop> {
-        let Self { engine, signals, .. } = self;
-        let work = async { Ok(engine.run(sql).await?.collect().await?) };
-        until_signal(engine, signals, work).await
+        let mut work = self.workers.start(&self.engine, sql);
+        let collected = async {
+            work.schema().await?;
+            Ok((&mut work).try_collect().await?)
+        };
+        let outcome = until_signal(&mut self.signals, collected).await;
+        if matches!(outcome, Err(Stop::Signalled { .. })) {
+            work.stop(&mut self.signals, self.patience).await;
+        }
+        outcome
     }
 
     /// Runs one INSERT, and says how many rows it wrote.
@@ -164,25 +183,11 @@ impl Runner {
     }
 }
 
-/// Does `work` unless a signal comes first; then drops it and waits until what it left behind is cleaned up.
-async fn until_signal<T>(
-    engine: &Engine,
-    signals: &mut Signals,
-    work: impl Future<Output = Result<T, Stop>>,
-) -> Result<T, Stop> {
-    // The block drops the work, and with it its streams, before the clean-up is waited for.
-    let signal = {
-        tokio::pin!(work);
-        tokio::select! {
-            biased;
-            signal = signals.next() => signal,
-            done = &mut work => return done,
-        }
-    };
-    // A second signal means: now.
+/// Does `work` unless a signal comes first; then drops it.
+async fn until_signal<T>(signals: &mut Signals, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
     tokio::select! {
-        () = engine.settle() => {}
-        _ = signals.next() => {}
+        biased;
+        signal = signals.next() => Err(Stop::Signalled { place: None, signal, resume: None }),
+        done = work => done,
     }
-    Err(Stop::Signalled { place: None, signal, resume: None })
 }

@@ -13,6 +13,7 @@ use crate::failpoints;
 use crate::memory;
 use crate::progress::{Progress, Screen};
 use crate::ui;
+use crate::work::Workers;
 
 const CONFIG_FILE: &str = "icelift.toml";
 
@@ -25,6 +26,18 @@ pub struct Setup {
     /// What `:name` stands for.
     pub variables: BTreeMap<String, String>,
     pub quiet: bool,
+    /// Scripts go on behind errors.
+    pub continue_on_error: bool,
+    /// Nothing is run.
+    pub dry_run: bool,
+    /// Where the outcome of each statement is written.
+    pub log_json: Option<PathBuf>,
+    /// Where results go instead of stdout.
+    pub output: Option<PathBuf>,
+    /// Nothing of an attached catalog is written.
+    pub read_only: bool,
+    /// Nobody is asked before something is deleted.
+    pub yes: bool,
     /// What is told of migrations.
     pub progress: Progress,
 }
@@ -45,23 +58,42 @@ impl Setup {
         config.settings.threads = shared.threads.or(config.settings.threads);
         let variables = args.variables.iter().cloned().collect();
         let progress = Progress::new(shared.progress, shared.quiet, &environment, screen);
-        Ok(Self { config, config_file, environment, variables, quiet: shared.quiet, progress })
+        Ok(Self {
+            config,
+            config_file,
+            environment,
+            variables,
+            quiet: shared.quiet,
+            continue_on_error: args.continue_on_error,
+            dry_run: args.dry_run,
+            log_json: args.log_json.clone(),
+            output: args.output.clone(),
+            read_only: args.read_only,
+            yes: args.yes,
+            progress,
+        })
     }
 
-    pub fn format(&self) -> Format {
-        self.config.settings.format.unwrap_or_default()
+    /// How results are printed, unless nobody says so.
+    pub fn format(&self) -> Option<Format> {
+        self.config.settings.format
     }
 
     /// Builds the engine and attaches the catalogs of the configuration file.
-    pub async fn engine(&mut self) -> Result<Engine, Stop> {
+    pub async fn engine(&mut self, workers: &Workers) -> Result<Engine, Stop> {
         let catalogs = std::mem::take(&mut self.config.catalogs);
-        let file = self.config_file.as_ref().filter(|_| !catalogs.is_empty());
-        let place = || file.map(|file| file.display().to_string().into());
-        let engine = self.builder()?.build().await?;
-        for catalog in catalogs {
-            engine.attach(catalog).await.map_err(|error| Problem { place: place(), error })?;
-        }
-        Ok(engine)
+        let file = self.config_file.as_ref().map(|file| file.display().to_string());
+        let builder = self.builder()?;
+        // Connections belong to the threads that they are made on.
+        let built = workers.run(async move {
+            let engine = builder.build().await?;
+            for catalog in catalogs {
+                let place = file.clone().map(Into::into);
+                engine.attach(catalog).await.map_err(|error| Problem { place, error })?;
+            }
+            Ok(engine)
+        });
+        built.await
     }
 
     fn builder(&self) -> Result<EngineBuilder, Stop> {
@@ -93,12 +125,23 @@ impl Setup {
     }
 }
 
-/// The threads that everything runs on.
-pub fn runtime(setup: &Setup) -> Result<Runtime, Stop> {
+/// The threads that statements run on.
+pub fn engine_runtime(setup: &Setup) -> Result<Runtime, Stop> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = setup.config.settings.threads {
         builder.worker_threads(threads);
     }
+    // As much as the first thread of a process has: statements nest deeply.
+    builder.thread_stack_size(8 << 20);
+    built(&mut builder)
+}
+
+/// What the first thread waits with for keys, signals and rows.
+pub fn terminal_runtime() -> Result<Runtime, Stop> {
+    built(&mut tokio::runtime::Builder::new_current_thread())
+}
+
+fn built(builder: &mut tokio::runtime::Builder) -> Result<Runtime, Stop> {
     let built = builder.enable_all().build();
     built.map_err(|error| Error::new(ErrorKind::Resources, "threads cannot be started").source(error).into())
 }

@@ -13,6 +13,7 @@ pub fn say_why(stop: &Stop) {
             let hint = resume.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
             say(&format!("{}stopped by {signal}{hint}", prefix(place)));
         }
+        Stop::Summary { text, .. } => say(text),
         Stop::PipeClosed => {}
     }
 }

@@ -42,6 +42,11 @@ impl Folder {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Whether a case has set a variable.
+    pub fn sets(&self, name: &str) -> bool {
+        self.variables.iter().any(|(known, _)| known == name)
+    }
+
     /// Writes a file.
     pub fn with(self, name: &str, text: &str) -> Self {
         std::fs::write(self.path().join(name), text).unwrap();

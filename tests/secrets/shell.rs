@@ -24,10 +24,13 @@ signal.alarm(60)
 child, terminal = pty.fork()
 if child == 0:
     os.execv(sys.argv[1], sys.argv[1:])
+whole = True
 for line in sys.stdin:
     shown = b""
-    while select.select([terminal], [], [], 0.3)[0] or not re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", shown).rstrip(b"\r").endswith(b"> "):
+    while select.select([terminal], [], [], 0.3)[0] or whole and not re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", shown).rstrip(b"\r").endswith(b"> "):
         shown += os.read(terminal, 65536)
+    # There is no prompt before the further lines of a statement.
+    whole = line.rstrip().endswith((";", "\\q"))
     os.write(terminal, line.rstrip("\n").encode() + b"\r")
 try:
     while os.read(terminal, 65536):

@@ -9,6 +9,7 @@ use crate::run::{Done, Runner};
 use crate::session::Setup;
 use crate::signals::Signals;
 use crate::ui;
+use crate::work::Workers;
 
 pub struct Stage {
     runner: Runner,
@@ -16,10 +17,10 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub async fn open(setup: &mut Setup) -> Result<Self, Stop> {
+    pub async fn open(setup: &mut Setup, workers: Workers) -> Result<Self, Stop> {
         let signals = Signals::listen()?;
-        let engine = setup.engine().await?;
-        Ok(Self { runner: Runner::new(setup, engine, signals), quiet: setup.quiet })
+        let engine = setup.engine(&workers).await?;
+        Ok(Self { runner: Runner::new(setup, workers, engine, signals), quiet: setup.quiet })
     }
 
     pub fn engine(&self) -> &Engine {

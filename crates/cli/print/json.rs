@@ -1,11 +1,11 @@
-//! `--format json`: one array of objects for each statement, one object on each line, NULL as `null`.
+//! `--format json`: one array of objects for each statement, one object on each line, NULL as `null`; `jsonl`: the objects alone.
 
 use std::io::Write;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use arrow::json::WriterBuilder;
-use arrow::json::writer::JsonFormat;
+use arrow::json::writer::{JsonFormat, LineDelimited};
 
 use super::Encode;
 
@@ -41,6 +41,21 @@ impl Encode for Objects {
 
     fn end(&mut self, text: &mut Vec<u8>) -> Result<(), ArrowError> {
         text.extend_from_slice(if self.any { b"\n]\n" } else { b"[]\n" });
+        Ok(())
+    }
+}
+
+/// One object on each line and nothing else.
+pub struct Lines;
+
+impl Encode for Lines {
+    fn rows(&mut self, batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError> {
+        let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(text);
+        writer.write(batch)?;
+        writer.finish()
+    }
+
+    fn end(&mut self, _text: &mut Vec<u8>) -> Result<(), ArrowError> {
         Ok(())
     }
 }

@@ -3,12 +3,18 @@
 mod alter;
 mod builder;
 mod create;
+mod describe;
+mod dry_run;
+mod effect;
+mod interrupt;
 mod memory;
 pub(crate) mod names;
 mod rows;
 pub(crate) mod schema;
+mod show;
 mod splicing;
 mod statement;
+mod summarize;
 mod time_travel;
 mod view;
 
@@ -19,6 +25,8 @@ use datafusion::prelude::SessionContext;
 use tokio_util::task::TaskTracker;
 
 pub use self::builder::EngineBuilder;
+pub use self::describe::{ColumnDescription, SnapshotDescription, TableDescription};
+use self::interrupt::Interrupts;
 pub use self::rows::RowStream;
 pub(crate) use self::view::{View, write_plan};
 use crate::catalog::{AttachedCatalog, AwsSource, Catalogs};
@@ -38,6 +46,7 @@ pub struct Engine {
     pub(crate) events: Events,
     pub(crate) failpoints: Failpoints,
     pub(crate) assumptions: Arc<Assumptions>,
+    interrupts: Interrupts,
 }
 
 impl std::fmt::Debug for Engine {
@@ -131,5 +140,11 @@ impl Engine {
     /// Waits until the files of failed and dropped statements are removed and commits under way are settled.
     pub async fn settle(&self) {
         rows::settle(&self.cleanup).await;
+    }
+
+    /// Asks what runs now to stop: operators in the middle of a long step fail instead of ending it. Who calls this drops the
+    /// streams of the statements as well.
+    pub fn interrupt(&self) {
+        self.interrupts.interrupt();
     }
 }

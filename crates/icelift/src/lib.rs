@@ -54,13 +54,14 @@ mod scripted_server;
 mod secrets;
 mod sql;
 mod storage;
+pub mod vocabulary;
 
 pub use byte_count::byte_count;
 pub use catalog::AttachedCatalog;
-pub use engine::{Engine, EngineBuilder, RowStream};
+pub use engine::{ColumnDescription, Engine, EngineBuilder, RowStream, SnapshotDescription, TableDescription};
 pub use error::{Error, ErrorKind, Result, Stage};
 pub use migrate::{BatchReport, BatchState, Migration, MigrationEvent, MigrationReport, Verdict};
 #[doc(hidden)]
 pub use migrate::{FAILPOINTS, FailAction, Failpoints};
-pub use sql::{Attach, script, variables};
+pub use sql::{Attach, Effect, script, variables};
 pub use storage::MeterReading;

@@ -112,6 +112,19 @@ impl Context<'_> {
     }
 }
 
+/// Whether a CALL names a procedure, and gives it what it takes.
+pub(crate) fn check(engine: &Engine, call: &Call) -> Result<()> {
+    let name = std::slice::from_ref(&call.catalog);
+    engine.catalogs.get(&call.catalog).ok_or_else(|| unknown_catalog(name))?;
+    Bound::new(named(&call.procedure)?, &call.arguments).map(drop)
+}
+
+/// The names of procedures, and of what each takes.
+pub(crate) fn signatures() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+    let names = |procedure: &'static Procedure| procedure.parameters.iter().map(|parameter| parameter.name).collect();
+    PROCEDURES.into_iter().map(move |procedure| (procedure.name, names(procedure)))
+}
+
 /// Runs a procedure.
 ///
 /// # Errors
@@ -119,11 +132,7 @@ impl Context<'_> {
 pub(crate) async fn call(engine: &Engine, call: &Call) -> Result<RowStream> {
     let name = &call.catalog;
     let catalog = engine.catalogs.get(name).ok_or_else(|| unknown_catalog(std::slice::from_ref(name)))?;
-    let procedure = PROCEDURES.into_iter().find(|procedure| procedure.name == call.procedure).ok_or_else(|| {
-        let names: Vec<_> = PROCEDURES.iter().map(|procedure| procedure.name).collect();
-        Error::new(ErrorKind::NotFound, format!("there is no procedure `{}`", call.procedure))
-            .hint(format!("in this version there is {}", names.join(", ")))
-    })?;
+    let procedure = named(&call.procedure)?;
     let bound = Bound::new(procedure, &call.arguments)?;
     let context = Context { engine, name, catalog };
     match procedure.name {
@@ -154,6 +163,14 @@ fn check_owned(table: &Table) -> Result<()> {
     Err(Error::new(ErrorKind::Unsupported, "the table property `gc.enabled` is false: its files may be others' too")
         .place(Stage::Catalog, &table.name)
         .hint("list them with dry_run => true"))
+}
+
+fn named(name: &str) -> Result<&'static Procedure> {
+    PROCEDURES.into_iter().find(|procedure| procedure.name == name).ok_or_else(|| {
+        let names: Vec<_> = PROCEDURES.iter().map(|procedure| procedure.name).collect();
+        Error::new(ErrorKind::NotFound, format!("there is no procedure `{name}`"))
+            .hint(format!("in this version there is {}", names.join(", ")))
+    })
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod call;
 mod columns;
 mod create_table;
 mod cursor;
+mod effect;
 mod insert;
 mod migrate;
 mod names;
@@ -29,6 +30,7 @@ mod query;
 mod references;
 mod rollback;
 pub mod script;
+mod show;
 mod tokens;
 pub mod variables;
 mod verify;
@@ -40,11 +42,14 @@ pub use attach::Attach;
 pub(crate) use call::{Arguments, Call, Value};
 pub(crate) use columns::{Column, ColumnType};
 pub(crate) use create_table::{CreateTable, TableSource};
+pub use effect::Effect;
+pub(crate) use effect::{effect, makes_or_drops};
 pub(crate) use insert::Insert;
-pub(crate) use migrate::{Migrate, OnError};
+pub(crate) use migrate::{Migrate, OnError, option_names as migrate_option_names};
 pub(crate) use partition::PartitionField;
 pub(crate) use query::with_distinct_names;
 pub(crate) use rollback::RollbackMigration;
+pub(crate) use show::Show;
 pub(crate) use verify::{BatchValue, Verify};
 pub(crate) use version::{Reference, Version};
 
@@ -89,6 +94,7 @@ pub(crate) enum Statement {
     },
     RollbackMigration(RollbackMigration),
     Call(Call),
+    Show(Show),
     /// Of an `INSERT` or a `CREATE TABLE … AS`.
     Explain {
         analyze: bool,
@@ -139,7 +145,7 @@ pub(crate) fn target(text: &str) -> Option<Vec<String>> {
         Kind::AlterTable => alter::head(cursor).ok(),
         Kind::Insert => insert::head(cursor).ok().map(|(_, name)| name),
         Kind::Attach | Kind::Detach | Kind::Explain | Kind::Other => None,
-        Kind::Migrate | Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call => None,
+        Kind::Migrate | Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call | Kind::Show => None,
         Kind::RollbackMigration => None,
     }
 }
@@ -161,6 +167,7 @@ enum Kind {
     ShowMigration,
     RollbackMigration,
     Call,
+    Show,
     Explain,
     Other,
 }
@@ -185,6 +192,9 @@ impl Kind {
             (&["CALL"], Kind::Call),
             (&["ROLLBACK", "MIGRATION"], Kind::RollbackMigration),
         ];
+        if show::begins(cursor) {
+            return Kind::Show;
+        }
         let found = kinds.into_iter().find(|(words, _)| cursor.sees(words));
         found.map_or(Kind::Other, |(_, kind)| kind)
     }
@@ -207,6 +217,7 @@ fn own(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         Kind::ShowMigration => names::show_migration(cursor)?,
         Kind::RollbackMigration => Statement::RollbackMigration(rollback::rollback_migration(cursor)?),
         Kind::Call => Statement::Call(call::call(cursor)?),
+        Kind::Show => Statement::Show(show::show(cursor)?),
         Kind::Explain => return explain(cursor),
         Kind::Other => return Ok(None),
     }))
@@ -229,7 +240,9 @@ fn explain(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         Kind::Migrate => return Ok(Some(Statement::ExplainMigrate(migrate::migrate(cursor)?))),
         // DataFusion's parser would show what an ATTACH says, and recurse without limit at EXPLAIN EXPLAIN.
         Kind::Attach | Kind::Detach | Kind::Explain => return Err(unexplained(place)),
-        Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call => return Err(unexplained(place)),
+        Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call | Kind::Show => {
+            return Err(unexplained(place));
+        }
         Kind::AlterTable | Kind::RollbackMigration => return Err(unexplained(place)),
         Kind::CreateSchema | Kind::DropSchema | Kind::DropTable | Kind::Other => return Ok(None),
     };

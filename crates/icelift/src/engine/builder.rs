@@ -13,6 +13,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use tokio_util::task::TaskTracker;
 
 use super::Engine;
+use super::interrupt::Interrupts;
 use super::memory::Division;
 use super::time_travel::TimeTravel;
 use crate::catalog::{AwsSource, Catalogs};
@@ -165,6 +166,7 @@ impl EngineBuilder {
             events: Events::default(),
             failpoints: self.failpoints,
             assumptions: Arc::new(self.assumptions),
+            interrupts: Interrupts::default(),
         };
         for attach in self.attached {
             engine.attach(attach).await?;

@@ -39,6 +39,17 @@ pub(super) async fn plan<'a>(engine: &'a Engine, statement: &CreateTable) -> Res
     Ok((view, fill(&catalog, table, query.ok_or_else(nothing)?)?))
 }
 
+/// Finds what the statement names and plans its query, for a statement that is not run.
+pub(super) async fn check(engine: &Engine, statement: &CreateTable) -> Result<()> {
+    let Some(prepared) = Prepared::new(engine, statement).await? else { return Ok(()) };
+    let table = prepared.explained_table()?;
+    let Prepared { view, catalog, query, .. } = prepared;
+    if let Some(query) = query {
+        view.state().create_physical_plan(&fill(&catalog, table, query)?).await?;
+    }
+    Ok(())
+}
+
 /// What a `CREATE TABLE` is about to do: nothing is changed yet.
 struct Prepared<'a> {
     view: View<'a>,

@@ -6,9 +6,8 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 
 use super::names::{namespace_name, table_name, unknown_catalog};
-use super::splicing;
 use super::view::View;
-use super::{Engine, RowStream, alter, create};
+use super::{Engine, RowStream, alter, create, show, splicing};
 use crate::catalog::{Dropped, ListedTable, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::migrate;
@@ -51,6 +50,7 @@ pub(super) async fn run(engine: &Engine, text: &str, statement: Statement) -> Re
         Statement::ShowMigration { target } => migrate::migration(engine, &target).await,
         Statement::RollbackMigration(rollback) => migrate::rolled_back(engine, &rollback).await,
         Statement::Call(call) => procedures::call(engine, &call).await,
+        Statement::Show(shown) => show::answer(engine, &shown).await,
         Statement::Explain { analyze, verbose, statement } => {
             let (view, plan) = match *statement {
                 Statement::CreateTable(table) => create::plan(engine, &table).await?,

@@ -7,6 +7,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast;
@@ -102,7 +103,9 @@ impl<'a> View<'a> {
             refuse_pinned(&view.input)?;
         }
         let frame = context.execute_logical_plan(plan).await?;
-        let rows = frame.execute_stream().await?;
+        let task = Arc::new(frame.task_ctx());
+        let plan = self.engine.interrupts.begin().guard(frame.create_physical_plan().await?)?;
+        let rows = execute_stream(plan, task)?;
         Ok(RowStream::new(rows, self.engine.cleanup.clone()))
     }
 }

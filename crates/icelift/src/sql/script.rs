@@ -50,6 +50,68 @@ fn counts(token: &TokenWithSpan) -> bool {
     is_significant(token) && token.token != Token::Char('\u{feff}')
 }
 
+/// Reads the one statement in `text` and forgets it.
+///
+/// # Errors
+/// What is wrong with its words; whether its names exist is not asked.
+pub fn check(text: &str) -> Result<()> {
+    super::parse(text).map(drop)
+}
+
+/// The first statement of a text, and what comes behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct First {
+    /// None where no word stands before the end.
+    pub statement: Option<Piece>,
+    pub end: End,
+    /// Where the end is, in bytes: behind a `;`, at the sign of a command.
+    pub rest: usize,
+}
+
+/// What ends the first statement of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// A `;`.
+    Semicolon,
+    /// A command of a terminal: a `\\`, or a `.` where a statement would begin.
+    Command,
+    /// The text.
+    Text,
+    /// The text, in the middle of a string, a quoted name or a comment; or at what is no token at all.
+    Broken,
+}
+
+/// Finds the first statement of a text that may hold commands of a terminal, whose lines are no SQL.
+pub fn first(text: &str) -> First {
+    let mut lines = 1;
+    loop {
+        // What stands on later lines is looked at only if it is needed: a script is not read again for each of its statements.
+        let end = text.match_indices('\n').nth(lines - 1).map_or(text.len(), |(at, _)| at + 1);
+        let part = text.get(..end).unwrap_or(text);
+        let lexed = Lexed::of(part);
+        let begin = lexed.tokens.iter().position(counts);
+        let is_end = |(at, it): (usize, &TokenWithSpan)| match it.token {
+            Token::SemiColon | Token::Backslash => true,
+            Token::Period => Some(at) == begin,
+            _ => false,
+        };
+        if let Some(at) = lexed.tokens.iter().enumerate().position(is_end) {
+            let statement = lexed.tokens.get(..at).and_then(|tokens| piece(part, &lexed, 0, tokens));
+            let range = lexed.ranges.get(at).cloned().unwrap_or_default();
+            return match lexed.tokens.get(at).map(|it| &it.token) {
+                Some(Token::SemiColon) => First { statement, end: End::Semicolon, rest: range.end },
+                _ => First { statement, end: End::Command, rest: range.start },
+            };
+        }
+        if end == text.len() {
+            let statement = piece(part, &lexed, 0, &lexed.tokens);
+            let end = if lexed.broken_rest(part).is_some() { End::Broken } else { End::Text };
+            return First { statement, end, rest: text.len() };
+        }
+        lines *= 2;
+    }
+}
+
 /// Tells whether what a user has typed so far can be run: it ends with a `;` that ends a statement.
 ///
 /// Text that no further line could mend is complete, too, so that its error is shown.
@@ -99,6 +161,22 @@ mod tests {
         let message = |text: &str| split(text).unwrap_err().to_string();
         assert_eq!(message("SELECT 1;\nSELECT 'a;\n\n"), "unterminated string that begins at line 2, column 8");
         assert_eq!(message("\n\n/* a\n"), "unterminated comment that begins at line 3, column 1");
+    }
+
+    #[test]
+    fn first_statements() {
+        let found = |text: &str| {
+            let First { statement, end, rest } = first(text);
+            (statement.map(|piece| (piece.line, piece.sql)), end, rest)
+        };
+        assert_eq!(found("\n SELECT ';\n' ; x"), (Some(piece(2, "SELECT ';\n'")), End::Semicolon, 16));
+        assert_eq!(found("SELECT 1 \\g it's"), (Some(piece(1, "SELECT 1")), End::Command, 9));
+        assert_eq!(found("-- a\n\\echo it's\nSELECT"), (None, End::Command, 5));
+        assert_eq!(found("/* . */\n.mode csv\n"), (None, End::Command, 8));
+        assert_eq!(found("SELECT a\n.b\n'open"), (Some(piece(1, "SELECT a\n.b")), End::Broken, 17));
+        assert_eq!(found("SELECT\n\n\n\n1\n"), (Some(piece(1, "SELECT\n\n\n\n1")), End::Text, 12));
+        assert_eq!(found(" -- nothing\n;"), (None, End::Semicolon, 13));
+        assert_eq!(found(""), (None, End::Text, 0));
     }
 
     #[test]

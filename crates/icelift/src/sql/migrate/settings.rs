@@ -16,6 +16,11 @@ const OPTIONS: &str = "verify, merge_schema, on_error, parallel_batches, scan_ba
 /// What a later version has.
 const LATER: &[&str] = &["report", "memory_limit", "max_bytes_per_second", "max_requests_per_second", "max_dollars"];
 
+/// The names of the options.
+pub(crate) fn option_names() -> Vec<&'static str> {
+    OPTIONS.split(", ").collect()
+}
+
 const PARALLEL_BATCHES_MAX: usize = 64;
 const SLICE_BYTES_MIN: u64 = 1 << 10;
 
