@@ -66,7 +66,8 @@ impl Shell {
             self.failures.count();
             self.last = Some(variables::substitute(&sql, &self.variables)?);
         }
-        let words = words(rest, &self.variables)?;
+        // A command of the system has quotes of its own.
+        let words = if rest.starts_with('|') { vec![rest.to_owned()] } else { words(rest, &self.variables)? };
         let word = words.first().map(String::as_str);
         match command.action {
             Action::Catalogs => self.rows_of("SHOW CATALOGS").await?,
@@ -75,7 +76,7 @@ impl Shell {
             Action::Describe => self.describe(word).await?,
             Action::ShowCreate => self.show_create(required(word, command)?).await?,
             Action::Connect => self.connect(word).await?,
-            Action::Go | Action::GoExpanded => return self.go(rest, command.action == Action::GoExpanded, place).await,
+            Action::Go | Action::GoExpanded => return self.go(word, command.action == Action::GoExpanded, place).await,
             Action::Watch => self.watch(word).await?,
             Action::Edit => return self.edit(word, place).await,
             Action::Include => self.include(PathBuf::from(required(word, command)?)).await?,
@@ -83,7 +84,7 @@ impl Shell {
                 let folder = self.folders.last().cloned().unwrap_or_default();
                 self.include(folder.join(required(word, command)?)).await?;
             }
-            Action::Output => self.runner.output.send_to(Target::of(rest)).await?,
+            Action::Output => self.runner.output.send_to(Target::of(word.unwrap_or_default())).await?,
             Action::Mode => self.mode(word)?,
             Action::Expanded => self.expand(word)?,
             Action::Timing => self.time(word)?,
@@ -128,10 +129,10 @@ impl Shell {
         }
     }
 
-    async fn go(&mut self, rest: &str, expanded: bool, place: Option<&Place>) -> Result<Flow, Stop> {
+    async fn go(&mut self, file: Option<&str>, expanded: bool, place: Option<&Place>) -> Result<Flow, Stop> {
         let Some(sql) = self.last.clone() else { return Err(wrong("there is no statement to run again")) };
         let look = self.runner.output.look.clone();
-        let once = (!rest.is_empty()).then(|| Target::of(rest));
+        let once = file.map(Target::of);
         if let Some(target) = once.clone() {
             self.runner.output.send_once(target).await?;
         }
