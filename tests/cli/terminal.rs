@@ -19,7 +19,7 @@ raw, interrupted = b"", False
 try:
     while True:
         raw += os.read(terminal, 65536)
-        if not interrupted and b"year=2020: " in raw:
+        if not interrupted and b"year=2020: " in raw and b"1 of 3" in raw:
             interrupted = True
             os.kill(child, signal.SIGINT)
 except OSError:
@@ -69,13 +69,13 @@ pub fn bars_do_not_mix_with_rows() {
     const COLOUR: &str = "x1b[36m";
     for (term, no_colour) in [("xterm", false), ("xterm", true), ("dumb", false)] {
         let mut folder = migrate::bench();
-        migrate::arm(&mut folder, "batch.before_write:stall:2");
+        migrate::arm(&mut folder, "commit.before:stall:2");
         if no_colour {
             folder.set("NO_COLOR", "1");
         }
         let (written, left) = watched(&folder, term);
         let case = format!("{term}, without colours: {no_colour}:\n{written}\n{left}");
-        let drawn = written.contains("1 of 3 batches, ") && written.contains("year=2020: 0 of 100 rows, ");
+        let drawn = written.contains("1 of 3 batches, ") && written.contains("year=2020: 100 of 100 rows, ");
         assert_eq!((drawn, written.contains(COLOUR)), (term == "xterm", term == "xterm" && !no_colour), "{case}");
         assert_eq!(written.contains("year=2020: started, 100 rows, "), term == "dumb", "{case}");
         // The table, whole and undisturbed, and no bar anywhere.

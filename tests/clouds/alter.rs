@@ -66,7 +66,7 @@ fn every_change() -> Result<(), Failed> {
         ] {
             support::run(&engine, &alter(&world, change)).await?;
         }
-        let insert = format!("INSERT INTO {} (id, name) SELECT id + 10, name FROM {0}", world.table());
+        let insert = format!("INSERT INTO {} (id, name) SELECT id + 10, 'row' || (id + 10) FROM {0}", world.table());
         support::run(&engine, &insert).await?;
         support::run(&engine, &alter(&world, "DROP PARTITION FIELD half")).await?;
         let (kind, message) =

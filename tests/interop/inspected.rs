@@ -23,12 +23,16 @@ pub(crate) const METADATA_TABLES: [&str; 11] = [
     "partitions",
 ];
 
+/// Tables whose partitions one of the readers cannot tell: names that Avro does not take, and PyIceberg the values of a column that
+/// was dropped.
+const UNTOLD: [&str; 2] = ["odd_names", "dropped_partition_source"];
+
 pub(super) fn trials() -> Vec<Trial> {
     let mut trials = vec![
         Trial::test("interop::inspected::ours", ours),
         Trial::test("interop::inspected::at_each_snapshot", at_each_snapshot),
     ];
-    for name in SOURCES.lines() {
+    for name in SOURCES.lines().filter(|name| !UNTOLD.contains(name)) {
         trials.push(trial(format!("interop::inspected::of::{name}"), move || of_source(name)));
     }
     trials

@@ -35,7 +35,7 @@ pub(crate) use listed::{ListedTable, TableKind, tables_of};
 pub(crate) use new_table::NewTable;
 pub(crate) use provider::{IcebergTable, StatementCatalogs, not_attached};
 pub(crate) use refs::{Refs, check_refs_are_known, refs};
-pub(crate) use table::{Table, TableName, quoted, references};
+pub(crate) use table::{Table, TableName, quoted};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{MeterReading, Store};

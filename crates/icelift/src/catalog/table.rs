@@ -2,7 +2,6 @@
 
 mod manifest_list;
 mod pinned;
-mod references;
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,8 +11,6 @@ use iceberg::io::FileIO;
 use iceberg::spec::{
     Manifest, ManifestFile, ManifestList, PrimitiveType, SnapshotRef, TableMetadata, TableMetadataRef,
 };
-
-pub(crate) use references::references;
 
 use super::CommitRequest;
 use crate::error::{Error, ErrorKind, Result, Stage};

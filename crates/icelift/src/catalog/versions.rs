@@ -13,7 +13,7 @@ use datafusion::execution::SessionState;
 use iceberg::spec::{MAIN_BRANCH, Operation, SnapshotRef, SnapshotReference};
 
 use super::Table;
-use super::table::references;
+use super::refs::refs;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::sql::Version;
 
@@ -87,7 +87,7 @@ impl Table {
         if name == MAIN_BRANCH {
             return Ok(Found { snapshot_id: metadata.current_snapshot_id(), schema_id: today });
         }
-        let references = references(metadata)?;
+        let references = refs(metadata)?;
         let Some(reference) = references.get(name) else {
             return Err(self.unknown(format!("the table has no branch or tag `{name}`"), told_names(&references)));
         };

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use iceberg::spec::{SnapshotLog, SnapshotRef, SnapshotReference, SnapshotRetention, TableMetadata};
 
 use super::columns::{Columns, boolean, instant, int, long, map, text};
-use crate::catalog::{Table, references};
+use crate::catalog::{Table, refs as references_of};
 use crate::error::Result;
 
 pub(super) fn snapshots() -> Columns<SnapshotRef> {
@@ -101,7 +101,7 @@ pub(super) fn refs() -> Columns<NamedReference> {
 }
 
 pub(super) fn ref_rows(metadata: &TableMetadata) -> Result<Vec<NamedReference>> {
-    Ok(references(metadata)?.into_iter().collect())
+    Ok(references_of(metadata)?.into_iter().collect())
 }
 
 /// A metadata file, and what the table's main branch was when it was written.

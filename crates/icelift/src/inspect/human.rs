@@ -19,8 +19,14 @@ pub(super) fn bound(bytes: &[u8], transform: &Transform, result: &PrimitiveType)
             format!("{:04}-{:02}-{:02}-{:02}", at.year(), at.month(), at.day(), at.hour())
         }
         (_, PrimitiveLiteral::Binary(bytes)) => base64(bytes),
+        _ if is_timestamp(result) => datum.to_human_string().replacen(' ', "T", 1).replace(" UTC", "+00:00"),
         _ => datum.to_human_string(),
     })
+}
+
+fn is_timestamp(result: &PrimitiveType) -> bool {
+    use PrimitiveType::{Timestamp, TimestampNs, Timestamptz, TimestamptzNs};
+    matches!(result, Timestamp | TimestampNs | Timestamptz | TimestamptzNs)
 }
 
 fn date(days: i32) -> Option<NaiveDate> {
@@ -64,6 +70,9 @@ mod tests {
         }
         assert_eq!(bound(b"caf\xc3\xa9", &Transform::Identity, &PrimitiveType::String).unwrap(), "café");
         assert_eq!(bound(b"xx", &Transform::Identity, &PrimitiveType::Int), None);
+        let timestamp = |result| bound(&1_000_001_i64.to_le_bytes(), &Transform::Identity, &result).unwrap();
+        assert_eq!(timestamp(PrimitiveType::Timestamp), "1970-01-01T00:00:01.000001");
+        assert_eq!(timestamp(PrimitiveType::Timestamptz), "1970-01-01T00:00:01.000001+00:00");
         for (bytes, text) in [(&b""[..], ""), (b"f", "Zg=="), (b"fo", "Zm8="), (b"foo", "Zm9v"), (b"foob", "Zm9vYg==")]
         {
             assert_eq!(bound(bytes, &Transform::Identity, &PrimitiveType::Binary).unwrap(), text);

@@ -169,7 +169,7 @@ mod tests {
             let First { statement, end, rest } = first(text);
             (statement.map(|piece| (piece.line, piece.sql)), end, rest)
         };
-        assert_eq!(found("\n SELECT ';\n' ; x"), (Some(piece(2, "SELECT ';\n'")), End::Semicolon, 16));
+        assert_eq!(found("\n SELECT ';\n' ; x"), (Some(piece(2, "SELECT ';\n'")), End::Semicolon, 15));
         assert_eq!(found("SELECT 1 \\g it's"), (Some(piece(1, "SELECT 1")), End::Command, 9));
         assert_eq!(found("-- a\n\\echo it's\nSELECT"), (None, End::Command, 5));
         assert_eq!(found("/* . */\n.mode csv\n"), (None, End::Command, 8));

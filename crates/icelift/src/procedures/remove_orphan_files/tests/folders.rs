@@ -61,7 +61,7 @@ async fn old_files_that_nothing_refers_to() {
 async fn files_of_known_migrations_are_for_the_other_form() {
     let world = World::new();
     let engine = world.filled().await;
-    let stopped = world.engine("batch.listed:error:2").await;
+    let stopped = world.engine("commit.before:error:2").await;
     let migrate = "MIGRATE TABLE src.n.t TO dst.n.t BATCH BY year WITH (verify 'metadata')";
     assert!(run(&stopped, migrate).await.is_err());
     stopped.settle().await;
@@ -144,11 +144,8 @@ async fn names_of_tables() {
     {
         assert_eq!(call(name).await.unwrap_err().kind(), kind, "{name}");
     }
-    let error = run(&engine, "CALL dst.system.rewrite_data_files('n.t')").await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.to_string().as_str()),
-        (ErrorKind::NotFound, "there is no procedure `rewrite_data_files`")
-    );
+    let error = run(&engine, "CALL dst.system.migrate('n.t')").await.unwrap_err();
+    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::NotFound, "there is no procedure `migrate`"));
     let error = run(&engine, "CALL nowhere.system.remove_orphan_files('n.t')").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }

@@ -50,7 +50,7 @@ async fn wherever_a_driver_stops_its_files_are_listed() {
 async fn an_unfinished_migration_is_fenced_and_nothing_of_it_adopted() {
     let world = World::new();
     let engine = world.filled().await;
-    let stopped = world.engine("batch.listed:error:2").await;
+    let stopped = world.engine("commit.before:error:2").await;
     assert!(run(&stopped, MIGRATE).await.is_err());
     stopped.settle().await;
     let before = table(&engine).await;
