@@ -172,7 +172,10 @@ fn wherever_a_table_stands() -> Result<(), Failed> {
                 &["1", "1"],
             ),
             // Columns are found by the table's name, with or without schema and catalog.
-            (format!("SELECT t.id, default.t.id, glue.default.t.id FROM {t} FOR VERSION AS OF {{one}}"), &["1 1 1"]),
+            (
+                format!("SELECT t.id, default.t.id AS b, glue.default.t.id AS c FROM {t} FOR VERSION AS OF {{one}}"),
+                &["1 1 1"],
+            ),
             (format!("SELECT version.id FROM {t} AS version WHERE version.id = 1"), &["1"]),
         ] {
             world.gives(&text, expected).await?;

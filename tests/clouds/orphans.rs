@@ -70,7 +70,7 @@ impl Stopped {
     }
 
     async fn run(&self) -> Result<(), Failed> {
-        let (engine, stopped) = (self.engine("").await?, self.engine("batch.listed:error:2").await?);
+        let (engine, stopped) = (self.engine("").await?, self.engine("commit.before:error:2").await?);
         let select = "SELECT value AS id, 'row' || value AS name, CAST(value % 2 AS INT) AS part";
         let rows = format!("{select} FROM generate_series(0, {})", ROWS - 1);
         for sql in [

@@ -252,7 +252,12 @@ impl SchemaProvider for PinnedSchema {
                 tracing::warn!(table = name, %error, "the table is left out");
                 Ok(None)
             }
-            Err(error) if name.contains('$') => Err(error.hint(MetadataTable::all_told()).into()),
+            Err(error) if name.contains('$') && error.kind() == ErrorKind::NotFound => {
+                Err(Error::new(ErrorKind::NotFound, format!("{error}"))
+                    .hint(MetadataTable::all_told())
+                    .source(error)
+                    .into())
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, Schema};
 use arrow::util::display::array_value_to_string;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::functions_aggregate::expr_fn::{approx_distinct, approx_percentile_cont, avg, count, max, min, stddev};
@@ -24,7 +24,7 @@ pub(super) async fn summarize(engine: &Engine, query: &ast::Query) -> Result<Row
     let columns: Vec<_> = plan
         .schema()
         .iter()
-        .map(|(qualifier, field)| (Column::from((qualifier, field)), field.name().clone(), field.data_type().clone()))
+        .map(|(qualifier, field)| (Column::from((qualifier, field)), field.name().clone(), plain(field.data_type())))
         .collect();
     let figures = columns.iter().enumerate().flat_map(|(index, (column, _, data_type))| {
         let figures = figures(&Expr::Column(column.clone()), data_type);
@@ -37,6 +37,17 @@ pub(super) async fn summarize(engine: &Engine, query: &ast::Query) -> Result<Row
     let schema = rows.schema();
     let answer = concat_batches(&schema, &rows.collect().await?).map_err(wrong)?;
     Ok(RowStream::of_batch(transposed(&answer, &columns).map_err(wrong)?))
+}
+
+/// The type without what its fields are marked with, which is not for people.
+fn plain(data_type: &DataType) -> DataType {
+    let bare = |field: &FieldRef| Arc::new(Field::new(field.name(), plain(field.data_type()), field.is_nullable()));
+    match data_type {
+        DataType::List(element) => DataType::new_list(plain(element.data_type()), element.is_nullable()),
+        DataType::Map(entries, sorted) => DataType::Map(bare(entries), *sorted),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(bare).collect()),
+        other => other.clone(),
+    }
 }
 
 /// What is computed of a column; NULL where it has no such figure.

@@ -214,8 +214,16 @@ impl Run {
         // before, which is being verified or committed.
         let reports = runs.buffered(STAGES * parallel).map(Next::Batch).chain(close);
         let ending = Ending { place, on_error, failed: None, over: false };
-        let reports = reports.scan(ending, |ending, next| std::future::ready(ending.next(next)));
-        stream::iter(done.into_iter().map(Ok)).chain(reports.filter_map(std::future::ready)).boxed()
+        let reports = stream::unfold((reports.boxed(), ending), |(mut reports, mut ending)| async move {
+            // Behind the end no batch goes on, whoever asks: what is under way is dropped.
+            while !ending.over {
+                if let Some(report) = ending.next(reports.next().await?)? {
+                    return Some((report, (reports, ending)));
+                }
+            }
+            None
+        });
+        stream::iter(done.into_iter().map(Ok)).chain(reports).boxed()
     }
 }
 
