@@ -3,8 +3,12 @@
 mod alter;
 mod builder;
 mod create;
+mod delete;
 mod memory;
 pub(crate) mod names;
+mod overwrite;
+mod predicate;
+mod replacing;
 mod rows;
 pub(crate) mod schema;
 mod splicing;

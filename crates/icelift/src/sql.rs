@@ -19,6 +19,7 @@ mod call;
 mod columns;
 mod create_table;
 mod cursor;
+mod delete;
 mod insert;
 mod migrate;
 mod names;
@@ -36,7 +37,8 @@ pub use attach::Attach;
 pub(crate) use call::{Arguments, Call, Value};
 pub(crate) use columns::{Column, ColumnType};
 pub(crate) use create_table::{CreateTable, TableSource};
-pub(crate) use insert::Insert;
+pub(crate) use delete::Delete;
+pub(crate) use insert::{Insert, Overwrite};
 pub(crate) use migrate::{Migrate, OnError};
 pub(crate) use partition::PartitionField;
 pub(crate) use query::with_distinct_names;
@@ -70,6 +72,7 @@ pub(crate) enum Statement {
         purge: bool,
     },
     AlterTable(AlterTable),
+    Delete(Delete),
     Insert(Insert),
     Migrate(Migrate),
     ExplainMigrate(Migrate),
@@ -130,6 +133,8 @@ pub(crate) fn target(text: &str) -> Option<Vec<String>> {
         Kind::CreateTable => create_table::head(cursor).ok().map(|head| head.name),
         Kind::DropTable => names::drop_head(cursor, "TABLE").ok().map(|(_, name)| name),
         Kind::AlterTable => alter::head(cursor).ok(),
+        Kind::Delete => delete::delete_head(cursor).ok(),
+        Kind::Truncate => delete::truncate_head(cursor).ok(),
         Kind::Insert => insert::head(cursor).ok().map(|(_, name)| name),
         Kind::Attach | Kind::Detach | Kind::Explain | Kind::Unbuilt(_) | Kind::Other => None,
         Kind::Migrate | Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call => None,
@@ -146,6 +151,8 @@ enum Kind {
     CreateTable,
     DropTable,
     AlterTable,
+    Delete,
+    Truncate,
     Insert,
     Migrate,
     Verify,
@@ -169,6 +176,8 @@ impl Kind {
             (&["CREATE", "OR", "REPLACE", "TABLE"], Kind::CreateTable),
             (&["DROP", "TABLE"], Kind::DropTable),
             (&["ALTER", "TABLE"], Kind::AlterTable),
+            (&["DELETE", "FROM"], Kind::Delete),
+            (&["TRUNCATE", "TABLE"], Kind::Truncate),
             (&["INSERT"], Kind::Insert),
             (&["EXPLAIN"], Kind::Explain),
             (&["MIGRATE"], Kind::Migrate),
@@ -193,6 +202,8 @@ fn own(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         Kind::CreateTable => Statement::CreateTable(create_table::create_table(cursor)?),
         Kind::DropTable => names::drop_table(cursor)?,
         Kind::AlterTable => Statement::AlterTable(alter::alter_table(cursor)?),
+        Kind::Delete => Statement::Delete(delete::delete(cursor)?),
+        Kind::Truncate => Statement::Delete(delete::truncate(cursor)?),
         Kind::Insert => Statement::Insert(insert::insert(cursor)?),
         Kind::Migrate => Statement::Migrate(migrate::migrate(cursor)?),
         Kind::Verify => Statement::Verify(verify::verify(cursor)?),
@@ -224,7 +235,7 @@ fn explain(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         // DataFusion's parser would show what an ATTACH says, and recurse without limit at EXPLAIN EXPLAIN.
         Kind::Attach | Kind::Detach | Kind::Explain => return Err(unexplained(place)),
         Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call => return Err(unexplained(place)),
-        Kind::AlterTable => return Err(unexplained(place)),
+        Kind::AlterTable | Kind::Delete | Kind::Truncate => return Err(unexplained(place)),
         Kind::CreateSchema | Kind::DropSchema | Kind::DropTable | Kind::Other => return Ok(None),
     };
     if format {

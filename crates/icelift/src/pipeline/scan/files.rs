@@ -15,7 +15,7 @@ use super::deletes::DeleteFile;
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::shuffle::refuse_uuid_partitions;
-use crate::pipeline::snapshot::LiveFile;
+use crate::pipeline::snapshot::{DeleteId, LiveFile};
 use crate::pipeline::values::is_avro_name;
 
 /// Manifests that are read at once.
@@ -46,6 +46,11 @@ impl PlannedFile {
     pub fn may_be_deleted_by(&self, delete: &LiveFile) -> bool {
         let known = DeleteFile::new(delete.file.clone(), Arc::clone(&delete.spec), delete.sequence);
         known.applies_to(&self.file, self.spec.spec_id(), self.sequence)
+    }
+
+    /// The deletes that bear on this file and on no other.
+    pub fn own_deletes(&self) -> Vec<DeleteId> {
+        self.deletes.iter().filter_map(|delete| delete.of_one_file()).collect()
     }
 
     /// The locations of the deletes that bear on the file.
