@@ -6,7 +6,7 @@ use std::sync::Arc;
 use iceberg::spec::{
     FormatVersion, MAIN_BRANCH, ManifestContentType, ManifestFile, ManifestListWriter, ManifestWriter,
     ManifestWriterBuilder, Operation, PartitionSpec, Schema, SchemaRef, Snapshot, SnapshotReference, SnapshotRetention,
-    Summary, TableMetadata, UnboundPartitionField,
+    StructType, Summary, TableMetadata, UnboundPartitionField,
 };
 use iceberg::{TableRequirement, TableUpdate};
 use uuid::Uuid;
@@ -315,6 +315,11 @@ fn schema_of(metadata: &TableMetadata, spec: &PartitionSpec) -> SchemaRef {
     }
     let newest = metadata.schemas_iter().filter(fits).max_by_key(|schema| schema.schema_id());
     newest.unwrap_or(current).clone()
+}
+
+/// The types of partition values in a manifest of the spec that is written now.
+pub(super) fn partition_type(metadata: &TableMetadata, spec: &PartitionSpec) -> Option<StructType> {
+    spec.partition_type(&schema_of(metadata, spec)).ok()
 }
 
 /// The spec with names that Avro takes: the manifest's partition record is made of them. Readers go by field ids.

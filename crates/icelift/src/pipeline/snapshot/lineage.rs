@@ -2,38 +2,76 @@
 //!
 //! A file gets the ids of its rows from its place in the manifest that it was added with (spec, "First Row ID Inheritance").
 //! What must hold: an entry that is written into another manifest says its first row id itself, or its rows would get new ones.
+//! Its partition values are of the types that the manifest declares: a column may have been promoted since.
 
-use iceberg::spec::{DataFile, DataFileBuilder, Manifest, ManifestEntryRef, ManifestFile};
+use iceberg::spec::{
+    DataFile, DataFileBuilder, Literal, Manifest, ManifestEntryRef, ManifestFile, PrimitiveLiteral, PrimitiveType,
+    Struct, StructType,
+};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The entries of a manifest with their files, which say their first row id if the manifest gives them one.
-pub(super) fn with_row_ids<'m>(
+/// The entries of a manifest with their files, as another manifest lists them whose partition values are of these types: each
+/// says its first row id if the manifest gives it one.
+pub(super) fn moved<'m>(
     file: &ManifestFile,
     manifest: &'m Manifest,
+    partition: Option<&StructType>,
 ) -> Result<Vec<(&'m ManifestEntryRef, DataFile)>> {
     let mut next = file.first_row_id;
-    let with_id = |entry: &'m ManifestEntryRef| {
+    let described = |entry: &'m ManifestEntryRef| {
         let data = entry.data_file();
-        let (Some(first), None, true) = (next, data.first_row_id(), entry.is_alive()) else {
+        let first = next.filter(|_| data.first_row_id().is_none() && entry.is_alive());
+        if let Some(first) = first {
+            next = Some(first.saturating_add(data.record_count()));
+        }
+        let promoted = partition.and_then(|types| promoted(data.partition(), types));
+        if first.is_none() && promoted.is_none() {
             return Ok((entry, data.clone()));
-        };
-        next = Some(first.saturating_add(data.record_count()));
-        Ok((entry, starting_at(data, file.partition_spec_id, first)?))
+        }
+        let too_large =
+            |_| Error::new(ErrorKind::Read, "the manifest gives row ids that are too large").subject(data.file_path());
+        let first = first.map(i64::try_from).transpose().map_err(too_large)?.or(data.first_row_id());
+        Ok((entry, described_anew(data, file.partition_spec_id, first, promoted)?))
     };
-    manifest.entries().iter().map(with_id).collect()
+    manifest.entries().iter().map(described).collect()
 }
 
-/// The file, saying the id of its first row.
-fn starting_at(file: &DataFile, spec_id: i32, first_row_id: u64) -> Result<DataFile> {
-    let wrong =
-        || Error::new(ErrorKind::Read, "the manifest gives row ids that are too large").subject(file.file_path());
+/// The values as those of wider types; `None` if they are of the types already.
+fn promoted(values: &Struct, types: &StructType) -> Option<Struct> {
+    let wider = |value: &Literal, of: &PrimitiveType| match (value, of) {
+        (Literal::Primitive(PrimitiveLiteral::Int(number)), PrimitiveType::Long) => {
+            Some(Literal::long(i64::from(*number)))
+        }
+        (Literal::Primitive(PrimitiveLiteral::Float(number)), PrimitiveType::Double) => {
+            Some(Literal::double(f64::from(number.0)))
+        }
+        _ => None,
+    };
+    let mut is_other = false;
+    let fields = values.fields().iter().zip(types.fields()).map(|(value, field)| {
+        let of = field.field_type.as_primitive_type();
+        let found = value.as_ref().zip(of).and_then(|(value, of)| wider(value, of));
+        is_other |= found.is_some();
+        found.or_else(|| value.clone())
+    });
+    let fields: Struct = fields.collect();
+    is_other.then_some(fields)
+}
+
+/// The file with another first row id and other partition values.
+fn described_anew(
+    file: &DataFile,
+    spec_id: i32,
+    first_row_id: Option<i64>,
+    partition: Option<Struct>,
+) -> Result<DataFile> {
     let mut builder = DataFileBuilder::default();
     builder
         .content(file.content_type())
         .file_path(file.file_path().to_string())
         .file_format(file.file_format())
-        .partition(file.partition().clone())
+        .partition(partition.unwrap_or_else(|| file.partition().clone()))
         .record_count(file.record_count())
         .file_size_in_bytes(file.file_size_in_bytes())
         .column_sizes(file.column_sizes().clone())
@@ -45,7 +83,7 @@ fn starting_at(file: &DataFile, spec_id: i32, first_row_id: u64) -> Result<DataF
         .key_metadata(file.key_metadata().map(<[u8]>::to_vec))
         .split_offsets(file.split_offsets().map(<[i64]>::to_vec))
         .equality_ids(file.equality_ids())
-        .first_row_id(Some(i64::try_from(first_row_id).map_err(|_| wrong())?))
+        .first_row_id(first_row_id)
         .partition_spec_id(spec_id)
         .referenced_data_file(file.referenced_data_file())
         .content_offset(file.content_offset())

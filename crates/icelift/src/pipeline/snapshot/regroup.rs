@@ -13,7 +13,7 @@ use iceberg::spec::{
     DataFile, Literal, ManifestContentType, ManifestEntryRef, ManifestFile, PartitionSpecRef, Struct, TableMetadata,
 };
 
-use super::change::{ChangeBuilder, write_failed};
+use super::change::{ChangeBuilder, partition_type, write_failed};
 use super::merge::{TARGET_BYTES, TARGET_BYTES_DEFAULT};
 use super::{lineage, number};
 use crate::catalog::Table;
@@ -235,11 +235,13 @@ impl Sources<'_> {
         for place in outputs.iter().copied().flatten() {
             wanted.entry(place.at.0).or_default().insert(place.at.1);
         }
+        let types = partition_type(&base.metadata, &self.spec);
+        let types = types.as_ref();
         let reads = wanted.into_iter().filter_map(|(number, entries)| {
             let source = *self.sources.get(number)?;
             Some(async move {
                 let manifest = base.manifest(source).await?;
-                let with_ids = lineage::with_row_ids(source, &manifest)?.into_iter().enumerate();
+                let with_ids = lineage::moved(source, &manifest, types)?.into_iter().enumerate();
                 let moved = with_ids.filter(|(index, _)| entries.contains(index)).map(|(index, (entry, file))| {
                     let snapshot_id = entry.snapshot_id().unwrap_or(source.added_snapshot_id);
                     // Format 1 has no numbers: all are 0.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use iceberg::spec::{DataFile, Manifest, ManifestContentType, ManifestEntryRef, ManifestFile};
 
-use super::change::{ChangeBuilder, write_failed};
+use super::change::{ChangeBuilder, partition_type, write_failed};
 use super::lineage;
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -110,8 +110,11 @@ impl Removal {
         self.written.push(location.clone());
         let failed = |source: iceberg::Error| write_failed("the manifest", &location, source);
         let mut writer = change.writer_of(file.content, base, spec, &location)?;
+        let types = partition_type(&base.metadata, spec);
         let mut removed = Vec::new();
-        for (entry, data) in lineage::with_row_ids(file, &manifest)?.into_iter().filter(|(entry, _)| entry.is_alive()) {
+        for (entry, data) in
+            lineage::moved(file, &manifest, types.as_ref())?.into_iter().filter(|(entry, _)| entry.is_alive())
+        {
             let sequence = entry.sequence_number().unwrap_or(0);
             // Format 1 has no numbers: all are 0.
             let file_sequence = Some(entry.file_sequence_number.unwrap_or(0));

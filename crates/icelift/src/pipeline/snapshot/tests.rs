@@ -267,7 +267,7 @@ async fn rows_keep_their_ids_where_their_entry_moves() {
         let list = table.manifest_list(table.metadata.current_snapshot().unwrap()).await.unwrap();
         for file in list.entries() {
             let manifest = table.manifest(file).await.unwrap();
-            for (entry, data) in lineage::with_row_ids(file, &manifest).unwrap() {
+            for (entry, data) in lineage::moved(file, &manifest, None).unwrap() {
                 if entry.is_alive() {
                     found.insert(data.file_path().to_string(), data.first_row_id().unwrap());
                 }
