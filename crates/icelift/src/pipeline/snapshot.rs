@@ -32,7 +32,9 @@ use self::change::ChangeBuilder;
 pub(crate) use self::change::REPLACED_MANIFESTS;
 use self::companion::Alone;
 pub(crate) use self::companion::{Cargo, Companion};
-pub(crate) use self::difference::{Difference, Live, LiveFile, live};
+#[cfg(test)]
+use self::difference::Difference;
+pub(crate) use self::difference::{Live, LiveFile, live};
 use self::merge::Merging;
 pub(crate) use self::metadata::{MetadataChange, change_metadata};
 pub(crate) use self::precondition::{Precondition, SameDeletes};

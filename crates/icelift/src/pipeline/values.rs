@@ -3,7 +3,7 @@
 use arrow::array::{Array, ArrayRef};
 
 use datafusion::common::ScalarValue;
-use iceberg::spec::{DataFile, Literal, PrimitiveLiteral, PrimitiveType, Type};
+use iceberg::spec::{Literal, PrimitiveLiteral, PrimitiveType, Type};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -90,24 +90,6 @@ pub(crate) fn literal_at(array: &ArrayRef, row: usize, of: &Type) -> Result<Opti
 
 fn unexpected(array: &ArrayRef, of: &Type) -> Error {
     Error::new(ErrorKind::Internal, format!("an array of {} stands for the type {of}", array.data_type()))
-}
-
-/// The partition of a file, to be compared with those of files of the same spec: a field whose source has become wider since
-/// has values of two types.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct PartitionValues(Vec<Option<PrimitiveLiteral>>);
-
-impl PartitionValues {
-    pub fn of(file: &DataFile) -> Self {
-        let wide = |value: &Option<Literal>| {
-            Some(match value.as_ref()?.as_primitive_literal()? {
-                PrimitiveLiteral::Int(value) => PrimitiveLiteral::Long(i64::from(value)),
-                PrimitiveLiteral::Float(value) => PrimitiveLiteral::Double(f64::from(value.0).into()),
-                other => other,
-            })
-        };
-        Self(file.partition().fields().iter().map(wide).collect())
-    }
 }
 
 /// As Java makes names fit: a character that Avro does not take becomes `_x` and its code.

@@ -23,8 +23,6 @@ use super::decode::Parquet;
 use super::reshape::Reshape;
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::pipeline::snapshot::DeleteId;
-use crate::pipeline::values::PartitionValues;
 
 /// Reserved field ids of the columns of a position delete file.
 pub(super) const FILE_PATH_ID: i32 = 2_147_483_546;
@@ -70,7 +68,7 @@ impl DeleteFile {
     /// Whether the file may delete rows of a data file of this spec and data sequence number.
     pub fn applies_to(&self, data: &DataFile, spec_id: i32, sequence: i64) -> bool {
         let same_spec = self.spec.spec_id() == spec_id;
-        let same = || same_spec && PartitionValues::of(&self.file) == PartitionValues::of(data);
+        let same = || same_spec && self.file.partition() == data.partition();
         match self.file.content_type() {
             DataContentType::EqualityDeletes => sequence < self.sequence && (self.spec.is_unpartitioned() || same()),
             _ => {
@@ -78,11 +76,6 @@ impl DeleteFile {
                 sequence <= self.sequence && referenced.map_or_else(same, |path| path == data.file_path())
             }
         }
-    }
-
-    /// Who it is, if it deletes rows of one data file only.
-    pub fn of_one_file(&self) -> Option<DeleteId> {
-        self.file.referenced_data_file().map(|_| DeleteId::of(&self.file))
     }
 
     /// Whether rows are deleted by what they hold, not by where they are.
