@@ -307,7 +307,8 @@ fn metadata() -> Result<(), Failed> {
     support::block_on(async {
         let engine = support::engine(&[("r2", folder)]).await?;
         let done = call(&engine, "rewrite_manifests", "t", "use_caching => true").await?;
-        if done != [1, 1] && done != [2, 1] { Err(format!("the answer is {done:?}").into()) } else { Ok(()) }
+        // Manifests that list only what went do not count.
+        if done == [0, 0] { Ok(()) } else { Err(format!("the answer is {done:?}").into()) }
     })?;
     expect_of_others(folder, 40)
 }
