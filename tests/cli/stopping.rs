@@ -4,44 +4,6 @@ use super::keys::{CTRL_C, CTRL_D, Keys};
 use super::process::Folder;
 
 const ATTACH: &str = "ATTACH 'w' AS w (TYPE local);";
-/// Two to a second for a prompt; the machine has other things to do.
-const SOON: f64 = 2.0;
-
-/// Statements that would run for hours, at work in an operator each: pairs that do not match, pairs that all do, a sort.
-const ENDLESS: [&str; 3] = [
-    "SELECT count(*) FROM generate_series(1, 9000000) a(x) JOIN generate_series(1, 9000000) b(y) ON a.x * b.y = -1;",
-    "SELECT sum(x) FROM (SELECT value % 2 k, value x FROM generate_series(1, 4000000)) a JOIN (SELECT value % 2 k \
-     FROM generate_series(1, 4000000)) b USING (k);",
-    "SELECT value FROM generate_series(1, 900000000) ORDER BY value % 1000003;",
-];
-
-#[cfg(unix)]
-pub fn ctrl_c_stops_the_statement_and_the_shell_lives_on() {
-    let folder = Folder::new();
-    for sql in ENDLESS {
-        let keys = Keys::new(&folder, &["--memory-limit", "2GB", "--threads", "2"]).size(200, 50).line(sql).pause(2.0);
-        let keys = keys.keys(CTRL_C).wait("stopped by SIGINT").prompt().since();
-        let answers = keys.line("SELECT 6 * 7 AS still;").wait("42").line("\\q").play();
-        assert!(answers[0].as_f64().unwrap() < SOON, "{answers:?}: {sql}");
-        assert_eq!(answers[1], 0, "{sql}");
-    }
-}
-
-#[cfg(unix)]
-pub fn ctrl_c_in_an_insert_commits_nothing_and_leaves_no_file() {
-    let folder = Folder::new();
-    let insert = "INSERT INTO w.s.t SELECT value, repeat('x', 20) FROM generate_series(1, 2000000000);";
-    let keys = Keys::new(&folder, &["--memory-limit", "2GB"]).size(200, 50).line(ATTACH).line("CREATE SCHEMA w.s;");
-    let keys = keys.line("CREATE TABLE w.s.t (a BIGINT, b STRING);").line(insert).pause(3.0).keys(CTRL_C);
-    let keys = keys.wait("stopped by SIGINT").prompt().since();
-    let answers = keys.line("SELECT 'rows: ' || count(*) FROM w.s.t;").wait("rows: 0").line("\\q").play();
-    assert!(answers[0].as_f64().unwrap() < SOON, "{answers:?}");
-    assert_eq!(answers[1], 0);
-    let files = crate::support::files_below(&folder.path().join("w")).unwrap();
-    let data: Vec<_> = files.iter().filter(|path| path.extension().is_some_and(|it| it == "parquet")).collect();
-    assert!(data.is_empty(), "{data:?}");
-}
-
 #[cfg(unix)]
 pub fn ctrl_c_twice_at_an_empty_prompt_quits() {
     let folder = Folder::new();
