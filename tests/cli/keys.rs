@@ -53,18 +53,9 @@ impl<'a> Keys<'a> {
         self.step(json!(["wait", regex, LONG]))
     }
 
-    pub fn pause(self, seconds: f64) -> Self {
-        self.step(json!(["pause", seconds]))
-    }
-
     /// Answers with the screen.
     pub fn screen(self) -> Self {
         self.step(json!(["screen"]))
-    }
-
-    /// Answers with the seconds from the last key to what was waited for last.
-    pub fn since(self) -> Self {
-        self.step(json!(["since"]))
     }
 
     /// Answers with all that was written.
