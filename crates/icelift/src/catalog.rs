@@ -27,6 +27,7 @@ use async_trait::async_trait;
 use iceberg::spec::TableMetadataRef;
 use iceberg::{NamespaceIdent, TableIdent, TableRequirement, TableUpdate};
 
+pub(crate) use apply::is_same_schema;
 pub use attach::AttachedCatalog;
 pub(crate) use attach::Catalogs;
 pub(crate) use author::{Author, Signature};
@@ -34,7 +35,7 @@ pub(crate) use aws::AwsSource;
 pub(crate) use listed::{ListedTable, TableKind, tables_of};
 pub(crate) use new_table::NewTable;
 pub(crate) use provider::{IcebergTable, StatementCatalogs, not_attached};
-pub(crate) use refs::{Refs, check_refs_are_known, refs};
+pub(crate) use refs::{Refs, ancestors, check_refs_are_known, refs};
 pub(crate) use table::{Table, TableName, quoted};
 
 use crate::error::{Error, ErrorKind, Result};

@@ -54,6 +54,14 @@ const REMOVALS_DEFAULT: usize = 16;
 /// As many requests as a store has under way unless told otherwise.
 const REMOVALS_MAX: usize = 64;
 
+/// Of those that remove files.
+const MAX_CONCURRENT_DELETES: Parameter = Parameter {
+    name: "max_concurrent_deletes",
+    kind: Kind::Integer,
+    default: Some("16"),
+    about: "how many removals are under way at once, from 1 on; more than 64 count as 64",
+};
+
 /// What a procedure takes, gives and does.
 struct Procedure {
     name: &'static str,

@@ -1,9 +1,9 @@
 //! From a commit request to the next metadata file, for catalogs that keep a pointer to it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::str::FromStr;
 
-use iceberg::spec::{MetadataLog, TableMetadata, TableMetadataBuildResult};
+use iceberg::spec::{MetadataLog, Schema, TableMetadata, TableMetadataBuildResult};
 use iceberg::{MetadataLocation, TableUpdate};
 
 use super::{Author, CommitRequest, Table, TableName, refs};
@@ -33,6 +33,12 @@ pub(super) fn apply(
         builder = update.clone().apply(builder).map_err(refused)?;
     }
     builder.build().map_err(refused)
+}
+
+/// Whether two schemas differ at most in their ids.
+pub(crate) fn is_same_schema(left: &Schema, right: &Schema) -> bool {
+    let keys = |schema: &Schema| schema.identifier_field_ids().collect::<BTreeSet<_>>();
+    left.as_struct() == right.as_struct() && keys(left) == keys(right)
 }
 
 /// A snapshot that a branch or tag points to is not removed: `iceberg` would drop the reference with it, and somebody may have

@@ -1,11 +1,11 @@
-//! The branches and tags of a table.
+//! The branches and tags of a table, and what led to their snapshots.
 //!
 //! `iceberg` answers by name only, so they are read from the metadata as it would be written. Of tables of format version 1
 //! it knows no other branch than main: what it does not know it must not be asked to expire.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use iceberg::spec::{FormatVersion, MAIN_BRANCH, SnapshotReference, TableMetadata};
+use iceberg::spec::{FormatVersion, MAIN_BRANCH, SnapshotRef, SnapshotReference, TableMetadata};
 use serde::Deserialize;
 
 use super::Table;
@@ -60,4 +60,13 @@ pub(crate) async fn check_refs_are_known(table: &Table) -> Result<()> {
 
 fn unreadable(source: serde_json::Error) -> Error {
     Error::new(ErrorKind::Read, "the references of the table cannot be read").stage(Stage::Catalog).source(source)
+}
+
+/// The snapshot and those that led to it, the newest first, as far as they are there. A chain that damaged metadata closes to a
+/// ring ends.
+pub(crate) fn ancestors(metadata: &TableMetadata, id: Option<i64>) -> impl Iterator<Item = &SnapshotRef> {
+    let mut seen = HashSet::new();
+    let found = |id: Option<i64>| id.and_then(|id| metadata.snapshot_by_id(id));
+    std::iter::successors(found(id), move |snapshot| found(snapshot.parent_snapshot_id()))
+        .take_while(move |snapshot| seen.insert(snapshot.snapshot_id()))
 }

@@ -15,9 +15,9 @@ use iceberg::spec::{Schema, TableMetadata, TableMetadataBuildResult, TableMetada
 
 use super::names::{table_name, unknown_catalog};
 use super::{Engine, RowStream};
-use crate::catalog::{CommitOutcome, Table, TableName};
+use crate::catalog::{CommitOutcome, Table, TableName, is_same_schema};
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::pipeline::snapshot::{self, Alteration, is_same_schema};
+use crate::pipeline::snapshot::{self, Alteration};
 use crate::sql::{AlterTable, TableChange};
 
 /// Runs `ALTER TABLE`.

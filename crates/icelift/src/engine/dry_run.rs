@@ -66,11 +66,7 @@ impl Engine {
     }
 
     async fn plan_query(&self, statement: DataFusionStatement) -> Result<()> {
-        let references = self.session.state().resolve_table_references(&statement)?;
-        let with_names = references.iter().any(|it| it.schema() == Some("information_schema"));
-        let view = View::new(self, with_names).await;
-        view.check(&references)?;
-        let plan = view.state().statement_to_plan(statement).await?;
+        let (view, plan) = self.planned(statement).await?;
         match plan {
             LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(table)) => {
                 let rows = EmptyRelation { produce_one_row: false, schema: table.input.schema().clone() };

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 
 use super::names::{namespace_name, table_name, unknown_catalog};
@@ -86,12 +86,18 @@ impl Engine {
     }
 
     async fn query(&self, statement: DataFusionStatement) -> Result<RowStream> {
+        let (view, plan) = self.planned(statement).await?;
+        view.execute(plan).await
+    }
+
+    /// What a statement of DataFusion's will do, in the view of it.
+    pub(super) async fn planned(&self, statement: DataFusionStatement) -> Result<(View<'_>, LogicalPlan)> {
         let references = self.session.state().resolve_table_references(&statement)?;
         let with_names = references.iter().any(|it| it.schema() == Some("information_schema"));
         let view = View::new(self, with_names).await;
         view.check(&references)?;
         let plan = view.state().statement_to_plan(statement).await?;
-        view.execute(plan).await
+        Ok((view, plan))
     }
 }
 

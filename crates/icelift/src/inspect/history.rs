@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use iceberg::spec::{SnapshotLog, SnapshotRef, SnapshotReference, SnapshotRetention, TableMetadata};
 
 use super::columns::{Columns, boolean, instant, int, long, map, text};
-use crate::catalog::{Table, refs as references_of};
+use crate::catalog::{Table, ancestors, refs as references_of};
 use crate::error::Result;
 
 pub(super) fn snapshots() -> Columns<SnapshotRef> {
@@ -55,7 +55,8 @@ pub(super) fn history() -> Columns<Made> {
 }
 
 pub(super) fn history_rows(metadata: &TableMetadata) -> Vec<Made> {
-    let ancestors = ancestors(metadata);
+    let ancestors: HashSet<_> =
+        ancestors(metadata, metadata.current_snapshot_id()).map(|snapshot| snapshot.snapshot_id()).collect();
     let made = |entry: &SnapshotLog| Made {
         made_current_ms: entry.timestamp_ms,
         snapshot_id: entry.snapshot_id,
@@ -63,17 +64,6 @@ pub(super) fn history_rows(metadata: &TableMetadata) -> Vec<Made> {
         is_current_ancestor: ancestors.contains(&entry.snapshot_id),
     };
     metadata.history().iter().map(made).collect()
-}
-
-/// The current snapshot and those from which it came, as far as they are still there.
-fn ancestors(metadata: &TableMetadata) -> HashSet<i64> {
-    let mut found = HashSet::new();
-    let mut at = metadata.current_snapshot();
-    // A chain that damaged metadata closes to a ring ends here.
-    while let Some(snapshot) = at.filter(|snapshot| found.insert(snapshot.snapshot_id())) {
-        at = snapshot.parent_snapshot_id().and_then(|parent| metadata.snapshot_by_id(parent));
-    }
-    found
 }
 
 type NamedReference = (String, SnapshotReference);

@@ -11,7 +11,7 @@ use iceberg::spec::TableMetadata;
 use super::attempt::commit_prefix;
 use super::job::{Birth, JobId};
 use super::register::Register;
-use crate::catalog::{Catalog, CommitOutcome, Table};
+use crate::catalog::{Catalog, CommitOutcome, Table, ancestors};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::snapshot::{self, Cargo, Change, Companion};
 
@@ -95,10 +95,7 @@ pub(super) async fn claim(
 /// Fails if the table has rows of the migration that no register speaks of: they would come twice.
 fn check_unregistered(base: &TableMetadata, job: JobId) -> Result<()> {
     let job = job.to_string();
-    let mut at = base.current_snapshot();
-    // No table has more ancestors than snapshots: a circle ends.
-    for _ in 0..base.snapshots().len() {
-        let Some(snapshot) = at else { return Ok(()) };
+    for snapshot in ancestors(base, base.current_snapshot_id()) {
         let said = &snapshot.summary().additional_properties;
         if said.get("icelift.job") == Some(&job) && said.contains_key("icelift.batch") {
             let message = "the table has batches of this migration and no register of them";
@@ -106,7 +103,6 @@ fn check_unregistered(base: &TableMetadata, job: JobId) -> Result<()> {
                 .stage(Stage::Snapshot)
                 .hint("somebody removed the register from the table's properties; drop the table and migrate anew"));
         }
-        at = snapshot.parent_snapshot_id().and_then(|parent| base.snapshot_by_id(parent));
     }
     Ok(())
 }

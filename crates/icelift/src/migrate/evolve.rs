@@ -7,11 +7,12 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow::datatypes::Fields;
-use iceberg::spec::{ListType, MapType, NestedField, NestedFieldRef, PrimitiveType, Schema, StructType, Type};
+use iceberg::spec::{ListType, MapType, NestedField, NestedFieldRef, Schema, StructType, Type};
 use iceberg::{TableRequirement, TableUpdate};
 
 use crate::catalog::{Author, Catalog, CommitOutcome, CommitRequest, IcebergTable, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::select::types::is_promotion;
 use crate::pipeline::select::{assignable, types};
 
 /// How the schema of a target changes.
@@ -116,19 +117,6 @@ fn mismatch(target: &IcebergTable, differences: &[String]) -> Error {
     let mut message = "the table's columns are not those of the query: ".to_string();
     let _ = write!(message, "{}", differences.join("; "));
     Error::new(ErrorKind::SchemaMismatch, message).place(Stage::Catalog, &target.table.name)
-}
-
-/// Iceberg's promotions: every value of the one type is a value of the other, and files need not be written again.
-fn is_promotion(from: &Type, to: &Type) -> bool {
-    use PrimitiveType::{Decimal, Double, Float, Int, Long};
-    match (from, to) {
-        (Type::Primitive(Int), Type::Primitive(Long)) | (Type::Primitive(Float), Type::Primitive(Double)) => true,
-        (
-            Type::Primitive(Decimal { precision: from, scale: from_scale }),
-            Type::Primitive(Decimal { precision: to, scale: to_scale }),
-        ) => from_scale == to_scale && to > from,
-        _ => false,
-    }
 }
 
 /// The column as a new one of the table: optional, with ids that no column had before.

@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 #[cfg(test)]
 pub(crate) use self::alteration::metadata_request;
-pub(crate) use self::alteration::{Alteration, alter, is_same_schema};
+pub(crate) use self::alteration::{Alteration, alter};
 use self::change::ChangeBuilder;
 pub(crate) use self::change::REPLACED_MANIFESTS;
 use self::companion::Alone;

@@ -1,6 +1,7 @@
 //! Tables that tests write through an engine and then look at from within.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -11,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::catalog::{AwsSource, Catalog, Catalogs, CommitOutcome, CommitRequest, Table};
 use crate::sql::{Attach, script};
-use crate::{Engine, RowStream};
+use crate::{Engine, Failpoints, RowStream};
 
 /// The local catalog `r2` with the schema `default`, in a folder that goes with it.
 pub(crate) struct Warehouse {
@@ -81,6 +82,34 @@ impl Warehouse {
         let ident = TableIdent::from_strs(["default", name]).unwrap();
         self.catalogs.get("r2").unwrap().load_table(&ident).await.unwrap()
     }
+}
+
+/// An engine over the local catalogs `src` and `dst` in a folder.
+pub(crate) async fn src_and_dst(folder: &Path, failpoints: &str) -> Engine {
+    let mut builder = Engine::builder().parallelism(2).failpoints(Failpoints::parse(failpoints, |_| {}).unwrap());
+    for name in ["src", "dst"] {
+        builder = builder.attach(Attach {
+            name: name.to_string(),
+            warehouse: Some(folder.join(name).display().to_string()),
+            options: [("type".to_string(), "local".to_string())].into_iter().collect(),
+            if_not_exists: false,
+        });
+    }
+    builder.build().await.unwrap()
+}
+
+/// The locations of all files below a folder.
+pub(crate) fn files_below(folder: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else {
+            found.insert(format!("file://{}", path.display()));
+        }
+    }
+    found
 }
 
 /// The descriptions of a table's data files, as its sink made them.

@@ -6,8 +6,9 @@ use arrow::array::Int64Array;
 use arrow::datatypes::DataType;
 
 use super::arguments::{Bound, Kind, Parameter};
-use super::moves::{ancestors, snapshot};
+use super::moves::snapshot;
 use super::{Column, Context, Procedure, TABLE};
+use crate::catalog::ancestors;
 use crate::engine::RowStream;
 use crate::error::Result;
 
@@ -34,7 +35,7 @@ pub(super) async fn run(context: &Context<'_>, bound: &Bound) -> Result<RowStrea
         Some(id) => Some(snapshot(&table, id)?.snapshot_id()),
         None => table.metadata.current_snapshot_id(),
     };
-    let found = ancestors(&table.metadata, id);
+    let found: Vec<_> = ancestors(&table.metadata, id).collect();
     let ids: Int64Array = found.iter().map(|snapshot| Some(snapshot.snapshot_id())).collect();
     let times: Int64Array = found.iter().map(|snapshot| Some(snapshot.timestamp_ms())).collect();
     PROCEDURE.answer(vec![Arc::new(ids), Arc::new(times)])

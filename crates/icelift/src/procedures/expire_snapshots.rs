@@ -18,7 +18,7 @@ use self::change::Expire;
 use self::retention::Wanted;
 use self::unreachable::{Counts, Unreachable};
 use super::arguments::{Bound, Kind, Parameter};
-use super::{Column, Context, Procedure, TABLE, check_owned, removals};
+use super::{Column, Context, MAX_CONCURRENT_DELETES, Procedure, TABLE, check_owned, removals};
 use crate::catalog::{Table, check_refs_are_known};
 use crate::engine::RowStream;
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -40,12 +40,7 @@ pub(super) static PROCEDURE: Procedure = Procedure {
             default: Some("as `history.expire.min-snapshots-to-keep` says, 1"),
             about: "how many snapshots of each branch stay, however old they are, from 1 on",
         },
-        Parameter {
-            name: "max_concurrent_deletes",
-            kind: Kind::Integer,
-            default: Some("16"),
-            about: "how many removals are under way at once, from 1 on; more than 64 count as 64",
-        },
+        MAX_CONCURRENT_DELETES,
         Parameter {
             name: "stream_results",
             kind: Kind::Boolean,

@@ -6,10 +6,10 @@ use arrow::array::{Int64Array, StringArray};
 use arrow::datatypes::DataType;
 
 use super::arguments::{Bound, Kind, Parameter};
-use super::moves::{Move, ancestors, move_branch};
+use super::moves::{Move, move_branch};
 use super::set_current_snapshot::snapshot_of;
 use super::{Column, Context, Procedure, TABLE};
-use crate::catalog::refs;
+use crate::catalog::{ancestors, refs};
 use crate::engine::RowStream;
 use crate::error::{Error, ErrorKind, Result, Stage};
 
@@ -50,7 +50,7 @@ pub(super) async fn run(context: &Context<'_>, bound: &Bound) -> Result<RowStrea
         return Err(refused(format!("`{branch}` is a tag, expected a branch")).hint("tags stay where they are"));
     }
     if let Some(from) = from
-        && !ancestors(&table.metadata, Some(to)).iter().any(|ancestor| ancestor.snapshot_id() == from)
+        && !ancestors(&table.metadata, Some(to)).any(|ancestor| ancestor.snapshot_id() == from)
     {
         let message = format!("`{other}` does not come after `{branch}`: the snapshot {from} is no ancestor of {to}");
         return Err(refused(message).hint("a branch with commits of its own cannot go on to another one"));

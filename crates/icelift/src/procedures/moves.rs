@@ -3,7 +3,6 @@
 //! What must hold: a branch is only moved from where it was when the statement began. What others commit meanwhile is not
 //! thrown away unseen: the statement fails then, and can be run again. The branch keeps its retention.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::Int64Array;
@@ -134,17 +133,6 @@ pub(super) fn current(table: &Table) -> Result<&SnapshotRef> {
     table.metadata.current_snapshot().ok_or_else(|| {
         Error::new(ErrorKind::NotFound, "the table has no current snapshot").place(Stage::Catalog, &table.name)
     })
-}
-
-/// The snapshot and those that led to it, the newest first, as far as they are there.
-pub(super) fn ancestors(metadata: &TableMetadata, id: Option<i64>) -> Vec<&SnapshotRef> {
-    let (mut found, mut seen) = (Vec::new(), HashSet::new());
-    let mut at = id.and_then(|id| metadata.snapshot_by_id(id));
-    while let Some(snapshot) = at.filter(|snapshot| seen.insert(snapshot.snapshot_id())) {
-        found.push(snapshot);
-        at = snapshot.parent_snapshot_id().and_then(|parent| metadata.snapshot_by_id(parent));
-    }
-    found
 }
 
 /// Names the newest of some snapshots.

@@ -16,7 +16,7 @@ use futures::{StreamExt, stream};
 
 use self::folder::{Mismatch, Search};
 use super::arguments::{Bound, Kind, Parameter};
-use super::{Column, Context, Procedure, check_owned, removals};
+use super::{Column, Context, MAX_CONCURRENT_DELETES, Procedure, check_owned, removals};
 use crate::engine::RowStream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::migrate::{JobId, orphans};
@@ -56,12 +56,7 @@ pub(super) static PROCEDURE: Procedure = Procedure {
             default: Some("true"),
             about: "`true` to list, `false` to remove",
         },
-        Parameter {
-            name: "max_concurrent_deletes",
-            kind: Kind::Integer,
-            default: Some("16"),
-            about: "how many removals are under way at once, from 1 on; more than 64 count as 64",
-        },
+        MAX_CONCURRENT_DELETES,
         Parameter {
             name: "file_list_view",
             kind: Kind::String,

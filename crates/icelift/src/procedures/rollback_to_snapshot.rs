@@ -1,8 +1,9 @@
 //! `rollback_to_snapshot`: the table goes back to one of the snapshots that led to its current one.
 
 use super::arguments::{Bound, Kind, Parameter};
-use super::moves::{COLUMNS, ancestors, current, move_main, snapshot};
+use super::moves::{COLUMNS, current, move_main, snapshot};
 use super::{Context, Procedure, TABLE};
+use crate::catalog::ancestors;
 use crate::engine::RowStream;
 use crate::error::{Error, ErrorKind, Result, Stage};
 
@@ -25,7 +26,7 @@ pub(super) async fn run(context: &Context<'_>, bound: &Bound) -> Result<RowStrea
     let to = bound.required_integer("snapshot_id")?;
     snapshot(&table, to)?;
     let from = current(&table)?.snapshot_id();
-    if !ancestors(&table.metadata, Some(from)).iter().any(|ancestor| ancestor.snapshot_id() == to) {
+    if !ancestors(&table.metadata, Some(from)).any(|ancestor| ancestor.snapshot_id() == to) {
         let message = format!("the snapshot {to} is no ancestor of the current snapshot {from}");
         return Err(Error::new(ErrorKind::Sql, message)
             .place(Stage::Catalog, &table.name)

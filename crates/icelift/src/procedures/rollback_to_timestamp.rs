@@ -1,8 +1,9 @@
 //! `rollback_to_timestamp`: the table goes back to the last of its ancestors that is older than a time.
 
 use super::arguments::{Bound, Kind, Parameter};
-use super::moves::{COLUMNS, ancestors, current, move_main, shown_time};
+use super::moves::{COLUMNS, current, move_main, shown_time};
 use super::{Context, Procedure, TABLE};
+use crate::catalog::ancestors;
 use crate::engine::RowStream;
 use crate::error::{Error, ErrorKind, Result, Stage};
 
@@ -24,7 +25,7 @@ pub(super) async fn run(context: &Context<'_>, bound: &Bound) -> Result<RowStrea
     let table = context.table(bound).await?;
     let time = bound.required_timestamp("timestamp")?.timestamp_millis();
     let from = current(&table)?.snapshot_id();
-    let ancestors = ancestors(&table.metadata, Some(from));
+    let ancestors: Vec<_> = ancestors(&table.metadata, Some(from)).collect();
     // As in Java: the latest by its time, whatever clocks did.
     let older = ancestors.iter().filter(|snapshot| snapshot.timestamp_ms() < time);
     let Some(to) = older.max_by_key(|snapshot| snapshot.timestamp_ms()).map(|snapshot| snapshot.snapshot_id()) else {

@@ -19,7 +19,7 @@ use super::namespaces::{namespace_not_found, unwritable};
 use super::rules::taken_properties;
 use super::tables::Answered;
 use super::wire::CreateTableBody;
-use crate::catalog::{CommitOutcome, CommitRequest, NewTable, Table};
+use crate::catalog::{CommitOutcome, CommitRequest, NewTable, Table, is_same_schema};
 use crate::error::{Error, ErrorKind, Result, Stage};
 
 /// Stands for the newest schema, spec or order of a request.
@@ -80,11 +80,6 @@ impl Wanted {
         }
         updates
     }
-}
-
-fn is_same_schema(left: &Schema, right: &Schema) -> bool {
-    let keys = |schema: &Schema| schema.identifier_field_ids().collect::<std::collections::BTreeSet<_>>();
-    left.as_struct() == right.as_struct() && keys(left) == keys(right)
 }
 
 /// What makes a table of nothing, in the order that the specification's clients keep.

@@ -11,6 +11,7 @@ use super::path::{Fields, change_field, change_struct, find, missing};
 use super::refused;
 use crate::engine::schema;
 use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::select::types::is_promotion;
 use crate::sql::{AddedColumn, ColumnAction, ColumnType, Position, TableChange};
 
 /// What an error offers.
@@ -234,19 +235,6 @@ fn promote(field: &mut NestedField, name: &str, wanted: &ColumnType) -> Result<(
     }
     *field.field_type = to;
     Ok(())
-}
-
-/// Every value of the one type is a value of the other, and files need not be written again.
-fn is_promotion(from: &Type, to: &Type) -> bool {
-    use PrimitiveType::{Decimal, Double, Float, Int, Long};
-    match (from, to) {
-        (Type::Primitive(Int), Type::Primitive(Long)) | (Type::Primitive(Float), Type::Primitive(Double)) => true,
-        (
-            Type::Primitive(Decimal { precision: from, scale: from_scale }),
-            Type::Primitive(Decimal { precision: to, scale: to_scale }),
-        ) => from_scale == to_scale && to > from,
-        _ => false,
-    }
 }
 
 /// The id of a column that may identify rows.

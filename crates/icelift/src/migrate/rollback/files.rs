@@ -7,7 +7,7 @@ use std::sync::Arc;
 use iceberg::spec::{Operation, TableMetadata};
 
 use super::choice::Choice;
-use crate::catalog::{Catalog, IcebergTable, Table};
+use crate::catalog::{Catalog, IcebergTable, Table, ancestors};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::migrate::attempt::Attempt;
@@ -125,15 +125,14 @@ async fn committed(table: &Table, choice: &Choice, batch: &Detail) -> Vec<String
 
 /// The snapshots since that one which took files out.
 fn others(metadata: &TableMetadata, since: i64) -> Vec<String> {
-    let (mut found, mut at) = (Vec::new(), metadata.current_snapshot());
-    // No table has more ancestors than snapshots: a circle ends.
-    for _ in 0..metadata.snapshots().len() {
-        let Some(snapshot) = at.filter(|snapshot| snapshot.snapshot_id() != since) else { break };
+    let since =
+        ancestors(metadata, metadata.current_snapshot_id()).take_while(|snapshot| snapshot.snapshot_id() != since);
+    let mut found = Vec::new();
+    for snapshot in since {
         let operation = &snapshot.summary().operation;
         if *operation != Operation::Append && found.len() < SNAPSHOTS_MAX {
             found.push(format!("snapshot {} ({})", snapshot.snapshot_id(), operation.as_str()));
         }
-        at = snapshot.parent_snapshot_id().and_then(|parent| metadata.snapshot_by_id(parent));
     }
     found
 }

@@ -7,11 +7,12 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use iceberg::TableIdent;
 use iceberg::spec::TableMetadata;
 
+use crate::Engine;
 use crate::catalog::{CommitOutcome, Table};
 use crate::error::{ErrorKind, Result};
 use crate::migrate::register::Register;
 use crate::pipeline::snapshot::{self, Cargo, Change, Companion};
-use crate::{Attach, Engine, Failpoints};
+use crate::pipeline::warehouse::src_and_dst;
 
 const MIGRATE: &str = "MIGRATE TABLE src.n.t TO dst.n.t BATCH BY year WITH (verify 'metadata')";
 const ROLLBACK: &str = "ROLLBACK MIGRATION dst.n.t BATCH 2020";
@@ -36,16 +37,7 @@ impl World {
     }
 
     async fn engine(&self, failpoints: &str) -> Engine {
-        let mut builder = Engine::builder().parallelism(2).failpoints(Failpoints::parse(failpoints, |_| {}).unwrap());
-        for name in ["src", "dst"] {
-            builder = builder.attach(Attach {
-                name: name.to_string(),
-                warehouse: Some(self.0.path().join(name).display().to_string()),
-                options: [("type".to_string(), "local".to_string())].into_iter().collect(),
-                if_not_exists: false,
-            });
-        }
-        builder.build().await.unwrap()
+        src_and_dst(self.0.path(), failpoints).await
     }
 }
 

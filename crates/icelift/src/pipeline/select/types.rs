@@ -139,3 +139,15 @@ fn unsupported(field: &Field) -> Error {
         .stage(Stage::Select)
         .hint(format!("CAST({} AS …) to {cast}", field.name()))
 }
+/// Iceberg's promotions: every value of the one type is a value of the other, and files need not be written again.
+pub(crate) fn is_promotion(from: &Type, to: &Type) -> bool {
+    use PrimitiveType::{Decimal, Double, Float, Int, Long};
+    match (from, to) {
+        (Type::Primitive(Int), Type::Primitive(Long)) | (Type::Primitive(Float), Type::Primitive(Double)) => true,
+        (
+            Type::Primitive(Decimal { precision: from, scale: from_scale }),
+            Type::Primitive(Decimal { precision: to, scale: to_scale }),
+        ) => from_scale == to_scale && to > from,
+        _ => false,
+    }
+}

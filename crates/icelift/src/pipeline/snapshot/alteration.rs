@@ -4,17 +4,16 @@
 //! anew on what won it; one whose answer was lost is settled by what the table shows. Such a commit brings no snapshot, so
 //! what it makes is its sign.
 
-use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use iceberg::spec::{PartitionSpec, Schema, SortOrder, TableMetadata, TableMetadataBuildResult};
+use iceberg::spec::{PartitionSpec, SortOrder, TableMetadata, TableMetadataBuildResult};
 use iceberg::{TableRequirement, TableUpdate};
 
 use super::Retries;
 use super::settle::{self, Sign, Unsettled};
-use crate::catalog::{Catalog, CommitOutcome, CommitRequest, Table};
+use crate::catalog::{Catalog, CommitOutcome, CommitRequest, Table, is_same_schema};
 use crate::error::{Error, ErrorKind, Result, Stage};
 
 /// A change of a table's metadata that leaves its rows alone, made anew on each base.
@@ -130,10 +129,4 @@ pub(super) fn has_landed(
 /// Whether the request would still be taken.
 pub(super) fn may_land(request: &CommitRequest, now: &TableMetadata) -> bool {
     request.requirements.iter().all(|requirement| requirement.check(Some(now)).is_ok())
-}
-
-/// Whether two schemas differ at most in their ids.
-pub(crate) fn is_same_schema(left: &Schema, right: &Schema) -> bool {
-    let keys = |schema: &Schema| schema.identifier_field_ids().collect::<BTreeSet<_>>();
-    left.as_struct() == right.as_struct() && keys(left) == keys(right)
 }

@@ -10,9 +10,9 @@ use std::collections::HashSet;
 
 use iceberg::spec::{MAIN_BRANCH, SnapshotReference, SnapshotRetention, TableMetadata};
 
-use crate::catalog::Refs;
+use crate::catalog::{Refs, ancestors};
 use crate::error::{Error, ErrorKind, Result};
-use crate::procedures::moves::{ancestors, told};
+use crate::procedures::moves::told;
 
 /// What the statement says.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ pub(super) fn expiry(metadata: &TableMetadata, refs: &Refs, wanted: &Wanted, now
         };
         let min = min_snapshots_to_keep.map_or(limits.min_snapshots, |min| usize::try_from(min).unwrap_or(1));
         let cutoff_ms = max_snapshot_age_ms.map_or(limits.older_than_ms, |age| now_ms.saturating_sub(age));
-        let ancestors = ancestors(metadata, Some(reference.snapshot_id));
+        let ancestors: Vec<_> = ancestors(metadata, Some(reference.snapshot_id)).collect();
         referenced.extend(ancestors.iter().map(|snapshot| snapshot.snapshot_id()));
         let is_kept = |(nth, snapshot): &(usize, &&_)| {
             let snapshot: &iceberg::spec::SnapshotRef = snapshot;

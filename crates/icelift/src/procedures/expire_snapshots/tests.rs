@@ -11,7 +11,7 @@ use iceberg::spec::{SnapshotReference, SnapshotRetention};
 use super::unreachable::{Counts, Unreachable};
 use crate::catalog::{CommitOutcome, CommitRequest, Table};
 use crate::error::{ErrorKind, Result};
-use crate::pipeline::warehouse::Warehouse;
+use crate::pipeline::warehouse::{Warehouse, files_below};
 use crate::storage::Held;
 
 const FAR: &str = "older_than => TIMESTAMP '2100-01-01'";
@@ -40,19 +40,7 @@ async fn expire(warehouse: &Warehouse, arguments: &str) -> Vec<i64> {
 }
 
 fn files(table: &Table) -> BTreeSet<String> {
-    fn walk(folder: &Path, found: &mut BTreeSet<String>) {
-        for entry in std::fs::read_dir(folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else {
-                found.insert(format!("file://{}", path.display()));
-            }
-        }
-    }
-    let mut found = BTreeSet::new();
-    walk(Path::new(table.metadata.location().strip_prefix("file://").unwrap()), &mut found);
-    found
+    files_below(Path::new(table.metadata.location().strip_prefix("file://").unwrap()))
 }
 
 /// Every file in the table's folder is needed, and every file that is needed is there.

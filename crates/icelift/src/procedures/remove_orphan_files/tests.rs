@@ -10,11 +10,12 @@ use std::time::{Duration, SystemTime};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use iceberg::TableIdent;
 
+use crate::Engine;
 use crate::catalog::Table;
 use crate::error::{ErrorKind, Result};
 use crate::migrate::orphans::known;
+use crate::pipeline::warehouse::{files_below, src_and_dst};
 use crate::storage::Held;
-use crate::{Attach, Engine, Failpoints};
 
 /// Two catalogs in a folder: `src`, and `dst` with the namespace `n`.
 struct World(tempfile::TempDir);
@@ -25,16 +26,7 @@ impl World {
     }
 
     async fn engine(&self, failpoints: &str) -> Engine {
-        let mut builder = Engine::builder().parallelism(2).failpoints(Failpoints::parse(failpoints, |_| {}).unwrap());
-        for name in ["src", "dst"] {
-            builder = builder.attach(Attach {
-                name: name.to_string(),
-                warehouse: Some(self.0.path().join(name).display().to_string()),
-                options: [("type".to_string(), "local".to_string())].into_iter().collect(),
-                if_not_exists: false,
-            });
-        }
-        builder.build().await.unwrap()
+        src_and_dst(self.0.path(), failpoints).await
     }
 
     async fn filled(&self) -> Engine {
@@ -60,19 +52,7 @@ impl World {
 
     /// The locations of all files of `dst.n.t`.
     fn files(&self) -> BTreeSet<String> {
-        fn walk(folder: &Path, found: &mut BTreeSet<String>) {
-            for entry in std::fs::read_dir(folder).into_iter().flatten() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    walk(&path, found);
-                } else {
-                    found.insert(format!("file://{}", path.display()));
-                }
-            }
-        }
-        let mut found = BTreeSet::new();
-        walk(&self.path("n/t"), &mut found);
-        found
+        files_below(&self.path("n/t"))
     }
 
     /// Those of them that the table does not refer to.
