@@ -59,11 +59,11 @@ pub fn a_killed_migration_is_completed_by_the_next_run() {
     let ran = migrate(&folder, &["--format", "csv"]);
     const SIGABRT: i32 = 6;
     assert_eq!(ran.code, -SIGABRT, "{}", ran.stderr);
-    // The first batch was committed, and its row printed before the second one was to be.
-    assert_eq!(states(&ran.stdout), ["year=2019,copied,100"]);
+    // The first batch was committed; the kill may have come before its row was printed.
+    let printed = states(&ran.stdout);
+    assert!(printed.is_empty() || printed == ["year=2019,copied,100"], "{printed:?}");
     let reached = std::fs::read_to_string(&hits).unwrap();
     assert_eq!(reached.lines().filter(|name| *name == "commit.before").count(), 2, "{reached}");
-    assert!(reached.ends_with("\ncommit.before\n"), "{reached}");
 
     disarm(&mut folder);
     let ran = migrate(&folder, &["--format", "csv"]);
