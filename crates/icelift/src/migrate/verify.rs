@@ -112,6 +112,13 @@ async fn copied_bytes(sides: &Sides, pair: &BatchPair, level: Level) -> Result<O
     Ok((recorded == found).then_some(check))
 }
 
+/// Compares with the record alone. With nothing to compare with, nothing is verified.
+fn against_record(pair: &BatchPair, recorded: Option<&prints::Print>, found: &prints::Print) -> Check {
+    let check = Check::prints(&pair.key, None, recorded, Some(found));
+    let verdict = if recorded.is_some() { check.verdict } else { Verdict::NotVerified };
+    Check { verdict, ..check }
+}
+
 /// Compares the rows, with the record first.
 async fn contents(sides: &Sides, pair: &BatchPair, level: Level) -> Result<Vec<Check>> {
     if let Some(check) = copied_bytes(sides, pair, level).await? {
@@ -127,10 +134,14 @@ async fn contents(sides: &Sides, pair: &BatchPair, level: Level) -> Result<Vec<C
         }
     }
     let Some(source) = prints::of_source(sides, pair, level).await? else {
-        let check = Check::prints(&pair.key, None, recorded.as_ref(), Some(&all));
-        // With nothing to compare with, nothing is verified.
-        let verdict = if recorded.is_some() { check.verdict } else { Verdict::NotVerified };
-        return Ok(vec![Check { verdict, ..check }]);
+        return Ok(vec![match level {
+            // Which columns it was taken of, only the source's schema tells; the other one is of all of them.
+            Level::Portable => {
+                let all = prints::merged(&prints::of_target(sides, pair, Level::Content).await?, Level::Content);
+                against_record(pair, pair.recorded_print(sides, Level::Content).as_ref(), &all)
+            }
+            Level::Metadata | Level::Content => against_record(pair, recorded.as_ref(), &all),
+        }]);
     };
     let mut checks = vec![Check::prints(&pair.key, None, Some(&prints::merged(&source, level)), Some(&all))];
     if checks.iter().all(|check| check.verdict == Verdict::Same) {

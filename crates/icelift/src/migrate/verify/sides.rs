@@ -159,22 +159,16 @@ impl Sides {
         let source = source.map(provider).transpose()?;
         let columns = target.schema();
         let by = batch_by(&statement, source.as_ref(), &target);
-        let state = engine.session().state();
-        let target_plan = batches::batches(&target, &state, &[], &by).await;
-        // Where the target's metadata does not tell its batches, both sides are compared as wholes.
-        let (by, target_plan, details) = match target_plan {
-            Ok(plan) if by == BatchBy::Whole => (by, plan, whole(details)),
-            Ok(plan) => (by, plan, details),
-            Err(error) if error.kind() == ErrorKind::Unsupported => {
-                let plan = batches::batches(&target, &state, &[], &BatchBy::Whole).await?;
-                (BatchBy::Whole, plan, whole(details))
+        let plans = |by| plans(engine, source.as_ref(), &target, &statement, by);
+        // Where the metadata of either side does not tell its batches, both are compared as wholes.
+        let (by, plans) = match plans(by.clone()).await {
+            Err(error) if error.kind() == ErrorKind::Unsupported && by != BatchBy::Whole => {
+                (BatchBy::Whole, plans(BatchBy::Whole).await?)
             }
-            Err(error) => return Err(error),
+            planned => (by, planned?),
         };
-        let (source_plan, computed) = match &source {
-            Some(source) => source_plan(engine, source, &statement, &by).await?,
-            None => (Vec::new(), BTreeSet::new()),
-        };
+        let Plans { source: source_plan, target: target_plan, computed } = plans;
+        let details = if by == BatchBy::Whole { whole(details) } else { details };
         let keeps_all_rows = statement.where_text.is_none();
         Ok(Self {
             computed,
@@ -383,19 +377,29 @@ fn whole(details: BTreeMap<String, Detail>) -> BTreeMap<String, Detail> {
     all.into_iter().map(|detail| (detail.key.clone(), detail)).collect()
 }
 
-/// The source's batches, without those that the statement's WHERE leaves out, and the names of the columns that its SELECT
-/// computes.
-async fn source_plan(
+/// The batches of both sides.
+struct Plans {
+    /// Without those that the statement's WHERE leaves out; none if there is no source.
+    source: Vec<Batch>,
+    target: Vec<Batch>,
+    /// The names of the columns that the statement's SELECT computes.
+    computed: BTreeSet<String>,
+}
+
+async fn plans(
     engine: &Engine,
-    source: &IcebergTable,
+    source: Option<&IcebergTable>,
+    target: &IcebergTable,
     statement: &Migrate,
-    by: &BatchBy,
-) -> Result<(Vec<Batch>, BTreeSet<String>)> {
+    by: BatchBy,
+) -> Result<Plans> {
+    let target = batches::batches(target, &engine.session().state(), &[], &by).await?;
+    let Some(source) = source else { return Ok(Plans { source: Vec::new(), target, computed: BTreeSet::new() }) };
     let view = View::new(engine, false).await;
     view.show(source.clone())?;
     let plan = view.plan(&statement.query).await?;
-    let batches = batches::batches(source, &view.state(), &query::filters(&plan)?, by).await?;
-    Ok((batches, query::computed(&plan)))
+    let batches = batches::batches(source, &view.state(), &query::filters(&plan)?, &by).await?;
+    Ok(Plans { source: batches, target, computed: query::computed(&plan) })
 }
 
 /// `2019` means `year=2019`; a whole key means itself.
