@@ -14,7 +14,7 @@ use process::Folder;
 
 /// The cases of this module, named `cli::…`.
 pub fn trials() -> Vec<Trial> {
-    let cases: [(&str, fn()); 44] = [
+    let cases: [(&str, fn()); 46] = [
         ("files_and_commands_run_in_the_order_given", files_and_commands_run_in_the_order_given),
         ("stdin_is_a_script", stdin_is_a_script),
         ("variables_are_put_in", variables_are_put_in),
@@ -40,6 +40,14 @@ pub fn trials() -> Vec<Trial> {
         ("a_stopped_migration_says_how_to_go_on", migrate::a_stopped_migration_says_how_to_go_on),
         ("wrong_failpoints_end_with_2", migrate::wrong_failpoints_end_with_2),
         ("bars_do_not_mix_with_rows", terminal::bars_do_not_mix_with_rows),
+        (
+            "ctrl_c_stops_the_statement_and_the_shell_lives_on",
+            stopping::ctrl_c_stops_the_statement_and_the_shell_lives_on,
+        ),
+        (
+            "ctrl_c_in_an_insert_commits_nothing_and_leaves_no_file",
+            stopping::ctrl_c_in_an_insert_commits_nothing_and_leaves_no_file,
+        ),
         ("ctrl_c_twice_at_an_empty_prompt_quits", stopping::ctrl_c_twice_at_an_empty_prompt_quits),
         ("what_deletes_is_asked_for_once", stopping::what_deletes_is_asked_for_once),
         ("a_read_only_session_writes_nothing", stopping::a_read_only_session_writes_nothing),

@@ -53,6 +53,11 @@ impl<'a> Keys<'a> {
         self.step(json!(["wait", regex, LONG]))
     }
 
+    /// Waits until the shell has computed for so many seconds.
+    pub fn busy(self, seconds: f64) -> Self {
+        self.step(json!(["busy", seconds]))
+    }
+
     /// Answers with the screen.
     pub fn screen(self) -> Self {
         self.step(json!(["screen"]))

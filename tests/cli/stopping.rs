@@ -4,6 +4,40 @@ use super::keys::{CTRL_C, CTRL_D, Keys};
 use super::process::Folder;
 
 const ATTACH: &str = "ATTACH 'w' AS w (TYPE local);";
+
+/// Statements that would run for hours, at work in an operator each: pairs that do not match, pairs that all do, a sort.
+const ENDLESS: [&str; 3] = [
+    "SELECT count(*) FROM generate_series(1, 9000000) a(x) JOIN generate_series(1, 9000000) b(y) ON a.x * b.y = -1;",
+    "SELECT sum(x) FROM (SELECT value % 2 k, value x FROM generate_series(1, 4000000)) a JOIN (SELECT value % 2 k \
+     FROM generate_series(1, 4000000)) b USING (k);",
+    "SELECT value FROM generate_series(1, 900000000) ORDER BY value % 1000003;",
+];
+
+#[cfg(unix)]
+pub fn ctrl_c_stops_the_statement_and_the_shell_lives_on() {
+    let folder = Folder::new();
+    let mut keys = Keys::new(&folder, &["--memory-limit", "2GB", "--threads", "2"]).size(200, 50);
+    for (stopped, sql) in (1..).zip(ENDLESS) {
+        keys = keys.line(sql).busy(2.0).keys(CTRL_C);
+        keys = keys.wait(&format!("(?s)(stopped by SIGINT.*){{{stopped}}}"));
+    }
+    let answers = keys.line("SELECT 6 * 7 AS still;").wait("42").line("\\q").play();
+    assert_eq!(answers, [0]);
+}
+
+#[cfg(unix)]
+pub fn ctrl_c_in_an_insert_commits_nothing_and_leaves_no_file() {
+    let folder = Folder::new();
+    let insert = "INSERT INTO w.s.t SELECT value, repeat('x', 20) FROM generate_series(1, 2000000000);";
+    let keys = Keys::new(&folder, &["--memory-limit", "2GB"]).size(200, 50).line(ATTACH).line("CREATE SCHEMA w.s;");
+    let keys = keys.line("CREATE TABLE w.s.t (a BIGINT, b STRING);").line(insert).busy(4.0).keys(CTRL_C);
+    let keys = keys.wait("stopped by SIGINT").line("SELECT 'rows: ' || count(*) FROM w.s.t;").wait("rows: 0");
+    assert_eq!(keys.line("\\q").play(), [0]);
+    let files = crate::support::files_below(&folder.path().join("w")).unwrap();
+    let data: Vec<_> = files.iter().filter(|path| path.extension().is_some_and(|it| it == "parquet")).collect();
+    assert!(data.is_empty(), "{data:?}");
+}
+
 #[cfg(unix)]
 pub fn ctrl_c_twice_at_an_empty_prompt_quits() {
     let folder = Folder::new();

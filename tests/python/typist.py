@@ -7,9 +7,8 @@ Each line of stdin is a JSON list, one step:
     ["wait", regex, seconds]   waits until the screen shows it, else fails with what it shows
     ["gone", regex, seconds]   waits until the screen does not show it
     ["screen"]                 answers with the screen
-    ["pause", seconds]
+    ["busy", seconds]          waits until the program has used so many seconds of CPU from now on
     ["raw"]                    answers with all that was written to the terminal
-    ["since"]                  answers with the seconds from the last key to the last thing waited for
     ["resize", columns, rows]
     ["end", seconds]           waits for the end of the program, answers with its exit code
 Answers are JSON values, one a line.
@@ -103,7 +102,7 @@ def main():
     if child == 0:
         size(0, columns, rows)
         os.execv(sys.argv[3], sys.argv[3:])
-    screen, typed, seen, raw, everything = Screen(columns), time.monotonic(), 0.0, b"", ""
+    screen, raw, everything = Screen(columns), b"", ""
 
     def read(seconds):
         nonlocal raw, everything
@@ -125,7 +124,6 @@ def main():
     for line in sys.stdin:
         step, *rest = json.loads(line)
         if step == "type":
-            typed = time.monotonic()
             os.write(terminal, rest[0].encode())
             before, end = everything, time.monotonic() + 1
             # What is waited for next must not be found on the screen before the key.
@@ -139,17 +137,17 @@ def main():
                     os.kill(child, signal.SIGKILL)
                     sys.exit(1)
                 alive = read(0.02)
-            seen = time.monotonic()
         elif step == "screen":
             while select.select([terminal], [], [], 0.15)[0] and read(0):
                 pass
             print(json.dumps(screen.text()))
         elif step == "raw":
             print(json.dumps(everything))
-        elif step == "pause":
-            time.sleep(rest[0])
-        elif step == "since":
-            print(json.dumps(seen - typed))
+        elif step == "busy":
+            # Reads meanwhile: who cannot write to the terminal does not get on.
+            until = cpu_seconds(child) + rest[0]
+            while cpu_seconds(child) < until and read(0.02):
+                pass
         elif step == "resize":
             size(terminal, *rest)
             screen.columns = rest[0]
@@ -160,6 +158,15 @@ def main():
             _, status = os.waitpid(child, 0)
             print(json.dumps(os.waitstatus_to_exitcode(status)))
         sys.stdout.flush()
+
+
+def cpu_seconds(process):
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            user, system = file.read().rsplit(")", 1)[1].split()[11:13]
+    except FileNotFoundError:  # no Linux
+        return time.monotonic()
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def size(terminal, columns, rows):
