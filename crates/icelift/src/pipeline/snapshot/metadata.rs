@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use iceberg::spec::TableMetadata;
 
 use super::Retries;
-use super::settle::{COPIES, Shown, looks};
+use super::settle::{self, Shown, Sign, Unsettled};
 use crate::catalog::{Catalog, CommitOutcome, CommitRequest, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
 
@@ -42,7 +42,8 @@ pub(crate) async fn change_metadata(
     let mut waits = Retries::new(&base.metadata).map_err(place)?.waits();
     loop {
         let Some(request) = change.request(&base).await.map_err(place)? else { return Ok(None) };
-        let conflict = match attempt(catalog, &base, change, request).await {
+        let sent = Unsettled { base: &base, request, sign: Sign::Told(change) };
+        let conflict = match settle::commit(catalog, &sent).await {
             CommitOutcome::Landed => return Ok(Some(base)),
             CommitOutcome::NotLanded(error) if error.kind() == ErrorKind::CommitConflict => error,
             CommitOutcome::NotLanded(error) | CommitOutcome::Unknown(error) => return Err(place(error)),
@@ -56,72 +57,4 @@ pub(crate) async fn change_metadata(
                 .hint("run the statement again"));
         }
     }
-}
-
-/// Sends the request, and finds out what became of it.
-async fn attempt(
-    catalog: &Arc<dyn Catalog>,
-    base: &Table,
-    change: &dyn MetadataChange,
-    request: CommitRequest,
-) -> CommitOutcome {
-    match catalog.commit(&base.name.ident, request.clone()).await {
-        CommitOutcome::Landed => CommitOutcome::Landed,
-        // A refusal may be that of a second copy.
-        CommitOutcome::NotLanded(error) => match look(catalog, base, change).await {
-            Shown::Landed => CommitOutcome::Landed,
-            _ => CommitOutcome::NotLanded(error),
-        },
-        CommitOutcome::Unknown(lost) => settle(catalog, base, change, request, lost).await,
-    }
-}
-
-async fn look(catalog: &Arc<dyn Catalog>, base: &Table, change: &dyn MetadataChange) -> Shown {
-    match catalog.load_table(&base.name.ident).await {
-        Ok(table) if table.metadata.uuid() == base.metadata.uuid() => change.shown(&base.metadata, &table.metadata),
-        Ok(_) => Shown::Unclear,
-        Err(error) => {
-            tracing::debug!(table = %base.name, %error, "the table could not be read");
-            Shown::Unclear
-        }
-    }
-}
-
-async fn settle(
-    catalog: &Arc<dyn Catalog>,
-    base: &Table,
-    change: &dyn MetadataChange,
-    request: CommitRequest,
-    lost: Error,
-) -> CommitOutcome {
-    let name = &base.name;
-    tracing::warn!(table = %name, error = %lost, "the answer to a commit was lost, the table is read to settle it");
-    let mut copies = 0;
-    for (nth, wait) in looks(&base.metadata).iter().enumerate() {
-        tokio::time::sleep(*wait).await;
-        match look(catalog, base, change).await {
-            Shown::Landed => return CommitOutcome::Landed,
-            Shown::Never => {
-                let message = "the table was changed by another writer before the commit came";
-                return CommitOutcome::NotLanded(
-                    Error::new(ErrorKind::CommitConflict, message).hint("run the statement again").source(lost),
-                );
-            }
-            // The first look is right behind the lost answer; a server that is about to commit gets a moment.
-            Shown::Absent if nth > 0 && copies < COPIES => {
-                copies += 1;
-                tracing::info!(table = %name, copies, "the commit is sent again");
-                if let CommitOutcome::Landed = catalog.commit(&name.ident, request.clone()).await {
-                    return CommitOutcome::Landed;
-                }
-            }
-            Shown::Absent | Shown::Unclear => {}
-        }
-    }
-    let message = "it is not known whether the table's metadata was changed";
-    CommitOutcome::Unknown(
-        Error::new(ErrorKind::CommitUnknown, message)
-            .hint("look at the table's snapshots before you run the statement again; nothing was removed")
-            .source(lost),
-    )
 }

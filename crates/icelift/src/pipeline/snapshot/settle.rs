@@ -29,6 +29,7 @@ use iceberg::TableRequirement;
 use iceberg::spec::{MAIN_BRANCH, TableMetadata};
 
 use super::alteration;
+use super::metadata::MetadataChange;
 use crate::catalog::{Catalog, CommitOutcome, CommitRequest, Table};
 use crate::error::{Error, ErrorKind, Stage};
 
@@ -44,17 +45,19 @@ const LOOKS: [Duration; 8] = [
     Duration::from_secs(30),
 ];
 /// How often a request is sent again.
-pub(super) const COPIES: usize = 2;
+const COPIES: usize = 2;
 /// The table property that makes all waits together shorter.
 pub(super) const TOTAL_TIMEOUT: &str = "commit.status-check.total-timeout-ms";
 
 /// By what a commit is known in the table.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) enum Sign<'a> {
     /// It brings a snapshot with this id.
     Snapshot(i64),
     /// It makes this of the metadata, without a snapshot.
     Metadata(&'a TableMetadata),
+    /// The change says what the table shows of it, and that a second copy does no harm.
+    Told(&'a dyn MetadataChange),
     /// It creates the table, if it creates one.
     Table,
 }
@@ -96,7 +99,7 @@ pub(super) async fn commit(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>) -> 
 }
 
 /// The waits that fit into the time that the table gives; the first look is always taken.
-pub(super) fn looks(metadata: &TableMetadata) -> &'static [Duration] {
+fn looks(metadata: &TableMetadata) -> &'static [Duration] {
     let total = metadata.properties().get(TOTAL_TIMEOUT).and_then(|total| total.parse().ok());
     let total = total.map_or(Duration::MAX, Duration::from_millis);
     let mut waited = Duration::ZERO;
@@ -165,12 +168,12 @@ async fn settle(catalog: &Arc<dyn Catalog>, sent: &Unsettled<'_>, lost: Error, l
 impl Unsettled<'_> {
     /// Whether the table can show anything of the commit: a replacement without rows leaves nothing that is surely ours.
     fn has_sign(&self) -> bool {
-        matches!(self.sign, Sign::Snapshot(_) | Sign::Metadata(_)) || self.request.create.is_some()
+        !matches!(self.sign, Sign::Table) || self.request.create.is_some()
     }
 
     /// Whether a second copy does no harm: it fails if the first one landed, or makes what that one made.
     fn is_repeatable(&self) -> bool {
-        self.request.is_fenced() || matches!(self.sign, Sign::Metadata(_))
+        self.request.is_fenced() || matches!(self.sign, Sign::Metadata(_) | Sign::Told(_))
     }
 
     fn shown(&self, now: &TableMetadata) -> Shown {
@@ -185,6 +188,7 @@ impl Unsettled<'_> {
             }
             Sign::Metadata(_) if alteration::may_land(&self.request, now) => return Shown::Absent,
             Sign::Metadata(_) => return Shown::Never,
+            Sign::Told(change) => return change.shown(&self.base.metadata, now),
             Sign::Snapshot(id) => id,
         };
         if now.snapshot_by_id(snapshot_id).is_some() {
@@ -221,6 +225,10 @@ impl Unsettled<'_> {
             Sign::Metadata(_) => (
                 "whether the table was changed".to_string(),
                 "look at the table before you run the statement again: DESCRIBE shows its columns",
+            ),
+            Sign::Told(_) => (
+                "whether the table's metadata was changed".to_string(),
+                "look at the table's snapshots before you run the statement again; nothing was removed",
             ),
             Sign::Table if self.request.create.is_none() => (
                 "whether the table was replaced".to_string(),
