@@ -15,7 +15,7 @@ use super::claim::{claim, taken_over};
 use super::driver::Job;
 use super::job::JobId;
 use super::register::{Detail, Older, Register};
-use crate::catalog::CommitOutcome;
+use crate::catalog::{CommitOutcome, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::snapshot::{self, Cargo, Change, Companion};
 
@@ -136,12 +136,22 @@ async fn send(job: &Job, ready: &Ready) -> Result<Sent> {
         ..Change::default()
     };
     job.reach("commit.before").await?;
-    match snapshot::commit(job.target.catalog(), &job.target.table, base, change).await {
+    match sent(job, base, change).await? {
         CommitOutcome::Landed => Ok(Sent::Landed),
         // A file of details stays: the next commit writes the same one again, and it may be another driver's.
         CommitOutcome::NotLanded(error) => Err(error),
         CommitOutcome::Unknown(lost) => Ok(Sent::Unknown(lost)),
     }
+}
+
+/// Sends in a task of its own: a statement that is stopped now must not leave the outcome open.
+async fn sent(job: &Job, base: Table, change: Change) -> Result<CommitOutcome> {
+    let (catalog, table) = (Arc::clone(job.target.catalog()), job.target.table.clone());
+    let cleanup = table.store.cleanup().clone();
+    let task = cleanup.spawn(async move { snapshot::commit(&catalog, &table, base, change).await });
+    let died =
+        |source| Error::new(ErrorKind::CommitUnknown, "the commit task died").stage(Stage::Snapshot).source(source);
+    task.await.map_err(died)
 }
 
 /// Begins a new epoch of this driver. Returns what the register says behind the fence.

@@ -190,7 +190,7 @@ impl Job {
         let written_bytes = ready.files.iter().map(DataFile::file_size_in_bytes).sum();
         let files = ready.files.len() as u64;
         let committing = self.turns.to_commit(verifying).await?;
-        let stayed = self.commit(ready).await?;
+        let stayed = commit(&self, ready).await?;
         self.reach("batch.before_tidy").await?;
         let stays = self.closing();
         self.forget(listings.into_iter().chain(stayed).filter(|attempt| stays != Some(*attempt))).await;
@@ -294,15 +294,6 @@ impl Job {
             .place(Stage::Verify, &self.source.table.name)
             .subject(&batch.key)
             .hint("the source's manifests do not agree with its files; nothing was committed"))
-    }
-
-    /// Commits in a task of its own: a statement that is stopped now must not leave the outcome open.
-    async fn commit(self: &Arc<Self>, ready: Ready) -> Result<Option<Attempt>> {
-        let job = Arc::clone(self);
-        let task = self.target.table.store.cleanup().spawn(async move { commit(&job, ready).await });
-        let died =
-            |source| Error::new(ErrorKind::CommitUnknown, "the commit task died").stage(Stage::Snapshot).source(source);
-        task.await.map_err(died)?
     }
 
     /// The attempt whose listing stays until all else is tidy.
