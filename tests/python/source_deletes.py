@@ -243,6 +243,33 @@ def equality_deletes_promoted(warehouse):
     return [*without(TEN, 1, 2), {"id": 100, "name": "long"}]
 
 
+def promoted_partition(warehouse, name):
+    """A table whose partition values are ints in its first manifest and longs in those that come."""
+    schema = Schema(field(1, "id", IntegerType()), field(2, "key", IntegerType()))
+    rows = [{"id": number, "key": key} for key in (5, -5) for number in range(4)]
+    table = partitioned(warehouse, name, schema, rows, [("key", IdentityTransform())])
+    with table.update_schema() as update:
+        update.update_column("key", LongType())
+    return table, rows
+
+
+@source
+def position_deletes_promoted_partition(warehouse):
+    """Position deletes reach the files of their partition that are older than its type."""
+    table, rows = promoted_partition(warehouse, "position_deletes_promoted_partition")
+    five, _ = data_paths(table)
+    commit(table, position_deletes(table, [(five, 0), (five, 3)], partition=Record(5)))
+    return [row for row in rows if row["key"] != 5 or row["id"] in (1, 2)]
+
+
+@source(readers=())  # DuckDB 1.5.5 deletes in all partitions
+def equality_deletes_promoted_partition(warehouse):
+    table, rows = promoted_partition(warehouse, "equality_deletes_promoted_partition")
+    commit(table, equality_deletes(table, ["id"], [{"id": 1}], partition=Record(-5)))
+    append(table, [{"id": 1, "key": -5}])
+    return [row for row in rows if row != {"id": 1, "key": -5}] + [{"id": 1, "key": -5}]
+
+
 @source(readers=())  # DuckDB 1.5.5 deletes in all partitions
 def equality_deletes_partitioned(warehouse):
     """A delete file of a partition reaches that partition only."""

@@ -13,6 +13,7 @@ use super::slices::SLICE_BYTES;
 use crate::catalog::{Table, TableKind};
 use crate::engine::{Engine, RowStream};
 use crate::error::Result;
+use crate::pipeline::values::PartitionValues;
 use crate::pipeline::verify::Level as VerifyLevel;
 use crate::sql::Migrate;
 
@@ -95,10 +96,11 @@ fn partitions_per_batch(plan: &[Batch], target: &Table) -> u64 {
         spec.fields().iter().filter(|it| it.transform == Transform::Identity).map(|it| it.source_id).collect();
     let of_batch = |batch: &Batch| {
         let values = batch.files.iter().map(|planned| {
-            let fields = planned.spec.fields().iter().zip(planned.file.partition().fields());
+            let values = PartitionValues::of(&planned.file);
+            let fields = planned.spec.fields().iter().enumerate();
             fields
-                .filter(|(field, _)| ids.contains(&field.source_id))
-                .map(|(_, value)| value.clone())
+                .filter(|(_, field)| ids.contains(&field.source_id))
+                .map(|(index, _)| values.get(index).cloned())
                 .collect::<Vec<_>>()
         });
         values.collect::<HashSet<_>>().len() as u64

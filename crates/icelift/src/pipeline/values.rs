@@ -3,7 +3,7 @@
 use arrow::array::{Array, ArrayRef};
 
 use datafusion::common::ScalarValue;
-use iceberg::spec::{Literal, PrimitiveLiteral, PrimitiveType, Type};
+use iceberg::spec::{DataFile, Literal, PrimitiveLiteral, PrimitiveType, Struct, Type};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -90,6 +90,43 @@ pub(crate) fn literal_at(array: &ArrayRef, row: usize, of: &Type) -> Result<Opti
 
 fn unexpected(array: &ArrayRef, of: &Type) -> Error {
     Error::new(ErrorKind::Internal, format!("an array of {} stands for the type {of}", array.data_type()))
+}
+
+/// The value as one of the wider type to which its column has been promoted since; `None` if it is of the type already.
+pub(crate) fn widened(value: &PrimitiveLiteral, of: &PrimitiveType) -> Option<PrimitiveLiteral> {
+    match (value, of) {
+        (PrimitiveLiteral::Int(number), PrimitiveType::Long) => Some(PrimitiveLiteral::Long(i64::from(*number))),
+        (PrimitiveLiteral::Float(number), PrimitiveType::Double) => {
+            Some(PrimitiveLiteral::Double(f64::from(number.0).into()))
+        }
+        _ => None,
+    }
+}
+
+/// The partition of a file, to be compared with those of files of the same spec: a field whose source has been promoted since
+/// has values of two types.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd)]
+pub(crate) struct PartitionValues(Vec<Option<PrimitiveLiteral>>);
+
+impl PartitionValues {
+    pub fn of(file: &DataFile) -> Self {
+        Self::from(file.partition())
+    }
+
+    pub fn get(&self, field: usize) -> Option<&PrimitiveLiteral> {
+        self.0.get(field)?.as_ref()
+    }
+}
+
+impl From<&Struct> for PartitionValues {
+    fn from(values: &Struct) -> Self {
+        let wide = |value: &Option<Literal>| {
+            let value = value.as_ref()?.as_primitive_literal()?;
+            let wider = widened(&value, &PrimitiveType::Long).or_else(|| widened(&value, &PrimitiveType::Double));
+            Some(wider.unwrap_or(value))
+        };
+        Self(values.fields().iter().map(wide).collect())
+    }
 }
 
 /// As Java makes names fit: a character that Avro does not take becomes `_x` and its code.

@@ -101,7 +101,7 @@ async fn files(
         (metadata.default_partition_spec(), metadata.current_schema())
     };
     for planned in pair.target.iter().flat_map(|batch| &batch.files) {
-        let folder = partition_folder(spec, schema, planned.file.partition());
+        let folder = partition_folder(&planned.spec, schema, planned.file.partition());
         if planned.spec.spec_id() == spec.spec_id() && !partitions.contains(&folder) {
             continue;
         }

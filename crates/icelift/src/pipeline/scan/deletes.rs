@@ -23,6 +23,7 @@ use super::decode::Parquet;
 use super::reshape::Reshape;
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::values::PartitionValues;
 
 /// Reserved field ids of the columns of a position delete file.
 pub(super) const FILE_PATH_ID: i32 = 2_147_483_546;
@@ -68,7 +69,7 @@ impl DeleteFile {
     /// Whether the file may delete rows of a data file of this spec and data sequence number.
     pub fn applies_to(&self, data: &DataFile, spec_id: i32, sequence: i64) -> bool {
         let same_spec = self.spec.spec_id() == spec_id;
-        let same = || same_spec && self.file.partition() == data.partition();
+        let same = || same_spec && PartitionValues::of(&self.file) == PartitionValues::of(data);
         match self.file.content_type() {
             DataContentType::EqualityDeletes => sequence < self.sequence && (self.spec.is_unpartitioned() || same()),
             _ => {
@@ -287,3 +288,6 @@ impl DeletedRows {
         Ok(batch)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,12 +4,10 @@
 //! What must hold: an entry that is written into another manifest says its first row id itself, or its rows would get new ones.
 //! Its partition values are of the types that the manifest declares: a column may have been promoted since.
 
-use iceberg::spec::{
-    DataFile, DataFileBuilder, Literal, Manifest, ManifestEntryRef, ManifestFile, PrimitiveLiteral, PrimitiveType,
-    Struct, StructType,
-};
+use iceberg::spec::{DataFile, DataFileBuilder, Literal, Manifest, ManifestEntryRef, ManifestFile, Struct, StructType};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::values::widened;
 
 /// The entries of a manifest with their files, as another manifest lists them whose partition values are of these types: each
 /// says its first row id if the manifest gives it one.
@@ -39,19 +37,11 @@ pub(super) fn moved<'m>(
 
 /// The values as those of wider types; `None` if they are of the types already.
 fn promoted(values: &Struct, types: &StructType) -> Option<Struct> {
-    let wider = |value: &Literal, of: &PrimitiveType| match (value, of) {
-        (Literal::Primitive(PrimitiveLiteral::Int(number)), PrimitiveType::Long) => {
-            Some(Literal::long(i64::from(*number)))
-        }
-        (Literal::Primitive(PrimitiveLiteral::Float(number)), PrimitiveType::Double) => {
-            Some(Literal::double(f64::from(number.0)))
-        }
-        _ => None,
-    };
     let mut is_other = false;
     let fields = values.fields().iter().zip(types.fields()).map(|(value, field)| {
         let of = field.field_type.as_primitive_type();
-        let found = value.as_ref().zip(of).and_then(|(value, of)| wider(value, of));
+        let found = value.as_ref().and_then(Literal::as_primitive_literal).zip(of);
+        let found = found.and_then(|(value, of)| widened(&value, of)).map(Literal::Primitive);
         is_other |= found.is_some();
         found.or_else(|| value.clone())
     });

@@ -9,15 +9,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use iceberg::spec::{
-    DataFile, Literal, ManifestContentType, ManifestEntryRef, ManifestFile, PartitionSpecRef, Struct, TableMetadata,
-};
+use iceberg::spec::{DataFile, ManifestContentType, ManifestEntryRef, ManifestFile, PartitionSpecRef, TableMetadata};
 
 use super::change::{ChangeBuilder, partition_type, write_failed};
 use super::merge::{TARGET_BYTES, TARGET_BYTES_DEFAULT};
 use super::{lineage, number};
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::values::PartitionValues;
 
 /// Manifests that are read at once.
 const READ_CONCURRENCY: usize = 4;
@@ -194,7 +193,7 @@ type At = (usize, usize);
 /// A live entry's place among all.
 struct Place {
     at: At,
-    partition: Struct,
+    partition: PartitionValues,
     bytes: u64,
 }
 
@@ -215,7 +214,7 @@ impl Sources<'_> {
             let bytes = bytes_of(source) / (manifest.entries().len() as u64).max(1);
             let place = |(index, entry): (usize, &ManifestEntryRef)| Place {
                 at: (number, index),
-                partition: entry.data_file().partition().clone(),
+                partition: PartitionValues::of(entry.data_file()),
                 bytes,
             };
             Ok::<_, Error>(alive.into_iter().map(place).collect::<Vec<_>>())
@@ -292,24 +291,23 @@ fn passes<'o, 'p>(outputs: &'o [&'p [Place]]) -> Vec<&'o [&'p [Place]]> {
 }
 
 /// NULL first, then by value.
-fn compared(a: &Struct, b: &Struct, fields: &[usize]) -> Ordering {
-    let value = |of: &Struct, field: usize| match of.fields().get(field) {
-        Some(Some(Literal::Primitive(value))) => Some(value.clone()),
-        _ => None,
-    };
-    let compared = fields.iter().map(|field| {
-        let (a, b) = (value(a, *field), value(b, *field));
-        a.partial_cmp(&b).unwrap_or(Ordering::Equal)
-    });
+fn compared(a: &PartitionValues, b: &PartitionValues, fields: &[usize]) -> Ordering {
+    let compared = fields.iter().map(|field| a.get(*field).partial_cmp(&b.get(*field)).unwrap_or(Ordering::Equal));
     compared.fold(Ordering::Equal, Ordering::then)
 }
 
 #[cfg(test)]
 mod tests {
+    use iceberg::spec::{Literal, Struct};
+
     use super::*;
 
     fn places(sizes: &[u64]) -> Vec<Place> {
-        let place = |(index, bytes): (usize, &u64)| Place { at: (0, index), partition: Struct::empty(), bytes: *bytes };
+        let place = |(index, bytes): (usize, &u64)| Place {
+            at: (0, index),
+            partition: PartitionValues::from(&Struct::empty()),
+            bytes: *bytes,
+        };
         sizes.iter().enumerate().map(place).collect()
     }
 
@@ -336,7 +334,9 @@ mod tests {
 
     #[test]
     fn partitions_are_in_order() {
-        let partition = |values: [Option<i32>; 2]| Struct::from_iter(values.map(|value| value.map(Literal::int)));
+        let partition = |values: [Option<i32>; 2]| {
+            PartitionValues::from(&Struct::from_iter(values.map(|value| value.map(Literal::int))))
+        };
         let (a, b) = (partition([Some(1), None]), partition([Some(1), Some(-5)]));
         assert_eq!(compared(&a, &b, &[0, 1]), Ordering::Less);
         assert_eq!(compared(&a, &b, &[0]), Ordering::Equal);

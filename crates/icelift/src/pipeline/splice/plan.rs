@@ -23,6 +23,7 @@ use super::report::{Refusal, Report};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::scan::{IcebergScan, OpenFile, ScanContext, TakesRowGroups, WholeFile};
 use crate::pipeline::shuffle::PartitionKey;
+use crate::pipeline::values::PartitionValues;
 use crate::storage::Store;
 
 /// Footers that are read ahead of the row groups that are copied.
@@ -224,7 +225,7 @@ fn refusal_of(file: &OpenFile, min_bytes: u64) -> Option<Refusal> {
 fn few_small(files: &[Arc<OpenFile>], small_bytes: u64) -> Vec<bool> {
     let partition = |file: &OpenFile| {
         let planned = file.planned();
-        (planned.spec.spec_id(), planned.file.partition().clone())
+        (planned.spec.spec_id(), PartitionValues::of(&planned.file))
     };
     let mut small = HashMap::new();
     for file in files {

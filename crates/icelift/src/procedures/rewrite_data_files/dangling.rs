@@ -7,11 +7,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use iceberg::spec::{DataFileFormat, Struct};
+use iceberg::spec::DataFileFormat;
 
 use crate::catalog::{Catalog, CommitOutcome, Table};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::snapshot::{self, Change, DeleteId, Effect, Live, LiveFile, Precondition, live};
+use crate::pipeline::values::PartitionValues;
 
 /// How often others may take the deletes away before the call fails.
 const ATTEMPTS: usize = 5;
@@ -71,7 +72,7 @@ async fn dangling(table: &Table) -> Result<HashSet<DeleteId>> {
 #[derive(Default)]
 struct Oldest<'a> {
     of_all: Option<i64>,
-    of_partition: HashMap<(i32, &'a Struct), i64>,
+    of_partition: HashMap<(i32, PartitionValues), i64>,
     of_path: HashMap<&'a str, i64>,
 }
 
@@ -81,7 +82,7 @@ impl<'a> Oldest<'a> {
         for LiveFile { file, spec, sequence } in files {
             let lower = |known: &mut i64| *known = (*known).min(*sequence);
             oldest.of_all = Some(oldest.of_all.unwrap_or(*sequence).min(*sequence));
-            lower(oldest.of_partition.entry((spec.spec_id(), file.partition())).or_insert(*sequence));
+            lower(oldest.of_partition.entry((spec.spec_id(), PartitionValues::of(file))).or_insert(*sequence));
             lower(oldest.of_path.entry(file.file_path()).or_insert(*sequence));
         }
         oldest
@@ -90,7 +91,7 @@ impl<'a> Oldest<'a> {
     /// Whether the delete may bear on one of the files.
     fn is_hit_by(&self, delete: &LiveFile) -> bool {
         let LiveFile { file, spec, sequence } = delete;
-        let of_partition = || self.of_partition.get(&(spec.spec_id(), file.partition())).copied();
+        let of_partition = || self.of_partition.get(&(spec.spec_id(), PartitionValues::of(file))).copied();
         if delete.compares_keys() {
             let oldest = if spec.is_unpartitioned() { self.of_all } else { of_partition() };
             return oldest.is_some_and(|oldest| oldest < *sequence);
@@ -107,16 +108,21 @@ impl<'a> Oldest<'a> {
 
 #[cfg(test)]
 mod tests {
-    use iceberg::spec::{DataContentType, DataFileBuilder, Literal, PartitionSpec};
+    use iceberg::spec::{DataContentType, DataFileBuilder, Literal, PartitionSpec, Struct};
 
     use super::*;
 
     fn file(path: &str, partition: i32, content: DataContentType, sequence: i64, of: Option<&str>) -> LiveFile {
+        // Deletes are of after a promotion.
+        let partition = match content {
+            DataContentType::Data => Literal::int(partition),
+            _ => Literal::long(partition),
+        };
         let file = DataFileBuilder::default()
             .content(content)
             .file_path(path.to_string())
             .file_format(DataFileFormat::Parquet)
-            .partition(Struct::from_iter([Some(Literal::int(partition))]))
+            .partition(Struct::from_iter([Some(partition)]))
             .record_count(1)
             .file_size_in_bytes(1)
             .partition_spec_id(0)

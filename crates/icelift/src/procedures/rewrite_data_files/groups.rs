@@ -7,10 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use iceberg::spec::Struct;
-
 use super::options::{JobOrder, Options};
 use crate::pipeline::scan::PlannedFile;
+use crate::pipeline::values::PartitionValues;
 
 /// What readers of a split read beside its rows: Iceberg's estimate.
 const SPLIT_OVERHEAD_BYTES: u64 = 5 << 10;
@@ -58,10 +57,10 @@ pub(super) fn groups(files: &[Arc<PlannedFile>], options: &Options) -> Vec<Group
 /// The files of each partition, in the order in which partitions and files come. Rows of files of other specs may belong to
 /// any partition of the spec that is written: those are taken together.
 fn by_partition(files: &[Arc<PlannedFile>], spec_id: i32) -> Vec<Vec<Arc<PlannedFile>>> {
-    let mut at: HashMap<Option<&Struct>, usize> = HashMap::new();
+    let mut at: HashMap<Option<PartitionValues>, usize> = HashMap::new();
     let mut partitions: Vec<Vec<Arc<PlannedFile>>> = Vec::new();
     for file in files {
-        let key = (file.spec.spec_id() == spec_id).then(|| file.file.partition());
+        let key = (file.spec.spec_id() == spec_id).then(|| PartitionValues::of(&file.file));
         let place = *at.entry(key).or_insert_with(|| {
             partitions.push(Vec::new());
             partitions.len() - 1
