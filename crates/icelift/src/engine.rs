@@ -3,12 +3,16 @@
 mod alter;
 mod builder;
 mod create;
+mod delete;
 mod describe;
 mod dry_run;
 mod effect;
 mod interrupt;
 mod memory;
 pub(crate) mod names;
+mod overwrite;
+mod predicate;
+mod replacing;
 mod rows;
 pub(crate) mod schema;
 mod show;
