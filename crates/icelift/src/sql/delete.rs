@@ -80,7 +80,6 @@ mod tests {
     #[test]
     fn mistakes() {
         for (text, message) in [
-            ("DELETE r2.ns.t", "expected DELETE FROM first, found `DELETE` at line 1, column 1"),
             ("DELETE FROM t x WHERE a", "expected WHERE or the end of the statement, found `x` at line 1, column 15"),
             ("DELETE FROM t WHERE", "expected: an expression, found: EOF at line 1, column 20"),
             ("DELETE FROM t WHERE a 1", "expected: the end of the condition, found: 1 at line 1, column 23"),

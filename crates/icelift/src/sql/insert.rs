@@ -28,9 +28,9 @@ pub(crate) struct Insert {
 
 /// Reads `INSERT …`.
 pub(super) fn insert(cursor: &mut Cursor<'_>) -> Result<Insert> {
-    let place = cursor.place();
+    let start = cursor.place();
     let (overwrites, target) = head(cursor)?;
-    let partition = if overwrites { overwrite::partition(cursor, &target, place)? } else { None };
+    let partition = if overwrites { overwrite::partition(cursor, &target, start)? } else { None };
     refuse(cursor, &[&["PARTITION"], &["DEFAULT", "VALUES"], &["SET"], &["AS"]])?;
     let columns = if begins_columns(cursor) { Some(columns(cursor)?) } else { None };
     refuse(cursor, &[&["PARTITION"]])?;
@@ -39,10 +39,10 @@ pub(super) fn insert(cursor: &mut Cursor<'_>) -> Result<Insert> {
     if by_name && columns.is_some() {
         return Err(sql_error("BY NAME excludes a list of columns", place));
     }
-    let condition = if overwrites { overwrite::condition(cursor, &target, place)? } else { None };
+    let condition = if overwrites { overwrite::condition(cursor, &target, start)? } else { None };
     let overwrite = match (partition, condition, overwrites) {
         (Some(_), Some(_), _) => {
-            return Err(sql_error("PARTITION excludes WHERE in an INSERT OVERWRITE that begins", place));
+            return Err(sql_error("PARTITION excludes WHERE in an INSERT OVERWRITE that begins", start));
         }
         (Some(given), None, _) | (None, Some(given), _) => Some(given),
         (None, None, true) => Some(Overwrite::Partitions),
