@@ -16,9 +16,12 @@ mod replacing;
 mod rows;
 pub(crate) mod schema;
 mod show;
+mod simplify;
 mod splicing;
 mod statement;
 mod summarize;
+#[cfg(test)]
+mod three_values;
 mod time_travel;
 mod view;
 

@@ -11,7 +11,7 @@ use iceberg::spec::{DataFile, Transform};
 
 use super::names::{table_name, unknown_catalog};
 use super::replacing::{self, Isolation, NoNewRows, Replaced, Replacement, Unclaimed};
-use super::view::View;
+use super::view::{View, write_plan};
 use super::{Engine, RowStream, predicate, rows};
 use crate::catalog::IcebergTable;
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -28,31 +28,69 @@ pub(super) async fn run(engine: &Engine, insert: &Insert, overwrite: &Overwrite)
     written
 }
 
-async fn overwritten(engine: &Engine, insert: &Insert, overwrite: &Overwrite) -> Result<RowStream> {
-    let name = table_name(&insert.target)?;
-    if engine.catalogs.get(&name.catalog).is_none() {
-        return Err(unknown_catalog(&insert.target));
+/// Finds the table, plans query and condition; writes nothing.
+pub(super) async fn check(engine: &Engine, insert: &Insert, overwrite: &Overwrite) -> Result<()> {
+    let prepared = Prepared::new(engine, insert, overwrite).await?;
+    let plan = write_plan(prepared.query, assignment(insert, prepared.columns.as_ref()), prepared.table)?;
+    prepared.view.state().create_physical_plan(&plan).await?;
+    Ok(())
+}
+
+/// What a statement is about to do: nothing is written yet.
+struct Prepared<'a> {
+    view: View<'a>,
+    table: Arc<IcebergTable>,
+    isolation: Isolation,
+    query: LogicalPlan,
+    columns: Option<Vec<String>>,
+    /// Of the rows that are replaced; without one they are those of the partitions into which rows come.
+    condition: Option<Expr>,
+}
+
+impl<'a> Prepared<'a> {
+    async fn new(engine: &'a Engine, insert: &Insert, overwrite: &Overwrite) -> Result<Self> {
+        let name = table_name(&insert.target)?;
+        if engine.catalogs.get(&name.catalog).is_none() {
+            return Err(unknown_catalog(&insert.target));
+        }
+        let view = View::new(engine, false).await;
+        let table = view.table(&name).await?;
+        let place = |error: Error| error.place(Stage::Select, &name);
+        let isolation = Isolation::of(&table.table.metadata).map_err(place)?;
+        let (query, columns) = query(&view, insert, overwrite, &table).await.map_err(place)?;
+        let condition = match overwrite {
+            Overwrite::Partitions => None,
+            Overwrite::Where(rows) | Overwrite::Partition { rows, .. } => {
+                let plan = view.plan(rows).await?;
+                Some(predicate::of_query(&plan, &table, &view.state()).map_err(place)?)
+            }
+        };
+        Ok(Self { view, table, isolation, query, columns, condition })
     }
-    let view = View::new(engine, false).await;
-    let table = view.table(&name).await?;
-    let place = |error: Error| error.place(Stage::Select, &name);
-    let isolation = Isolation::of(&table.table.metadata).map_err(place)?;
-    let (query, columns) = query(&view, insert, overwrite, &table).await.map_err(place)?;
-    let assignment = match &columns {
+}
+
+fn assignment<'c>(insert: &Insert, columns: Option<&'c Vec<String>>) -> Assignment<'c> {
+    match columns {
         Some(columns) => Assignment::Columns(columns),
         None if insert.by_name => Assignment::Name,
         None => Assignment::Position,
-    };
+    }
+}
+
+async fn overwritten(engine: &Engine, insert: &Insert, overwrite: &Overwrite) -> Result<RowStream> {
+    let prepared = Prepared::new(engine, insert, overwrite).await?;
+    let Prepared { view, table, isolation, query, columns, condition } = prepared;
     let mut unclaimed = Unclaimed::new(&table.table.store);
+    let assignment = assignment(insert, columns.as_ref());
     let (new, count) = replacing::deliver(&view, &table, query, assignment, &mut unclaimed).await?;
-    let (replacement, replaced) = match overwrite {
-        Overwrite::Partitions => partitions(&view, &table, &new).await.map_err(place)?,
-        Overwrite::Where(query) | Overwrite::Partition { rows: query, .. } => {
-            let state = view.state();
-            let plan = view.plan(query).await?;
-            let condition = predicate::of_query(&plan, &table, &state).map_err(place)?;
-            let filter = table.row_filter(&state, std::slice::from_ref(&condition))?;
-            let replacement = replacing::replace(&view, &table, Some(&condition), &mut unclaimed).await?;
+    let (replacement, replaced) = match &condition {
+        None => {
+            let place = |error: Error| error.place(Stage::Select, &table.table.name);
+            partitions(&view, &table, &new).await.map_err(place)?
+        }
+        Some(condition) => {
+            let filter = table.row_filter(&view.state(), std::slice::from_ref(condition))?;
+            let replacement = replacing::replace(&view, &table, Some(condition), &mut unclaimed).await?;
             (replacement, Replaced::Matching(filter))
         }
     };

@@ -14,6 +14,7 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, Volatility, lit};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
+use super::simplify::simplify;
 use crate::catalog::IcebergTable;
 use crate::error::{Error, ErrorKind, Result, Stage};
 
@@ -49,7 +50,7 @@ pub(super) fn of_query(query: &LogicalPlan, table: &IcebergTable, state: &Sessio
         .with_current_time();
     let simplifier = ExprSimplifier::new(context);
     let coerced = simplifier.coerce(unnormalize_col(condition), &schema)?;
-    let folded = simplifier.simplify(coerced)?;
+    let folded = simplify(coerced, &simplifier, &schema)?.data;
     let is_unsteady = |part: &Expr| match part {
         Expr::ScalarFunction(call) => call.func.signature().volatility != Volatility::Immutable,
         _ => false,
