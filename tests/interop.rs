@@ -4,6 +4,7 @@
 //! of them, migrate each of them into a local catalog, and let PyIceberg and DuckDB read the result; `audit.py` compares what
 //! we wrote with the specification.
 
+mod changed;
 mod filters;
 mod fingerprints;
 mod inspected;
@@ -89,6 +90,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     {
         trials.push(trial(format!("interop::codec::{codec}"), move || codec_of(codec, in_file)));
     }
+    trials.extend(changed::trials());
     trials.extend(filters::trials());
     trials.extend(fingerprints::trials());
     trials.extend(rewrite::trials());

@@ -28,9 +28,12 @@ pub(super) fn trials() -> Vec<Trial> {
         Trial::test("clouds::alter::every_change", every_change),
         Trial::test("clouds::alter::lost_race", lost_race),
         Trial::test("clouds::alter::rename_lost_answer", rename_lost_answer),
+        Trial::test("clouds::delete::rows_and_files", rows_and_files),
+        Trial::test("clouds::delete::conflict", conflict),
     ];
     for (name, fault) in FAULTS {
         trials.push(Trial::test(format!("clouds::alter::{name}"), move || lands(name, fault())));
+        trials.push(Trial::test(format!("clouds::delete::{name}"), move || deletes(name, fault())));
     }
     trials
 }
@@ -144,4 +147,76 @@ fn rename_lost_answer() -> Result<(), Failed> {
         world.read_rows(&engine, SEED_ROWS).await
     })?;
     world.holds(SEED_ROWS, 1)
+}
+
+/// A file by metadata alone, part of a file, rows in the place of others; what is left is what the others see.
+fn rows_and_files() -> Result<(), Failed> {
+    let world = World::new("clouds_delete_rows")?;
+    support::block_on(async {
+        let engine = world.seeded(&[]).await?;
+        support::run(&engine, &world.insert(SEED_ROWS, 2 * SEED_ROWS)).await?;
+        let written = world.count("PutObject");
+        support::run(&engine, &format!("DELETE FROM {} WHERE id >= 10", world.table())).await?;
+        // A manifest without the file, and a list; no data.
+        equal("objects for a file that goes whole", world.count("PutObject") - written, 2)?;
+        support::run(&engine, &format!("DELETE FROM {} WHERE id % 2 = 1 OR name IS NULL", world.table())).await?;
+        let rows = "SELECT value AS id, 'row' || value AS name FROM generate_series(1, 19, 2)";
+        support::run(&engine, &format!("INSERT OVERWRITE {} WHERE id % 2 = 1 {rows}", world.table())).await?;
+        let evens = "SELECT value AS id, 'row' || value AS name FROM generate_series(10, 18, 2)";
+        support::run(&engine, &format!("INSERT INTO {} {evens}", world.table())).await?;
+        world.read(&engine).await?;
+        let query = format!("SELECT count(*), sum(id), count(DISTINCT id) FROM {}", world.table());
+        let rows = ask(json!({"do": "duckdb_queries", "catalog": world.catalog(), "queries": [query]}))?;
+        equal("what DuckDB sees", rows, json!([[["20", "190", "20"]]]))
+    })?;
+    world.holds(2 * SEED_ROWS, 6)
+}
+
+/// The answer to the commit of a DELETE is lost, or it loses a race: the rows are gone, once, and no object is left over.
+fn deletes(name: &str, fault: FaultRule) -> Result<(), Failed> {
+    let world = World::new(format!("clouds_delete_{name}"))?;
+    support::block_on(async {
+        let engine = world.seeded(&[]).await?;
+        // In one file with others that stay.
+        support::run(
+            &engine,
+            &format!(
+                "INSERT OVERWRITE {0} SELECT value AS id, 'row' || value AS name FROM generate_series(0, 29)",
+                world.table()
+            ),
+        )
+        .await?;
+        let fault = world.proxy.fault(fault.operation("updateTable"));
+        let (_, batches) = support::run(&engine, &format!("DELETE FROM {} WHERE id >= 10", world.table())).await?;
+        equal("rows deleted", support::texts(&batches)?, vec![vec!["20".to_owned()]])?;
+        equal("faults met", fault.hits(), 1)?;
+        world.read_rows(&engine, SEED_ROWS).await
+    })?;
+    world.holds(SEED_ROWS, 3)
+}
+
+/// Another writer's rows land while ours are being deleted: the statement fails, and leaves nothing behind.
+fn conflict() -> Result<(), Failed> {
+    let world = World::new("clouds_delete_conflict")?;
+    support::block_on(async {
+        let (first, second) = (world.seeded(&[]).await?, world.engine(&[]).await?);
+        let delay = Fault::Delay(Duration::from_secs(2));
+        let fault = world.proxy.fault(FaultRule::before(Side::Catalog, delay).operation("updateTable"));
+        let (early, late) =
+            (format!("DELETE FROM {} WHERE id % 2 = 1", world.table()), world.insert(SEED_ROWS, 2 * SEED_ROWS));
+        let overtake = async {
+            while fault.hits() == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            support::run(&second, &late).await
+        };
+        let (failed, overtaken) = tokio::join!(failure(&first, &early), overtake);
+        overtaken?;
+        let (kind, message) = failed?;
+        let told = message.contains("another writer added rows") && message.contains("run the statement again");
+        equal("kind of the error", (kind, told, &message), (ErrorKind::Drift, true, &message))?;
+        first.settle().await;
+        world.read(&first).await
+    })?;
+    world.holds(2 * SEED_ROWS, 2)
 }

@@ -17,6 +17,7 @@ import pyarrow as pa
 import sources
 from audit import audit
 from canon import differences, rows_of
+from changed import layout, readers_of, same_rows
 from doubles import assume_role, glue_add_others, glue_annotate, glue_answers, glue_entry
 from fingerprints import fingerprint_by_duckdb
 from inspected import inspected
@@ -125,6 +126,9 @@ COMMANDS = {
         foreign_source,
         foreign_check,
         append_by_pyiceberg,
+        same_rows,
+        readers_of,
+        layout,
         assume_role,
         check_metadata,
         duckdb_queries,

@@ -3,18 +3,25 @@
 mod alter;
 mod builder;
 mod create;
+mod delete;
 mod describe;
 mod dry_run;
 mod effect;
 mod interrupt;
 mod memory;
 pub(crate) mod names;
+mod overwrite;
+mod predicate;
+mod replacing;
 mod rows;
 pub(crate) mod schema;
 mod show;
+mod simplify;
 mod splicing;
 mod statement;
 mod summarize;
+#[cfg(test)]
+mod three_values;
 mod time_travel;
 mod view;
 

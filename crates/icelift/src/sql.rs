@@ -20,6 +20,7 @@ mod call;
 mod columns;
 mod create_table;
 mod cursor;
+mod delete;
 mod effect;
 mod insert;
 mod migrate;
@@ -42,9 +43,10 @@ pub use attach::Attach;
 pub(crate) use call::{Arguments, Call, Value};
 pub(crate) use columns::{Column, ColumnType};
 pub(crate) use create_table::{CreateTable, TableSource};
+pub(crate) use delete::Delete;
 pub use effect::Effect;
 pub(crate) use effect::{effect, makes_or_drops};
-pub(crate) use insert::Insert;
+pub(crate) use insert::{Insert, Overwrite};
 pub(crate) use migrate::{Migrate, OnError, option_names as migrate_option_names};
 pub(crate) use partition::PartitionField;
 pub(crate) use query::with_distinct_names;
@@ -81,6 +83,7 @@ pub(crate) enum Statement {
         purge: bool,
     },
     AlterTable(AlterTable),
+    Delete(Delete),
     Insert(Insert),
     Migrate(Migrate),
     ExplainMigrate(Migrate),
@@ -143,6 +146,8 @@ pub(crate) fn target(text: &str) -> Option<Vec<String>> {
         Kind::CreateTable => create_table::head(cursor).ok().map(|head| head.name),
         Kind::DropTable => names::drop_head(cursor, "TABLE").ok().map(|(_, name)| name),
         Kind::AlterTable => alter::head(cursor).ok(),
+        Kind::Delete => delete::delete_head(cursor).ok(),
+        Kind::Truncate => delete::truncate_head(cursor).ok(),
         Kind::Insert => insert::head(cursor).ok().map(|(_, name)| name),
         Kind::Attach | Kind::Detach | Kind::Explain | Kind::Other => None,
         Kind::Migrate | Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call | Kind::Show => None,
@@ -160,6 +165,8 @@ enum Kind {
     CreateTable,
     DropTable,
     AlterTable,
+    Delete,
+    Truncate,
     Insert,
     Migrate,
     Verify,
@@ -183,6 +190,8 @@ impl Kind {
             (&["CREATE", "OR", "REPLACE", "TABLE"], Kind::CreateTable),
             (&["DROP", "TABLE"], Kind::DropTable),
             (&["ALTER", "TABLE"], Kind::AlterTable),
+            (&["DELETE", "FROM"], Kind::Delete),
+            (&["TRUNCATE", "TABLE"], Kind::Truncate),
             (&["INSERT"], Kind::Insert),
             (&["EXPLAIN"], Kind::Explain),
             (&["MIGRATE"], Kind::Migrate),
@@ -210,6 +219,8 @@ fn own(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         Kind::CreateTable => Statement::CreateTable(create_table::create_table(cursor)?),
         Kind::DropTable => names::drop_table(cursor)?,
         Kind::AlterTable => Statement::AlterTable(alter::alter_table(cursor)?),
+        Kind::Delete => Statement::Delete(delete::delete(cursor)?),
+        Kind::Truncate => Statement::Delete(delete::truncate(cursor)?),
         Kind::Insert => Statement::Insert(insert::insert(cursor)?),
         Kind::Migrate => Statement::Migrate(migrate::migrate(cursor)?),
         Kind::Verify => Statement::Verify(verify::verify(cursor)?),
@@ -243,7 +254,7 @@ fn explain(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         Kind::Verify | Kind::ShowMigrations | Kind::ShowMigration | Kind::Call | Kind::Show => {
             return Err(unexplained(place));
         }
-        Kind::AlterTable | Kind::RollbackMigration => return Err(unexplained(place)),
+        Kind::AlterTable | Kind::Delete | Kind::Truncate | Kind::RollbackMigration => return Err(unexplained(place)),
         Kind::CreateSchema | Kind::DropSchema | Kind::DropTable | Kind::Other => return Ok(None),
     };
     if format {

@@ -25,7 +25,7 @@ use tokio::sync::OnceCell;
 use super::{Catalog, Catalogs, Table, TableKind};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::inspect::{Inspected, MetadataTable};
-use crate::pipeline::scan::{self, PlannedFile};
+use crate::pipeline::scan::{self, PlannedFile, RowFilter};
 use crate::pipeline::select::types::UUID_MARK;
 use crate::pipeline::sink::{self, Delivery, SinkTarget};
 use crate::sql::{Reference, Version};
@@ -328,6 +328,11 @@ impl IcebergTable {
     pub async fn live_files(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<Arc<PlannedFile>>> {
         let files = scan::live_files(self.source(), state, filters).await;
         files.map_err(|error| error.place(Stage::Scan, &self.table.name))
+    }
+
+    /// What tells of a file whether it may hold rows for which all `filters` hold; `None` if no file tells.
+    pub fn row_filter(&self, state: &dyn Session, filters: &[Expr]) -> Result<Option<RowFilter>> {
+        scan::row_filter(self.source(), state, filters)
     }
 
     fn source(&self) -> scan::Source<'_> {

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::Engine;
 use super::interrupt::Interrupts;
 use super::memory::Division;
+use super::simplify;
 use super::time_travel::TimeTravel;
 use crate::catalog::{AwsSource, Catalogs};
 use crate::error::Result;
@@ -150,6 +151,7 @@ impl EngineBuilder {
             .with_config(config)
             .with_runtime_env(Arc::new(runtime.build()?))
             .with_default_features()
+            .with_optimizer_rules(simplify::optimizer_rules())
             .with_physical_optimizer_rule(Arc::new(SpliceRule))
             .with_relation_planners(vec![Arc::new(TimeTravel)])
             .build();

@@ -8,7 +8,7 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 
 use super::names::{namespace_name, table_name, unknown_catalog};
 use super::view::View;
-use super::{Engine, create};
+use super::{Engine, create, delete, overwrite};
 use crate::error::Result;
 use crate::sql::{self, Statement};
 use crate::{migrate, procedures};
@@ -36,7 +36,11 @@ impl Engine {
                 let catalog = self.catalogs.get(&table.catalog).ok_or_else(|| unknown_catalog(&name))?;
                 if if_exists { Ok(()) } else { catalog.load_table(&table.ident).await.map(drop) }
             }
+            Statement::Delete(statement) => delete::check(self, &statement).await,
             Statement::Insert(insert) => {
+                if let Some(replaced) = &insert.overwrite {
+                    return overwrite::check(self, &insert, replaced).await;
+                }
                 let view = View::new(self, false).await;
                 let plan = view.insert(&insert).await?;
                 view.state().create_physical_plan(&plan).await?;
@@ -101,6 +105,10 @@ mod tests {
         }
         for sql in [
             "INSERT INTO w.s.t SELECT 2",
+            "DELETE FROM w.s.t WHERE a = 1",
+            "TRUNCATE TABLE w.s.t",
+            "INSERT OVERWRITE w.s.t SELECT 2",
+            "INSERT OVERWRITE w.s.t WHERE a = 1 SELECT 2",
             "DROP TABLE w.s.t",
             "DROP TABLE IF EXISTS w.s.none",
             "CREATE TABLE w.s.u PARTITIONED BY (a) AS SELECT a FROM w.s.t",
@@ -119,6 +127,10 @@ mod tests {
             ("SELECT b FROM w.s.t", ErrorKind::Sql),
             ("SELECT * FROM w.s.none", ErrorKind::NotFound),
             ("INSERT INTO w.s.t SELECT 'x'", ErrorKind::SchemaMismatch),
+            ("DELETE FROM w.s.none", ErrorKind::NotFound),
+            ("DELETE FROM w.s.t WHERE b = 1", ErrorKind::Sql),
+            ("INSERT OVERWRITE w.s.t SELECT 'x'", ErrorKind::SchemaMismatch),
+            ("INSERT OVERWRITE w.s.t WHERE random() < 1 SELECT 2", ErrorKind::Unsupported),
             ("DROP TABLE w.s.none", ErrorKind::NotFound),
             ("MIGRATE TABLE w.s.none TO w.s.v", ErrorKind::NotFound),
             ("CALL w.system.remove_orphan_files()", ErrorKind::Sql),

@@ -7,7 +7,7 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 
 use super::names::{namespace_name, table_name, unknown_catalog};
 use super::view::View;
-use super::{Engine, RowStream, alter, create, show, splicing};
+use super::{Engine, RowStream, alter, create, delete, overwrite, show, splicing};
 use crate::catalog::{Dropped, ListedTable, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::migrate;
@@ -38,7 +38,11 @@ pub(super) async fn run(engine: &Engine, text: &str, statement: Statement) -> Re
         Statement::CreateTable(table) => create::run(engine, &table).await,
         Statement::DropTable { name, if_exists, purge } => drop_table(engine, &name, if_exists, purge).await,
         Statement::AlterTable(statement) => alter::run(engine, &statement).await,
+        Statement::Delete(statement) => delete::run(engine, &statement).await,
         Statement::Insert(insert) => {
+            if let Some(replaced) = &insert.overwrite {
+                return overwrite::run(engine, &insert, replaced).await;
+            }
             let view = View::new(engine, false).await;
             let plan = view.insert(&insert).await?;
             view.execute(plan).await

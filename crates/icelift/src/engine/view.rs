@@ -73,9 +73,9 @@ impl<'a> View<'a> {
 
     /// The plan of an INSERT.
     pub async fn insert(&self, insert: &Insert) -> Result<LogicalPlan> {
-        if insert.overwrite {
-            return Err(Error::new(ErrorKind::Unsupported, "INSERT OVERWRITE is not in this version")
-                .hint("INSERT INTO appends"));
+        if insert.overwrite.is_some() {
+            return Err(Error::new(ErrorKind::Unsupported, "EXPLAIN takes no INSERT OVERWRITE")
+                .hint("EXPLAIN its query, or INSERT INTO with it"));
         }
         let name = table_name(&insert.target)?;
         if self.engine.catalogs.get(&name.catalog).is_none() {

@@ -37,6 +37,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use futures::StreamExt;
 
 pub(crate) use self::added::added_files;
+pub(crate) use self::bounds::Filter as RowFilter;
 use self::bounds::Filter;
 pub(crate) use self::decode::footer_prefetch_bytes;
 pub(crate) use self::files::PlannedFile;
@@ -77,6 +78,11 @@ impl Source<'_> {
             None => files::plan(self.table, filter).await,
         }
     }
+}
+
+/// What tells of a file whether it may hold rows for which all `filters` hold; `None` if no file tells.
+pub(crate) fn row_filter(source: Source<'_>, state: &dyn Session, filters: &[Expr]) -> Result<Option<RowFilter>> {
+    source.filter(state, filters)
 }
 
 /// The live data files that may hold rows for which all `filters` hold, in the order of the manifests. Reads manifests, no

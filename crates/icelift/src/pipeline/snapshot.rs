@@ -32,9 +32,7 @@ use self::change::ChangeBuilder;
 pub(crate) use self::change::REPLACED_MANIFESTS;
 use self::companion::Alone;
 pub(crate) use self::companion::{Cargo, Companion};
-#[cfg(test)]
-use self::difference::Difference;
-pub(crate) use self::difference::{Live, LiveFile, live};
+pub(crate) use self::difference::{Difference, Live, LiveFile, live};
 use self::merge::Merging;
 pub(crate) use self::metadata::{MetadataChange, change_metadata};
 pub(crate) use self::precondition::{Precondition, SameDeletes};

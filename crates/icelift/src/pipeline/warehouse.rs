@@ -38,6 +38,27 @@ impl Warehouse {
         warehouse
     }
 
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The names of all files of `default.t` below `data`.
+    pub fn data_files(&self) -> BTreeSet<String> {
+        let mut folders = vec![self.folder.path().join("default/t/data")];
+        let mut names = BTreeSet::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    names.insert(path.file_name().unwrap().to_str().unwrap().to_string());
+                }
+            }
+        }
+        names
+    }
+
     /// Runs a script and returns the rows of its last statement.
     pub async fn run(&self, text: &str) -> Vec<RecordBatch> {
         let mut rows = Vec::new();

@@ -212,6 +212,24 @@ impl<'t> Cursor<'t> {
         taken
     }
 
+    /// The tokens from here up to the `,` or `)` that ends an argument, or to the end; steps behind them.
+    pub fn take_argument(&mut self) -> Vec<TokenWithSpan> {
+        let (from, mut depth) = (self.at, 0_usize);
+        loop {
+            match &self.peek().token {
+                Token::EOF => break,
+                Token::Comma | Token::RParen if depth == 0 => break,
+                Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+                Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            self.step();
+        }
+        let mut taken = self.tokens.get(from..self.at).unwrap_or_default().to_vec();
+        taken.push(eof(self.place()));
+        taken
+    }
+
     /// Tells whether the token at `index` can end an operand, so that a clause may follow.
     fn ends_operand(&self, index: Option<usize>) -> bool {
         index.and_then(|index| self.tokens.get(index)).is_some_and(|token| ends_operand(&token.token))

@@ -10,19 +10,27 @@ use super::query;
 use super::tokens::{sql_error, unsupported};
 use crate::error::Result;
 
-/// `INSERT INTO [TABLE] name [(columns)] [BY NAME] query`, or `INSERT OVERWRITE …`
+mod overwrite;
+
+pub(crate) use overwrite::Overwrite;
+
+/// `INSERT INTO [TABLE] name [(columns)] [BY NAME] query`, or
+/// `INSERT OVERWRITE [TABLE] name [PARTITION (…)] [(columns)] [BY NAME] [WHERE condition] query`
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Insert {
     pub target: Vec<String>,
     pub columns: Option<Vec<String>>,
     pub by_name: bool,
     pub source: Box<ast::Query>,
-    pub overwrite: bool,
+    /// Which rows the new ones replace; `None` if they are added to those that are there.
+    pub overwrite: Option<Overwrite>,
 }
 
 /// Reads `INSERT …`.
 pub(super) fn insert(cursor: &mut Cursor<'_>) -> Result<Insert> {
-    let (overwrite, target) = head(cursor)?;
+    let start = cursor.place();
+    let (overwrites, target) = head(cursor)?;
+    let partition = if overwrites { overwrite::partition(cursor, &target, start)? } else { None };
     refuse(cursor, &[&["PARTITION"], &["DEFAULT", "VALUES"], &["SET"], &["AS"]])?;
     let columns = if begins_columns(cursor) { Some(columns(cursor)?) } else { None };
     refuse(cursor, &[&["PARTITION"]])?;
@@ -31,6 +39,15 @@ pub(super) fn insert(cursor: &mut Cursor<'_>) -> Result<Insert> {
     if by_name && columns.is_some() {
         return Err(sql_error("BY NAME excludes a list of columns", place));
     }
+    let condition = if overwrites { overwrite::condition(cursor, &target, start)? } else { None };
+    let overwrite = match (partition, condition, overwrites) {
+        (Some(_), Some(_), _) => {
+            return Err(sql_error("PARTITION excludes WHERE in an INSERT OVERWRITE that begins", start));
+        }
+        (Some(given), None, _) | (None, Some(given), _) => Some(given),
+        (None, None, true) => Some(Overwrite::Partitions),
+        (None, None, false) => None,
+    };
     let query = cursor.take_until(begins_extra);
     refuse(cursor, &[&["RETURNING"], &["ON", "CONFLICT"], &["ON", "DUPLICATE", "KEY"]])?;
     let source = query::parse(query)?;
@@ -103,7 +120,7 @@ fn columns(cursor: &mut Cursor<'_>) -> Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use crate::error::ErrorKind;
-    use crate::sql::{Insert, Statement, parse};
+    use crate::sql::{Insert, Overwrite, Statement, parse};
 
     fn inserted(text: &str) -> Insert {
         match parse(text) {
@@ -119,14 +136,54 @@ mod tests {
         assert_eq!(insert.target, ["r2", "ns1", "Ns2", "t"]);
         assert_eq!(insert.columns, Some(vec!["a".to_string(), "B c".to_string()]));
         assert_eq!(insert.source.to_string(), "SELECT 1, 2 FROM s WHERE x IN (SELECT 1)");
-        assert!(!insert.overwrite && !insert.by_name);
+        assert!(insert.overwrite.is_none() && !insert.by_name);
 
         let insert = inserted("insert overwrite t by name with q as (select 1 as a) select * from q");
-        assert!(insert.overwrite && insert.by_name && insert.columns.is_none());
+        assert_eq!(insert.overwrite, Some(Overwrite::Partitions));
+        assert!(insert.by_name && insert.columns.is_none());
 
         assert!(inserted("INSERT INTO t (\"values\") VALUES (1), (2)").columns.is_some());
         for text in ["(SELECT 1)", "((SELECT 1))", "(VALUES (1))", "(WITH q AS (SELECT 1) SELECT * FROM q)"] {
             assert!(inserted(&format!("INSERT INTO t {text}")).columns.is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_overwritten() {
+        let insert = inserted("INSERT OVERWRITE r2.n.t (a) WHERE a > 1 AND b IS NULL SELECT a FROM s WHERE a < 9");
+        assert_eq!(insert.columns, Some(vec!["a".to_string()]));
+        assert_eq!(insert.source.to_string(), "SELECT a FROM s WHERE a < 9");
+        match insert.overwrite {
+            Some(Overwrite::Where(rows)) => {
+                assert_eq!(rows.to_string(), "SELECT * FROM \"r2\".\"n\".\"t\" WHERE a > 1 AND b IS NULL");
+            }
+            other => panic!("{other:?}"),
+        }
+        for query in ["WITH q AS (SELECT 1) SELECT * FROM q", "VALUES (1)", "TABLE s"] {
+            let insert = inserted(&format!("INSERT OVERWRITE TABLE t WHERE x = (1 + 2) {query}"));
+            assert!(matches!(insert.overwrite, Some(Overwrite::Where(_))), "{query}");
+        }
+        let insert = inserted("INSERT OVERWRITE t PARTITION (Year = 2000 + 19, q = NULL, \"D\") SELECT 1");
+        match insert.overwrite {
+            Some(Overwrite::Partition { columns, values, rows }) => {
+                assert_eq!(columns, ["year", "q"]);
+                assert_eq!(values.to_string(), "SELECT 2000 + 19 AS \"year\", NULL AS \"q\"");
+                let condition = "\"year\" = 2000 + 19 AND \"q\" IS NULL";
+                assert_eq!(rows.to_string(), format!("SELECT * FROM \"t\" WHERE {condition}"));
+            }
+            other => panic!("{other:?}"),
+        }
+        let dynamic = inserted("INSERT OVERWRITE t PARTITION (year, q) SELECT 1").overwrite;
+        assert_eq!(dynamic, Some(Overwrite::Partitions));
+        for (text, message) in [
+            (
+                "PARTITION (a = 1) WHERE a = 1 SELECT 1",
+                "PARTITION excludes WHERE in an INSERT OVERWRITE that begins at line 1, column 1",
+            ),
+            ("PARTITION (a = 1, a = 2) SELECT 1", "column `a` is given twice, again at line 1, column 38"),
+            ("PARTITION () SELECT 1", "expected the name of a column, found `)` at line 1, column 31"),
+        ] {
+            assert_eq!(parse(&format!("INSERT OVERWRITE t {text}")).unwrap_err().to_string(), message);
         }
     }
 

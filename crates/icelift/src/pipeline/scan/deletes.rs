@@ -23,6 +23,7 @@ use super::decode::Parquet;
 use super::reshape::Reshape;
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::pipeline::snapshot::DeleteId;
 use crate::pipeline::values::PartitionValues;
 
 /// Reserved field ids of the columns of a position delete file.
@@ -77,6 +78,11 @@ impl DeleteFile {
                 sequence <= self.sequence && referenced.map_or_else(same, |path| path == data.file_path())
             }
         }
+    }
+
+    /// Who it is, if it deletes rows of one data file only.
+    pub fn of_one_file(&self) -> Option<DeleteId> {
+        self.file.referenced_data_file().map(|_| DeleteId::of(&self.file))
     }
 
     /// Whether rows are deleted by what they hold, not by where they are.

@@ -15,6 +15,7 @@ use super::deletes::DeleteFile;
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::shuffle::refuse_uuid_partitions;
+use crate::pipeline::snapshot::DeleteId;
 use crate::pipeline::values::is_avro_name;
 
 /// Manifests that are read at once.
@@ -39,6 +40,11 @@ impl PlannedFile {
     /// Whether rows of the file may be deleted by what they hold.
     pub fn has_equality_deletes(&self) -> bool {
         self.deletes.iter().any(|delete| delete.compares_keys())
+    }
+
+    /// The deletes that bear on this file and on no other.
+    pub fn own_deletes(&self) -> Vec<DeleteId> {
+        self.deletes.iter().filter_map(|delete| delete.of_one_file()).collect()
     }
 
     /// The locations of the deletes that bear on the file.

@@ -41,7 +41,7 @@ fn deletes_reach_files_of_before_a_promotion() {
         assert!(applies(content, (Literal::long(-5), Literal::int(-5)), 0), "{content:?}");
         assert!(applies(content, (Literal::float(0.1), Literal::double(f64::from(0.1_f32))), 0), "{content:?}");
         assert!(!applies(content, (Literal::int(5), Literal::long(6)), 0), "{content:?}");
-        assert!(!applies(content, (Literal::int(5), Literal::long((1 << 32) + 5)), 0), "{content:?}");
+        assert!(!applies(content, (Literal::int(5), Literal::long((1_i64 << 32) + 5)), 0), "{content:?}");
         assert!(!applies(content, (Literal::float(0.1), Literal::double(0.1)), 0), "{content:?}");
         assert!(!applies(content, (Literal::int(5), Literal::long(5)), 1), "{content:?}");
     }
