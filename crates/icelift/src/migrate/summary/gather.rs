@@ -58,11 +58,12 @@ async fn summary(engine: &Engine, table: &Table, job: JobId, register: &Register
     let planned = match plan(engine, &table.name, job, register, level).await {
         Ok(plan) => Some(plan),
         Err(error) => {
-            notes.push(format!(
-                "There is no plan, and of the source only what was read: {error}. \
-                 With the source attached as `{}` the page has both.",
-                catalog_of(&register.source)
-            ));
+            let mut note = format!("There is no plan, and of the source only what was read: {error}.");
+            let catalog = catalog_of(&register.source);
+            if engine.catalogs.get(catalog).is_none() {
+                note.push_str(&format!(" With the source attached as `{catalog}` the page has both."));
+            }
+            notes.push(note);
             None
         }
     };

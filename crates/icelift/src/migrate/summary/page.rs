@@ -146,7 +146,7 @@ fn timeline(summary: &MigrationSummary) -> Markup {
     section.add("<section><h2>Batches over time</h2>\n<p class=\"lead\">From the first request of a batch until its files were read again; the commit follows. Times are UTC; pauses between runs are cut to a grey mark.</p>\n", &[]);
     if summary.batches.len() > bars::NAMED_MAX {
         section.add("<ul class=\"legend\"><li><i class=\"target\"></i>rows that arrived</li><li><i class=\"rule\"></i>share of all rows that had arrived</li></ul>\n", &[]);
-    } else {
+    } else if summary.batches.iter().any(|batch| batch.target.is_some() && !is_verified(batch.verdict)) {
         section.add("<ul class=\"legend\"><li><i class=\"target\"></i>verified</li><li><i class=\"counted\"></i>counted, or not recorded</li></ul>\n", &[]);
     }
     section.join(&picture).add("</section>\n", &[]);

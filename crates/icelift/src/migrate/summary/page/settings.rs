@@ -8,7 +8,7 @@ pub(super) fn findings(summary: &MigrationSummary) -> Markup {
     if summary.findings.is_empty() {
         return page;
     }
-    page.add("<section><h2>What did not come along</h2>\n<p class=\"lead\">Differences between source and target, as <code>EXPLAIN MIGRATE</code> finds them.</p>\n<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Sort</th><th scope=\"col\">Of</th><th scope=\"col\">What</th></tr></thead><tbody>\n", &[]);
+    page.add("<section><h2>What is not as it is in the source</h2>\n<p class=\"lead\">Differences between source and target, as <code>EXPLAIN MIGRATE</code> finds them.</p>\n<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Sort</th><th scope=\"col\">Of</th><th scope=\"col\">What</th></tr></thead><tbody>\n", &[]);
     for finding in &summary.findings {
         let class = match finding.level.as_str() {
             "refused" => "bad",

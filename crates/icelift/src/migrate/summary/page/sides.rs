@@ -45,6 +45,9 @@ pub(super) fn sides(summary: &MigrationSummary, all: &Group) -> Markup {
         let size = groups.first().map_or(0, |group| group.batches);
         section.add(" Each pair of bars stands for {}.", &[&counted(size, "batch", "batches")]);
     }
+    if summary.batches.iter().any(|batch| batch.source.is_some_and(|side| !side.exact)) {
+        section.add(" Batches share files of the source: of its rows and bytes that is an estimate.", &[]);
+    }
     section.add("</p>\n", &[]).add(LEGEND, &[]);
     let series = |of: fn(&SideSummary) -> u64| {
         let values = |side: fn(&Group) -> &SideSummary| groups.iter().map(|it| of(side(it)) as f64).collect();

@@ -9,7 +9,8 @@ use crate::migrate::summary::{BatchSummary, BatchVerdict};
 const WIDTH_PX: f64 = 960.0;
 const LABEL_PX: f64 = 170.0;
 const LINE_PX: f64 = 22.0;
-const SLOTS: usize = 96;
+/// The picture of many batches has as many slots as it takes for some batches to fall into each.
+const SLOTS: std::ops::RangeInclusive<usize> = 12..=96;
 const STANDING_PX: f64 = 170.0;
 const LEFT_PX: f64 = 64.0;
 const RIGHT_PX: f64 = 48.0;
@@ -115,11 +116,12 @@ fn slots(timed: &[Timed<'_>]) -> Markup {
     let intervals = timed.iter().map(|it| (it.begun_ms, it.ended_ms)).collect();
     let (left, right) = (LEFT_PX, WIDTH_PX - RIGHT_PX);
     let axis = TimeAxis::new(intervals, left, right);
-    let slot_px = (right - left) / SLOTS as f64;
-    let mut slots = vec![Slot::default(); SLOTS];
+    let number = (timed.len() / 3).clamp(*SLOTS.start(), *SLOTS.end());
+    let slot_px = (right - left) / number as f64;
+    let mut slots = vec![Slot::default(); number];
     for it in timed {
         let at = ((axis.px(it.ended_ms) - left) / slot_px).max(0.0) as usize;
-        let Some(slot) = slots.get_mut(at.min(SLOTS - 1)) else { continue };
+        let Some(slot) = slots.get_mut(at.min(number - 1)) else { continue };
         if slot.batches == 0 {
             slot.from_ms = it.ended_ms;
         }

@@ -146,3 +146,11 @@ fn an_empty_migration_has_a_page() {
     let page = empty.to_html();
     assert!(page.contains("nothing to copy") && page.contains("the source had no rows") && !page.contains("NaN"));
 }
+
+/// Programs read these names: a change here is a change for them.
+#[test]
+fn the_json_is_this() {
+    let json = summary(1, "t").to_json().unwrap();
+    assert_eq!(json, include_str!("one.json"), "{json}");
+    assert_eq!(serde_json::from_str::<MigrationSummary>(&json).unwrap(), summary(1, "t"));
+}
