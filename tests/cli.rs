@@ -2,9 +2,11 @@
 
 mod commands;
 mod data;
+mod guide;
 mod keys;
 mod migrate;
 mod process;
+mod report;
 mod stopping;
 mod terminal;
 mod typing;
@@ -14,7 +16,7 @@ use process::Folder;
 
 /// The cases of this module, named `cli::…`.
 pub fn trials() -> Vec<Trial> {
-    let cases: [(&str, fn()); 46] = [
+    let cases: [(&str, fn()); 50] = [
         ("files_and_commands_run_in_the_order_given", files_and_commands_run_in_the_order_given),
         ("stdin_is_a_script", stdin_is_a_script),
         ("variables_are_put_in", variables_are_put_in),
@@ -61,6 +63,10 @@ pub fn trials() -> Vec<Trial> {
         ("a_dry_run_runs_nothing", commands::a_dry_run_runs_nothing),
         ("the_journal_has_a_line_for_each_statement", commands::the_journal_has_a_line_for_each_statement),
         ("completions_and_the_manual_are_printed", commands::completions_and_the_manual_are_printed),
+        ("a_report_is_made_of_the_target", report::a_report_is_made_of_the_target),
+        ("a_report_that_cannot_be_made_says_why", report::a_report_that_cannot_be_made_says_why),
+        ("a_migration_writes_its_report", report::a_migration_writes_its_report),
+        ("the_tour_of_the_shell_is_true", guide::the_tour_of_the_shell_is_true),
         ("names_are_completed", typing::names_are_completed),
         ("a_statement_is_edited_over_its_lines", typing::a_statement_is_edited_over_its_lines),
         ("the_history_outlives_the_shell", typing::the_history_outlives_the_shell),

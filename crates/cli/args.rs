@@ -105,8 +105,12 @@ pub enum Command {
     /// Migrates a generated drive-stats table from a local "glue" to a local "r2", offline
     Demo(Demo),
 
+    /// Makes a page of a migration, or JSON, from what its target tells; -f and -c before it attach what it needs
+    Report(Report),
+
     /// Prints completions of the command line for a shell of the system
     Completions {
+        /// Which shell
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
@@ -119,7 +123,7 @@ impl Command {
     /// Writes what has nothing to do with a session; false if there is a session to begin.
     pub fn print(&self, stdout: &mut impl std::io::Write) -> std::io::Result<bool> {
         match self {
-            Self::Demo(_) => return Ok(false),
+            Self::Demo(_) | Self::Report(_) => return Ok(false),
             Self::Completions { shell } => {
                 // Into memory first: the generator takes a closed pipe for a bug.
                 let mut text = Vec::new();
@@ -141,6 +145,21 @@ pub struct Demo {
     /// How many drives the sample table follows
     #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = drives)]
     pub drives: usize,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Report {
+    /// The target of the migration, such as r2.default.drive_stats_r2
+    #[arg(value_name = "TABLE")]
+    pub table: String,
+
+    /// Writes to FILE; its name tells whether it is html or json unless --format does [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Which migration, where several went into the table
+    #[arg(long, value_name = "JOB")]
+    pub job: Option<String>,
 }
 
 /// One `-f` or `-c`.
@@ -218,8 +237,9 @@ fn checked(matches: ArgMatches) -> Result<Args, clap::Error> {
     let mut args = Args::from_arg_matches(&matches)?;
     args.inputs = in_order(&matches, &args);
     let alone = args.inputs.is_empty() && args.variables.is_empty() && args.config.is_none();
-    if args.command.is_some() && !alone {
-        let text = "-f, -c, -v and --config do not go with a subcommand";
+    let takes_scripts = matches!(args.command, None | Some(Command::Report(_)));
+    if !takes_scripts && !alone {
+        let text = "-f, -c, -v and --config do not go with this subcommand";
         return Err(Args::command().error(ErrorKind::ArgumentConflict, text));
     }
     let stdin = args.inputs.iter().filter(|input| **input == Input::Stdin).count();
@@ -275,6 +295,9 @@ fn within(text: &str, most: usize) -> Result<usize, String> {
 }
 
 #[cfg(test)]
+mod flags;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -294,6 +317,8 @@ mod tests {
         assert!(parsed(&["icelift", "-f", "-", "-f", "-"]).is_err());
         assert!(parsed(&["icelift", "-c", "SELECT 1", "demo"]).is_err());
         assert!(parsed(&["icelift", "-v", "1x=3"]).is_err());
+        assert!(parsed(&["icelift", "-c", "SELECT 1", "report", "a.b.c", "-o", "x.html"]).is_ok());
+        assert!(parsed(&["icelift", "report"]).is_err());
         assert!(parsed(&["icelift", "--quiet", "demo", "--drives", "5"]).is_ok());
     }
 

@@ -14,6 +14,7 @@ mod meta;
 mod print;
 mod progress;
 mod repl;
+mod report;
 mod run;
 mod script;
 mod session;
@@ -64,6 +65,10 @@ fn start(args: Args) -> Result<(), Stop> {
     let workers = Workers::new(engine.handle().clone());
     let outcome = match args.command {
         Some(Command::Demo(demo)) => terminal.block_on(demo::run(setup, workers, demo)),
+        Some(Command::Report(report)) => {
+            let scripts = args.inputs.into_iter().map(script::Script::read).collect::<Result<Vec<_>, _>>()?;
+            terminal.block_on(report::run(setup, workers, scripts, report))
+        }
         _ => scripts_or_shell(&terminal, workers, setup, args.inputs),
     };
     engine.shutdown_timeout(LINGER);

@@ -19,7 +19,12 @@ use crate::ui;
 use crate::work::Workers;
 
 /// Runs all scripts in one session.
-pub async fn scripts(mut setup: Setup, workers: Workers, scripts: Vec<Script>) -> Result<(), Stop> {
+pub async fn scripts(setup: Setup, workers: Workers, scripts: Vec<Script>) -> Result<(), Stop> {
+    session(setup, workers, scripts).await?.failures.end()
+}
+
+/// The session that is left when all scripts have run.
+pub async fn session(mut setup: Setup, workers: Workers, scripts: Vec<Script>) -> Result<Shell, Stop> {
     // Cut before the first statement runs: a quote left open in the last file should not be found hours later.
     for script in &scripts {
         script.items()?;
@@ -33,7 +38,7 @@ pub async fn scripts(mut setup: Setup, workers: Workers, scripts: Vec<Script>) -
         shell.script(script, script.folder()).await?;
     }
     shell.runner.output.close().await?;
-    shell.failures.end()
+    Ok(shell)
 }
 
 /// What a statement did.

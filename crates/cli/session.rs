@@ -22,6 +22,8 @@ pub struct Setup {
     pub config: Config,
     /// Where `config` was read from.
     config_file: Option<PathBuf>,
+    /// What the command line says about the format, and not the configuration.
+    pub asked_format: Option<Format>,
     pub environment: BTreeMap<String, String>,
     /// What `:name` stands for.
     pub variables: BTreeMap<String, String>,
@@ -61,6 +63,7 @@ impl Setup {
         Ok(Self {
             config,
             config_file,
+            asked_format: shared.format,
             environment,
             variables,
             quiet: shared.quiet,

@@ -32,6 +32,7 @@ use datafusion::prelude::SessionContext;
 use tokio_util::task::TaskTracker;
 
 pub use self::builder::EngineBuilder;
+pub(crate) use self::describe::describe;
 pub use self::describe::{ColumnDescription, SnapshotDescription, TableDescription};
 use self::interrupt::Interrupts;
 pub use self::rows::RowStream;

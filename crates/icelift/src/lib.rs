@@ -60,6 +60,10 @@ pub use byte_count::byte_count;
 pub use catalog::AttachedCatalog;
 pub use engine::{ColumnDescription, Engine, EngineBuilder, RowStream, SnapshotDescription, TableDescription};
 pub use error::{Error, ErrorKind, Result, Stage};
+pub use migrate::{
+    BatchPlace, BatchSummary, BatchVerdict, CatalogSummary, CostSummary, FindingSummary, MigrationState,
+    MigrationSummary, PinSummary, SideSummary, SourceSummary, TargetSummary, TrafficSummary,
+};
 pub use migrate::{BatchReport, BatchState, Migration, MigrationEvent, MigrationReport, Verdict};
 #[doc(hidden)]
 pub use migrate::{FAILPOINTS, FailAction, Failpoints};

@@ -14,6 +14,7 @@
 //! - `tidy`: what nobody needs is removed, by the run or by the next one;
 //! - `plan`, `explain`, `lint` and `price`: what a run would do and cost;
 //! - `rollback` takes batches out again;
+//! - `summary` is a migration for people, as a page and as JSON;
 //! - `show` tells what registers say, `orphans` what is left of drivers, and removes it.
 //!
 //! `model` is the protocol in small, explored exhaustively by a test; `failpoint` marks its steps in the code.
@@ -49,6 +50,7 @@ mod run;
 mod show;
 mod slices;
 mod spent;
+mod summary;
 mod target;
 mod tidy;
 mod turns;
@@ -65,3 +67,7 @@ pub(crate) use self::rollback::answer as rolled_back;
 pub use self::run::Migration;
 pub(crate) use self::run::{answer, report};
 pub(crate) use self::show::{migration, migrations};
+pub use self::summary::{
+    BatchPlace, BatchSummary, BatchVerdict, CatalogSummary, CostSummary, FindingSummary, MigrationState,
+    MigrationSummary, PinSummary, SideSummary, SourceSummary, TargetSummary, TrafficSummary,
+};

@@ -47,7 +47,7 @@ pub(crate) use delete::Delete;
 pub use effect::Effect;
 pub(crate) use effect::{effect, makes_or_drops};
 pub(crate) use insert::{Insert, Overwrite};
-pub(crate) use migrate::{Migrate, OnError, option_names as migrate_option_names};
+pub(crate) use migrate::{Migrate, OnError, ReportFile, ReportFormat, option_names as migrate_option_names};
 pub(crate) use partition::PartitionField;
 pub(crate) use query::with_distinct_names;
 pub(crate) use rollback::RollbackMigration;

@@ -82,7 +82,7 @@ impl Engine {
 }
 
 /// What the metadata of a table tells.
-pub(super) fn describe(table: &Table) -> TableDescription {
+pub(crate) fn describe(table: &Table) -> TableDescription {
     let metadata = &table.metadata;
     let schema = metadata.current_schema();
     let partitioned_by = partition_fields(metadata.default_partition_spec(), schema);

@@ -28,6 +28,7 @@ use super::report::{BatchReport, BatchState, Verdict};
 use super::rounds::{self, Mode};
 use super::slices::Written;
 use super::spent::Spent;
+use super::summary::unix_ms_now;
 use super::tidy::Tidying;
 use super::turns::Turns;
 use crate::catalog::{IcebergTable, Table};
@@ -250,6 +251,8 @@ impl Job {
             attempt: Uuid::nil(),
             snapshot: 0,
             took: Some(took),
+            verify: Some(self.statement.options.verify),
+            unix_ms: Some(unix_ms_now()),
             rolled_back: false,
         };
         let (mut files, mut attempts): (Vec<DataFile>, Vec<Attempt>) = (Vec::new(), Vec::new());

@@ -5,12 +5,14 @@
 //! run does before its first batch. What must hold: nothing is read or written here, the answer follows from the input.
 
 mod requests;
+mod whole;
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
+pub(crate) use self::whole::{PlannedPart, PlannedWhole, whole};
 use super::batches::{Batch, Rows};
 use super::lint::Finding;
 use super::price::{Dollars, PRICES_OF, Prices, Route, Traffic};

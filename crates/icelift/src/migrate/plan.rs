@@ -27,6 +27,15 @@ pub(crate) struct Assumptions {
 
 /// Runs `EXPLAIN MIGRATE`.
 pub(crate) async fn answer(engine: &Engine, statement: &Migrate) -> Result<RowStream> {
+    with_input(engine, statement, |_, input| explain(input).map(RowStream::of_batch)).await?
+}
+
+/// Gathers what there is to know of a migration, and hands it to `reckon`.
+pub(super) async fn with_input<T>(
+    engine: &Engine,
+    statement: &Migrate,
+    reckon: impl FnOnce(&Prepared, &PlanInput<'_>) -> T,
+) -> Result<T> {
     let prepared = Prepared::new(engine, statement).await?;
     let kind = |catalog: &str| engine.catalogs.kind(catalog);
     let (source_kind, target_kind) = (kind(&prepared.source.table.name.catalog), kind(&prepared.target_name.catalog));
@@ -52,7 +61,7 @@ pub(crate) async fn answer(engine: &Engine, statement: &Migrate) -> Result<RowSt
         prices: &assumptions.prices,
         findings: &findings,
     };
-    Ok(RowStream::of_batch(explain(&input)?))
+    Ok(reckon(&prepared, &input))
 }
 
 fn planned(prepared: &Prepared) -> Vec<PlannedBatch<'_>> {

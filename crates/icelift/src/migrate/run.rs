@@ -14,6 +14,7 @@ use super::prepare::{Prepared, Target};
 use super::register::Detail;
 use super::report::{BatchReport, BatchState, COLUMNS, MigrationReport, Verdict};
 use super::spent::Spent;
+use super::summary::Due;
 use super::tidy::tidy_behind;
 use super::turns::STAGES;
 use crate::catalog::{Catalog, TableName};
@@ -112,6 +113,8 @@ struct Run {
     on_error: OnError,
     source: Pinned,
     place: Place,
+    /// What is to be written of it at the end.
+    due: Option<Due>,
 }
 
 /// The source, and what of it was copied.
@@ -139,6 +142,7 @@ impl Run {
     async fn begin(engine: &Engine, statement: &Migrate) -> Result<Self> {
         let start = Instant::now();
         let prepared = Prepared::new(engine, statement).await?;
+        let due = Due::of(engine, &prepared).await?;
         let place = Place {
             engine: engine.clone(),
             target: prepared.target_name.plain(),
@@ -183,12 +187,12 @@ impl Run {
             done.extend(keys.filter_map(|key| details.get(key)).map(|detail| was_done(detail)));
             pending = job.pending.clone();
         }
-        Ok(Self { job, done, pending, parallel, on_error, source, place })
+        Ok(Self { job, done, pending, parallel, on_error, source, place, due })
     }
 
     /// What becomes of the batches, one by one.
     fn reports(self) -> BoxStream<'static, Result<BatchReport>> {
-        let Self { job, done, pending, parallel, on_error, source, place } = self;
+        let Self { job, done, pending, parallel, on_error, source, place, due } = self;
         let (closing, tidied) = (place.clone(), job.clone());
         let runs = job.into_iter().flat_map(move |job| {
             let number = move |number| (Arc::clone(&job), number);
@@ -223,7 +227,11 @@ impl Run {
             }
             None
         });
-        stream::iter(done.into_iter().map(Ok)).chain(reports).boxed()
+        let reports = stream::iter(done.into_iter().map(Ok)).chain(reports).boxed();
+        match due {
+            Some(due) => due.behind(reports),
+            None => reports,
+        }
     }
 }
 

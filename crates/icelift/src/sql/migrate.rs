@@ -17,7 +17,7 @@ use crate::error::Result;
 
 mod settings;
 
-pub(crate) use settings::{MigrateOptions, OnError, option_names};
+pub(crate) use settings::{MigrateOptions, OnError, ReportFile, ReportFormat, option_names};
 
 /// `MIGRATE TABLE source TO target …`
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::took::Took;
-use crate::pipeline::verify::{self, Fingerprint, PortableFingerprint, Prints};
+use crate::pipeline::verify::{self, Fingerprint, Level, PortableFingerprint, Prints};
 
 /// Details that a register keeps after older ones have moved to a file.
 pub(super) const KEPT_DETAILS: usize = 100;
@@ -63,6 +63,12 @@ pub(crate) struct Detail {
     /// None where a version of icelift wrote it that did not count, or parts of the batch came by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took: Option<Took>,
+    /// How much was compared before the commit; the least where parts came by several. None where it was not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Level>,
+    /// When the rows were there and compared: it outlives the snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unix_ms: Option<u64>,
     /// The batch was taken out again: that it was there before, a file with older details may still say.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rolled_back: bool,
@@ -84,6 +90,8 @@ impl Detail {
             attempt: Uuid::nil(),
             snapshot: 0,
             took: None,
+            verify: None,
+            unix_ms: None,
             rolled_back: true,
         }
     }
@@ -104,6 +112,7 @@ impl Detail {
         self.files += other.files;
         self.bytes += other.bytes;
         self.took = self.took.zip(other.took).map(|(took, other)| took.and(other));
+        self.verify = self.verify.zip(other.verify).map(|(level, other)| level.min(other));
         if self.schema != other.schema {
             self.schema = MIXED_SCHEMAS;
         }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::done::KEPT_DETAILS;
 use super::*;
 use crate::migrate::price::Traffic;
-use crate::pipeline::verify::Fingerprint;
+use crate::pipeline::verify::{Fingerprint, Level};
 
 const BATCHES: u32 = 10_000;
 
@@ -31,6 +31,8 @@ fn detail(number: u32) -> Detail {
         attempt: Uuid::from_u128(3),
         snapshot: i64::MAX,
         took: Some(took()),
+        verify: Some(Level::Content),
+        unix_ms: Some(u64::from(u32::MAX) << 9),
         rolled_back: false,
     }
 }

@@ -1,5 +1,7 @@
 //! `WITH (…)` of `MIGRATE`: options by name.
 
+use std::path::PathBuf;
+
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use crate::byte_count::byte_count;
@@ -11,10 +13,11 @@ use crate::sql::options::{self, Given, Keys};
 use crate::sql::tokens::{placed, unsupported};
 
 /// What an error offers.
-const OPTIONS: &str = "verify, merge_schema, on_error, parallel_batches, scan_batches, final, slice_bytes, splice";
+const OPTIONS: &str =
+    "verify, merge_schema, on_error, parallel_batches, scan_batches, final, slice_bytes, splice, report";
 
 /// What a later version has.
-const LATER: &[&str] = &["report", "memory_limit", "max_bytes_per_second", "max_requests_per_second", "max_dollars"];
+const LATER: &[&str] = &["memory_limit", "max_bytes_per_second", "max_requests_per_second", "max_dollars"];
 
 /// The names of the options.
 pub(crate) fn option_names() -> Vec<&'static str> {
@@ -37,6 +40,37 @@ pub(crate) struct MigrateOptions {
     pub slice_bytes: Option<u64>,
     /// As the session says unless set.
     pub splice: Option<SpliceMode>,
+    /// Where the page of the migration goes.
+    pub report: Option<ReportFile>,
+}
+
+/// A local file, as a page or as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReportFile {
+    pub path: PathBuf,
+    pub format: ReportFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReportFormat {
+    Html,
+    Json,
+}
+
+impl ReportFile {
+    /// What an error offers.
+    const EXPECTED: &str = "the path of a local file that ends with .html or .json";
+
+    /// The end of the name tells the format.
+    fn named(path: &str) -> Option<Self> {
+        let path = Some(path).filter(|path| !path.contains("://")).map(PathBuf::from)?;
+        let format = match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "html" | "htm" => ReportFormat::Html,
+            "json" => ReportFormat::Json,
+            _ => return None,
+        };
+        Some(Self { path, format })
+    }
 }
 
 /// What follows when a batch fails.
@@ -57,6 +91,7 @@ impl Default for MigrateOptions {
             final_run: false,
             slice_bytes: None,
             splice: None,
+            report: None,
         }
     }
 }
@@ -90,6 +125,9 @@ impl MigrateOptions {
                 self.slice_bytes = Some(count.ok_or_else(|| expected(what))?);
             }
             "splice" => self.splice = Some(value.parse().map_err(|_| expected(SpliceMode::NAMES))?),
+            "report" => {
+                self.report = Some(ReportFile::named(value).ok_or_else(|| expected(ReportFile::EXPECTED))?);
+            }
             later if LATER.contains(&later) => {
                 return Err(unsupported(format!("option `{later}` is not supported in this version"), *place));
             }

@@ -1,6 +1,6 @@
 use iceberg::spec::Transform;
 
-use super::settings::OnError;
+use super::settings::{OnError, ReportFile, ReportFormat};
 use super::*;
 use crate::error::ErrorKind;
 use crate::pipeline::verify::Level;
@@ -121,12 +121,13 @@ fn every_option() {
         final_run: true,
         splice: None,
         slice_bytes: Some(2 << 30),
+        report: Some(ReportFile { path: "out/Page.HTML".into(), format: ReportFormat::Html }),
     };
     for text in [
         "verify metadata, merge_schema false, on_error continue, parallel_batches 64, scan_batches true, final true,
-         slice_bytes 2147483648",
+         slice_bytes 2147483648, report 'out/Page.HTML'",
         "VERIFY = 'Metadata', Merge_Schema = 'FALSE', on_error = 'Continue', parallel_batches = '64',
-         scan_batches = TRUE, FINAL = 'true', slice_bytes = '2GiB'",
+         scan_batches = TRUE, FINAL = 'true', slice_bytes = '2GiB', REPORT = 'out/Page.HTML'",
     ] {
         assert_eq!(options(text), all);
     }
@@ -150,7 +151,16 @@ fn wrong_options() {
         ("splice maybe", ErrorKind::Config, "option `splice` is `maybe`, expected auto, off or keep-codec"),
         ("memory_limit '4GB'", ErrorKind::Unsupported, "option `memory_limit` is not supported in this version"),
         ("max_dollars 5", ErrorKind::Unsupported, "option `max_dollars` is not supported in this version"),
-        ("report 'r.json'", ErrorKind::Unsupported, "option `report` is not supported in this version"),
+        (
+            "report 'r.txt'",
+            ErrorKind::Config,
+            "option `report` is `r.txt`, expected the path of a local file that ends with .html or .json",
+        ),
+        (
+            "report 's3://b/r.html'",
+            ErrorKind::Config,
+            "option `report` is `s3://b/r.html`, expected the path of a local file that ends with .html or .json",
+        ),
         ("verfy content", ErrorKind::Config, "unknown option `verfy`"),
     ] {
         let error = parse(&format!("MIGRATE TABLE s TO t WITH (final true,\n {option})")).unwrap_err();
