@@ -1,6 +1,7 @@
 //! The real binary as a user meets it: order, output, exit codes, signals. Few: every case starts a process.
 
 mod commands;
+mod configured;
 mod data;
 mod guide;
 mod keys;
@@ -16,7 +17,7 @@ use process::Folder;
 
 /// The cases of this module, named `cli::…`.
 pub fn trials() -> Vec<Trial> {
-    let cases: [(&str, fn()); 50] = [
+    let cases: [(&str, fn()); 55] = [
         ("files_and_commands_run_in_the_order_given", files_and_commands_run_in_the_order_given),
         ("stdin_is_a_script", stdin_is_a_script),
         ("variables_are_put_in", variables_are_put_in),
@@ -26,6 +27,11 @@ pub fn trials() -> Vec<Trial> {
         ("missing_variables_end_with_2", missing_variables_end_with_2),
         ("a_wrong_configuration_ends_with_2", a_wrong_configuration_ends_with_2),
         ("the_configuration_attaches_and_sets", the_configuration_attaches_and_sets),
+        ("the_higher_place_wins", configured::the_higher_place_wins),
+        ("pyiceberg_is_read_as_it_is", configured::pyiceberg_is_read_as_it_is),
+        ("variables_of_files_are_read_when_asked", configured::variables_of_files_are_read_when_asked),
+        ("secrets_come_from_commands_and_files", configured::secrets_come_from_commands_and_files),
+        ("typed_secrets_are_warned_of", configured::typed_secrets_are_warned_of),
         ("formats_are_exact", formats_are_exact),
         ("statements_without_rows_print_what_they_should", statements_without_rows_print_what_they_should),
         ("a_closed_pipe_ends_quietly", a_closed_pipe_ends_quietly),

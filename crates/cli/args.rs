@@ -36,9 +36,13 @@ pub struct Args {
     #[arg(short, long = "variable", value_name = "NAME=VALUE", value_parser = variable)]
     pub variables: Vec<(String, String)>,
 
-    /// Reads catalogs and settings from FILE [default: icelift.toml, where it exists]
-    #[arg(long, value_name = "FILE")]
+    /// Reads catalogs and settings from FILE, and not from icelift.toml of the working folder
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+
+    /// Sets the variables of FILE (NAME=value) that the environment does not have; may be given several times
+    #[arg(long = "env-file", global = true, value_name = "FILE")]
+    pub env_files: Vec<PathBuf>,
 
     /// Sends results to FILE; its name tells the format unless --format does
     #[arg(short, long, value_name = "FILE")]
@@ -108,6 +112,9 @@ pub enum Command {
     /// Makes a page of a migration, or JSON, from what its target tells; -f and -c before it attach what it needs
     Report(Report),
 
+    /// Shows catalogs and settings, where each value was said, and no secret
+    Config,
+
     /// Prints completions of the command line for a shell of the system
     Completions {
         /// Which shell
@@ -120,10 +127,15 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether catalogs and settings are read for it.
+    pub fn is_configured(&self) -> bool {
+        matches!(self, Self::Config | Self::Report(_))
+    }
+
     /// Writes what has nothing to do with a session; false if there is a session to begin.
     pub fn print(&self, stdout: &mut impl std::io::Write) -> std::io::Result<bool> {
         match self {
-            Self::Demo(_) | Self::Report(_) => return Ok(false),
+            Self::Demo(_) | Self::Report(_) | Self::Config => return Ok(false),
             Self::Completions { shell } => {
                 // Into memory first: the generator takes a closed pipe for a bug.
                 let mut text = Vec::new();
@@ -236,11 +248,14 @@ pub fn parse() -> Args {
 fn checked(matches: ArgMatches) -> Result<Args, clap::Error> {
     let mut args = Args::from_arg_matches(&matches)?;
     args.inputs = in_order(&matches, &args);
-    let alone = args.inputs.is_empty() && args.variables.is_empty() && args.config.is_none();
+    let alone = args.inputs.is_empty() && args.variables.is_empty();
     let takes_scripts = matches!(args.command, None | Some(Command::Report(_)));
     if !takes_scripts && !alone {
-        let text = "-f, -c, -v and --config do not go with this subcommand";
+        let text = "-f, -c and -v do not go with this subcommand";
         return Err(Args::command().error(ErrorKind::ArgumentConflict, text));
+    }
+    if args.config.is_some() && !args.command.as_ref().is_none_or(Command::is_configured) {
+        return Err(Args::command().error(ErrorKind::ArgumentConflict, "--config does not go with this subcommand"));
     }
     let stdin = args.inputs.iter().filter(|input| **input == Input::Stdin).count();
     if stdin > 1 {

@@ -1,270 +1,186 @@
-//! `icelift.toml`: catalogs to attach and settings.
+//! What a session is told of catalogs and settings, from all places that may tell of them.
 //!
-//! ```toml
-//! [catalog.r2]
-//! type = "r2"
-//! warehouse = "${R2_WAREHOUSE}"
-//! token = "${R2_CATALOG_API_TOKEN}"
-//! s3.region = "auto"
-//!
-//! [settings]
-//! memory_limit = "4GB"
-//! threads = 8
-//! format = "table"
-//! bandwidth = "120MB"
-//!
-//! [prices]
-//! aws_nat_per_gb = 0.045
-//! ```
-//!
-//! Values may be secrets: every error names file, line and key, and none shows a value or a line of the file.
+//! In rising order: PyIceberg's file, the user's `icelift.toml`, the project's or the one that is named, the environment, the
+//! command line. Catalogs are brought together option by option. What must hold: each value knows where it was said, and no
+//! message shows one.
+
+mod env_file;
+mod file;
+mod layer;
+mod pyiceberg;
+pub mod secret;
+mod settings;
+mod show;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
-use icelift::{Attach, Error, ErrorKind};
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use icelift::{Error, ErrorKind};
 
-use crate::args::{self, Format};
+pub use self::env_file::{enter, fill};
+use self::layer::Layer;
+pub use self::layer::{Catalog, Value};
+pub use self::settings::Settings;
+pub use self::show::show;
 use crate::exit::{Place, Problem};
 
-type Key<'t> = Spanned<std::borrow::Cow<'t, str>>;
-type Value<'t> = Spanned<DeValue<'t>>;
+/// The name of the file, in the working folder as in the user's.
+pub const FILE: &str = "icelift.toml";
 
 #[derive(Debug, Default)]
 pub struct Config {
-    pub catalogs: Vec<Attach>,
+    pub catalogs: Vec<Catalog>,
     pub settings: Settings,
     /// List prices that are replaced, in US dollars, by name.
-    pub prices: Vec<(String, f64)>,
+    pub prices: BTreeMap<String, Value>,
+    /// The files that were read, the lowest first.
+    pub files: Vec<PathBuf>,
 }
 
-/// What the command line may overrule.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    pub memory_limit: Option<usize>,
-    pub threads: Option<usize>,
-    pub format: Option<Format>,
-    /// Bytes that go between source and target in a second.
-    pub bandwidth: Option<usize>,
+/// Where to look.
+pub struct Sources<'a> {
+    pub environment: &'a BTreeMap<String, String>,
+    /// Whether files are read, and catalogs of the environment.
+    pub with_catalogs: bool,
+    /// The file that stands in the place of the project's.
+    pub named: Option<&'a Path>,
+    /// Settings of the command line: name, flag, text.
+    pub flags: Vec<(&'static str, &'static str, String)>,
 }
 
 impl Config {
-    /// Reads a configuration file; `${NAME}` stands for what `environment` holds.
-    pub fn read(file: &Path, environment: &BTreeMap<String, String>) -> Result<Self, Problem> {
-        let label = file.display().to_string();
-        match std::fs::read_to_string(file) {
-            Ok(text) => Reader { label: &label, text: &text, environment }.config(),
-            Err(error) => Err(Problem {
-                place: Some(label.into()),
-                error: Error::new(ErrorKind::Config, "the configuration file cannot be read").source(error),
-            }),
+    /// Reads everything.
+    pub fn read(sources: &Sources<'_>) -> Result<Self, Problem> {
+        let (mut all, mut files) = (Layer::default(), Vec::new());
+        if sources.with_catalogs {
+            if let Some(file) = pyiceberg::file(sources.environment) {
+                all.add(pyiceberg::read(&file)?);
+                files.push(file);
+            }
+            for file in toml_files(sources) {
+                all.add(file::read(&file, sources.environment)?);
+                files.push(file);
+            }
+            all.add(pyiceberg::environment(sources.environment));
         }
+        all.add(settings_of(sources)?);
+        for catalog in &mut all.catalogs {
+            complete(catalog)?;
+        }
+        let Layer { catalogs, settings, prices } = all;
+        Ok(Self { catalogs, settings, prices, files })
     }
 }
 
-struct Reader<'a> {
-    label: &'a str,
-    text: &'a str,
-    environment: &'a BTreeMap<String, String>,
+/// The user's file and the project's, unless they are one.
+fn toml_files(sources: &Sources<'_>) -> Vec<PathBuf> {
+    let user = user_file(sources.environment).filter(|file| file.exists());
+    let project = match sources.named {
+        Some(named) => Some(named.to_path_buf()),
+        None => Some(PathBuf::from(FILE)).filter(|file| file.exists()),
+    };
+    let is_one = match (&user, &project) {
+        (Some(user), Some(project)) => {
+            user.canonicalize().ok().is_some_and(|it| project.canonicalize().ok() == Some(it))
+        }
+        _ => false,
+    };
+    user.filter(|_| !is_one).into_iter().chain(project).collect()
 }
 
-impl<'a> Reader<'a> {
-    fn config(&self) -> Result<Config, Problem> {
-        let document = DeTable::parse(self.text).map_err(|error| {
-            // Not the error itself: it prints the line of the file, and with it a token.
-            let start = error.span().map(|span| span.start).unwrap_or_default();
-            self.problem(start, error.message())
-        })?;
-        let mut config = Config::default();
-        for (key, value) in document.get_ref() {
-            match key.get_ref().as_ref() {
-                "catalog" => config.catalogs = self.catalogs(key, value)?,
-                "settings" => config.settings = self.settings(key, value)?,
-                "prices" => config.prices = self.prices(key, value)?,
-                other => return Err(self.unknown(key, other, "`catalog`, `settings` and `prices`")),
-            }
-        }
-        Ok(config)
-    }
+/// Where the user's file is, whether it exists or not.
+pub fn user_file(environment: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let folder = |name: &str| environment.get(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let config = folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")))?;
+    Some(config.join("icelift").join(FILE))
+}
 
-    fn catalogs(&self, key: &Key, value: &Value<'a>) -> Result<Vec<Attach>, Problem> {
-        self.table("catalog", key, value)?.iter().map(|(name, value)| self.catalog(name, value)).collect()
+/// Environment and command line.
+fn settings_of(sources: &Sources<'_>) -> Result<Layer, Problem> {
+    let mut layer = Layer::default();
+    let of_environment = settings::NAMES.iter().filter_map(|name| {
+        let variable = format!("ICELIFT_{}", name.to_uppercase());
+        let text = sources.environment.get(&variable).filter(|text| !text.is_empty())?;
+        Some((*name, variable, text.clone()))
+    });
+    let of_flags = sources.flags.iter().map(|(name, flag, text)| (*name, (*flag).to_owned(), text.clone()));
+    for (name, label, text) in of_environment.chain(of_flags) {
+        let place = Place::from(label);
+        let set = layer.settings.set(name, Value::new(text, place.clone()));
+        set.map_err(|why| Problem { place: Some(place), error: Error::new(ErrorKind::Config, why) })?;
     }
+    Ok(layer)
+}
 
-    fn catalog(&self, key: &Key, value: &Value<'a>) -> Result<Attach, Problem> {
-        let name = key.get_ref().to_string();
-        let path = format!("catalog.{name}");
-        let mut options = BTreeMap::new();
-        self.flatten(self.table(&path, key, value)?, "", &mut options)?;
-        if !options.contains_key("type") {
-            let hint = "add `type = \"local\"`, or another kind of catalog that ATTACH knows";
-            return Err(self.problem_with_hint(key, format!("`{path}` has no `type`"), hint));
-        }
-        let warehouse = options.remove("warehouse");
-        Ok(Attach { name, warehouse, options, if_not_exists: false })
+/// Makes sure that a catalog can be attached, or says why it is not.
+fn complete(catalog: &mut Catalog) -> Result<(), Problem> {
+    if catalog.is_foreign {
+        pyiceberg::translate(catalog);
+        return Ok(());
     }
-
-    /// Options have lower case names, as those of ATTACH.
-    ///
-    /// TOML reads `s3.region = "auto"` as a table in a table; the catalog knows it as one property.
-    fn flatten(
-        &self,
-        table: &DeTable<'a>,
-        prefix: &str,
-        options: &mut BTreeMap<String, String>,
-    ) -> Result<(), Problem> {
-        for (key, value) in table {
-            let name = format!("{prefix}{}", key.get_ref().to_ascii_lowercase());
-            if let DeValue::Table(inner) = value.get_ref() {
-                self.flatten(inner, &format!("{name}."), options)?;
-                continue;
-            }
-            // The engine expands options as ATTACH has them: what a variable brought must come through it unchanged.
-            let text = self.text_of(&name, value)?.replace("${", "$${");
-            if options.insert(name.clone(), text).is_some() {
-                return Err(self.problem(key.span().start, format!("`{name}` is given twice")));
-            }
-        }
-        Ok(())
+    if catalog.options.contains_key("type") {
+        return Ok(());
     }
-
-    /// Whether there are such prices is for the engine to say.
-    fn prices(&self, key: &Key, value: &Value<'a>) -> Result<Vec<(String, f64)>, Problem> {
-        let prices = self.table("prices", key, value)?.iter().map(|(key, value)| {
-            let name = key.get_ref().to_string();
-            let wrong = || self.problem(value.span().start, format!("`prices.{name}`: expected a number of dollars"));
-            let amount = self.text_of(&name, value)?.parse().map_err(|_| wrong())?;
-            Ok((name, amount))
-        });
-        prices.collect()
-    }
-
-    fn settings(&self, key: &Key, value: &Value<'a>) -> Result<Settings, Problem> {
-        let mut settings = Settings::default();
-        for (key, value) in self.table("settings", key, value)? {
-            let name = key.get_ref().as_ref();
-            let wrong = |why: String| self.problem(value.span().start, format!("`settings.{name}`: {why}"));
-            let text = || self.text_of(name, value);
-            match name {
-                "memory_limit" => settings.memory_limit = Some(args::bytes(&text()?).map_err(wrong)?),
-                "threads" => settings.threads = Some(args::threads(&text()?).map_err(wrong)?),
-                "format" => {
-                    let known = |_| wrong(format!("expected one of {}", Format::names().join(", ")));
-                    settings.format = Some(Format::from_str(&text()?, false).map_err(known)?);
-                }
-                "bandwidth" => settings.bandwidth = Some(args::bytes(&text()?).map_err(wrong)?),
-                other => {
-                    return Err(self.unknown(key, other, "`memory_limit`, `threads`, `format` and `bandwidth`"));
-                }
-            }
-        }
-        Ok(settings)
-    }
-
-    fn table<'v>(&self, path: &str, key: &Key, value: &'v Value<'a>) -> Result<&'v DeTable<'a>, Problem> {
-        let missing = || self.problem_with_hint(key, format!("`{path}` is not a table"), format!("write `[{path}]`"));
-        value.get_ref().as_table().ok_or_else(missing)
-    }
-
-    fn text_of(&self, name: &str, value: &Value<'a>) -> Result<String, Problem> {
-        let at = value.span().start;
-        match value.get_ref() {
-            DeValue::String(text) => icelift::variables::expand(text, self.environment)
-                .map_err(|error| Problem { place: Some(self.place(at)), error }),
-            DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-                Ok(number) => Ok(number.to_string()),
-                Err(_) => Err(self.problem(at, format!("`{name}` is too large a number"))),
-            },
-            DeValue::Float(number) => Ok(number.as_str().to_owned()),
-            DeValue::Boolean(truth) => Ok(truth.to_string()),
-            other => {
-                let found = other.type_str();
-                Err(self.problem(at, format!("`{name}` is of type {found}; expected a string, number or boolean")))
-            }
-        }
-    }
-
-    fn unknown(&self, key: &Key, name: &str, allowed: &str) -> Problem {
-        self.problem_with_hint(key, format!("unknown key `{name}`"), format!("the keys here are {allowed}"))
-    }
-
-    fn problem_with_hint(&self, key: &Key, message: String, hint: impl Into<String>) -> Problem {
-        let Problem { place, error } = self.problem(key.span().start, message);
-        Problem { place, error: error.hint(hint) }
-    }
-
-    fn problem(&self, at: usize, message: impl Into<String>) -> Problem {
-        Problem { place: Some(self.place(at)), error: Error::new(ErrorKind::Config, message) }
-    }
-
-    fn place(&self, at: usize) -> Place {
-        let before = self.text.bytes().take(at).filter(|byte| *byte == b'\n').count();
-        Place { label: self.label.to_owned(), line: Some(before + 1) }
-    }
+    let message = format!("`catalog.{}` has no `type`", catalog.name);
+    let hint = "add `type = \"local\"`, or another kind of catalog that ATTACH knows";
+    Err(Problem { place: Some(catalog.place.clone()), error: Error::new(ErrorKind::Config, message).hint(hint) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Config, Problem> {
-        let environment = BTreeMap::from([("TOKEN".to_owned(), "s3cret".to_owned())]);
-        Reader { label: "icelift.toml", text, environment: &environment }.config()
+    fn read(environment: &[(&str, &str)], named: &Path) -> Result<Config, Problem> {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let flags = vec![("threads", "--threads", "7".to_owned())];
+        Config::read(&Sources { environment: &environment, with_catalogs: true, named: Some(named), flags })
     }
 
     #[test]
-    fn properties_are_flattened_and_variables_expanded() {
-        let text = "[catalog.r2]\ntype = 'r2'\nwarehouse = 'w'\ntoken = '${TOKEN}'\ns3.region = 'auto'\n\
-                    's3.path-style' = true\npage = 0x10\n[settings]\nmemory_limit = '2KB'\nthreads = 3\nformat = 'csv'\nbandwidth = '1MB'\n[prices]\naws_get_per_thousand = 0.5\nr2_class_a_free = 0";
-        let config = read(text).unwrap();
-        let options = [("page", "16"), ("s3.path-style", "true"), ("s3.region", "auto"), ("token", "s3cret")];
-        let mut options = BTreeMap::from(options.map(|(key, value)| (key.to_owned(), value.to_owned())));
-        options.insert("type".to_owned(), "r2".to_owned());
-        assert_eq!(config.catalogs[0].options, options);
-        assert_eq!(config.catalogs[0].warehouse.as_deref(), Some("w"));
-        let prices = [("aws_get_per_thousand", 0.5), ("r2_class_a_free", 0.0)];
-        assert_eq!(config.prices, prices.map(|(name, dollars)| (name.to_owned(), dollars)));
-        let (format, bandwidth) = (Some(Format::Csv), Some(1_000_000));
-        let settings = Settings { memory_limit: Some(2000), threads: Some(3), format, bandwidth };
-        assert_eq!(config.settings, settings);
-    }
-
-    #[test]
-    fn a_value_with_a_dollar_comes_through_the_engine_unchanged() {
-        let environment = BTreeMap::from([("TOKEN".to_owned(), "a${b}$${c".to_owned())]);
-        let text = "[catalog.r2]\ntype = 'r2'\ntoken = '${TOKEN}$${d}'";
-        let config = Reader { label: "icelift.toml", text, environment: &environment }.config().unwrap();
-        let seen = icelift::variables::expand(&config.catalogs[0].options["token"], &environment).unwrap();
-        assert_eq!(seen, "a${b}$${c${d}");
-    }
-
-    #[test]
-    fn errors_name_the_line_and_no_value() {
-        let cases = [
-            ("[catalog.a]\ntype = 'local'\n[catalogs]", 3, "unknown key `catalogs`"),
-            ("[settings]\nformat = 's3cret'", 2, "expected one of box, table"),
-            ("[settings]\nthreads = 's3cret'", 2, "expected a number"),
-            ("[settings]\nmemory = 's3cret'", 2, "unknown key `memory`"),
-            ("[prices]\naws_nat_per_gb = 's3cret'", 2, "expected a number of dollars"),
-            ("\n[catalog.a]\ntoken = 's3cret'", 2, "has no `type`"),
-            ("[catalog.a]\ntype = 'local'\ntoken = ['s3cret']", 3, "of type array"),
-            ("[catalog.a]\ntype = 'local'\ntoken = 's3cret", 3, "invalid"),
-            ("[catalog.a]\ntype = 'local'\ntoken = s3cret", 3, "must be quoted"),
-            ("[catalog.a]\ntype = 'local'\na.b = 's3cret'\n'a.b' = 's3cret'", 4, "given twice"),
-            ("catalog = 's3cret'", 1, "is not a table"),
-            ("[catalog.a]\ntype = 'local'\ntoken = 's3cret ${MISSING}'", 3, "MISSING"),
+    fn the_higher_place_wins() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(path("user/icelift")).unwrap();
+        let user = "[settings]\nthreads = 1\nformat = 'csv'\nbandwidth = 5\n[catalog.r2]\ntype = 'rest'\nuri = 'u'\ntoken = 'a'";
+        std::fs::write(path("user/icelift/icelift.toml"), user).unwrap();
+        let project = "[settings]\nthreads = 2\nformat = 'tsv'\nmemory_limit = '1GB'\n[catalog.r2]\nuri = 'v'";
+        std::fs::write(path("p.toml"), project).unwrap();
+        std::fs::write(
+            path(".pyiceberg.yaml"),
+            "catalog:\n  r2:\n    warehouse: w\n    uri: x\n  h:\n    type: hive\n",
+        )
+        .unwrap();
+        let (home, user) = (path(""), path("user"));
+        let environment = [
+            ("HOME", home.to_str().unwrap()),
+            ("XDG_CONFIG_HOME", user.to_str().unwrap()),
+            ("ICELIFT_FORMAT", "json"),
+            ("PYICEBERG_CATALOG__R2__TOKEN", "b"),
         ];
-        for (text, line, message) in cases {
-            let problem = read(text).unwrap_err();
-            let said = format!("{} {:?}", problem.error, problem.error);
-            let place = problem.place.map(|place| place.to_string());
-            assert_eq!(place, Some(format!("icelift.toml:{line}")), "{text}: {said}");
-            assert_eq!(problem.error.kind(), ErrorKind::Config, "{text}");
-            assert!(said.contains(message), "{text}: {said}");
-            assert!(!said.contains("s3cret"), "{text}: {said}");
-        }
+        let config = read(&environment, &path("p.toml")).unwrap();
+        let told = |name: &str| config.settings.told(name).map(|value| value.text.as_str());
+        assert_eq!(
+            ["threads", "format", "memory_limit", "bandwidth"].map(told).map(Option::unwrap),
+            ["7", "json", "1GB", "5"]
+        );
+        let [_, r2] = config.catalogs.as_slice() else { panic!("{:?}", config.catalogs) };
+        let texts = ["type", "uri", "token", "warehouse"].map(|name| r2.text(name).unwrap());
+        assert_eq!((texts, r2.is_foreign), (["rest", "v", "b", "w"], false));
+        assert_eq!(r2.options["token"].place.to_string(), "PYICEBERG_CATALOG__R2__TOKEN");
+        assert!(config.catalogs[0].left_out.is_some());
+        assert_eq!(config.files.len(), 3);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_where_it_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("p.toml");
+        std::fs::write(&file, "\n[catalog.a]\ntoken = 's3cret'").unwrap();
+        let problem = read(&[], &file).unwrap_err();
+        assert!(problem.place.unwrap().to_string().ends_with("p.toml:2"));
+        std::fs::write(&file, "").unwrap();
+        let problem = read(&[("ICELIFT_THREADS", "s3cret")], &file).unwrap_err();
+        assert_eq!(problem.place.unwrap().to_string(), "ICELIFT_THREADS");
+        assert!(!problem.error.to_string().contains("s3cret"));
     }
 }

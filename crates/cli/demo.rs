@@ -31,7 +31,7 @@ pub async fn run(mut setup: Setup, workers: Workers, demo: args::Demo) -> Result
         ("GLUE_WAREHOUSE".to_owned(), folder.warehouse("glue")?),
         ("R2_WAREHOUSE".to_owned(), folder.warehouse("r2")?),
     ]);
-    let mut stage = Stage::open(&mut setup, workers).await?;
+    let mut stage = Stage::open(&setup, workers).await?;
     stage.say(&folder.found());
 
     stage.title("Attach both catalogs: sql/01_attach.sql");

@@ -2,7 +2,9 @@
 //!
 //! Only this package reads the environment, the home folder and the terminal; the library gets what it needs handed over.
 
+mod answer;
 mod args;
+mod attaching;
 mod config;
 mod demo;
 mod exit;
@@ -21,6 +23,7 @@ mod session;
 mod shell;
 mod signals;
 mod traffic;
+mod typed_secrets;
 mod ui;
 mod work;
 
@@ -56,10 +59,17 @@ fn start(args: Args) -> Result<(), Stop> {
     {
         return Ok(());
     }
+    config::enter(&args.env_files)?;
+    if !args.shared.quiet {
+        typed_secrets::warn(&args);
+    }
     let screen = Screen::default();
     log::start(args.shared.log.as_deref(), args.shared.quiet, screen.clone())?;
-    let demo = matches!(args.command, Some(Command::Demo(_)));
-    let setup = Setup::read(&args, !demo, screen)?;
+    let with_catalogs = args.command.as_ref().is_none_or(Command::is_configured);
+    let setup = Setup::read(&args, with_catalogs, screen)?;
+    if matches!(args.command, Some(Command::Config)) {
+        return setup.show();
+    }
     let engine = session::engine_runtime(&setup)?;
     let terminal = session::terminal_runtime()?;
     let workers = Workers::new(engine.handle().clone());

@@ -205,6 +205,14 @@ impl Output {
     }
 }
 
+/// One answer as a whole.
+pub fn whole(look: &Look, batch: &RecordBatch) -> Result<Vec<u8>, Stop> {
+    let mut text = Vec::new();
+    let mut encoder = encoder(look, batch.schema()).map_err(unprintable)?;
+    encoder.rows(batch, &mut text).and_then(|()| encoder.end(&mut text)).map_err(unprintable)?;
+    Ok(text)
+}
+
 fn unprintable(error: ArrowError) -> Stop {
     Error::new(ErrorKind::Unsupported, "the result cannot be printed in this format").source(error).into()
 }

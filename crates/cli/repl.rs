@@ -30,7 +30,7 @@ const SETTLING: Duration = Duration::from_secs(10);
 const WELCOME: &str = "icelift: \\? tells of the commands, a statement ends with `;`";
 
 /// Runs the shell; an error in a statement is said and does not end it.
-pub async fn run(mut setup: Setup, workers: Workers) -> Result<(), Stop> {
+pub async fn run(setup: Setup, workers: Workers) -> Result<(), Stop> {
     let signals = Signals::listen()?;
     let engine = setup.engine(&workers).await?;
     let names = Names::new(engine.clone(), workers.handle());

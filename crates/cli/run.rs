@@ -7,6 +7,7 @@ use arrow::datatypes::UInt64Type;
 use futures::TryStreamExt;
 use icelift::Engine;
 
+use crate::attaching::Attaching;
 use crate::exit::Stop;
 use crate::print::{Look, Output, Target};
 use crate::progress::{Progress, Tally};
@@ -24,7 +25,7 @@ pub async fn scripts(setup: Setup, workers: Workers, scripts: Vec<Script>) -> Re
 }
 
 /// The session that is left when all scripts have run.
-pub async fn session(mut setup: Setup, workers: Workers, scripts: Vec<Script>) -> Result<Shell, Stop> {
+pub async fn session(setup: Setup, workers: Workers, scripts: Vec<Script>) -> Result<Shell, Stop> {
     // Cut before the first statement runs: a quote left open in the last file should not be found hours later.
     for script in &scripts {
         script.items()?;
@@ -32,6 +33,7 @@ pub async fn session(mut setup: Setup, workers: Workers, scripts: Vec<Script>) -
     let signals = Signals::listen()?;
     let engine = setup.engine(&workers).await?;
     let mut runner = Runner::new(&setup, workers, engine, signals);
+    runner.attach_all().await?;
     runner.open_output(&setup).await?;
     let mut shell = Shell::new(&setup, runner, None)?;
     for script in &scripts {
@@ -69,6 +71,7 @@ pub struct Runner {
     pub output: Output,
     progress: Progress,
     signals: Signals,
+    attaching: Attaching,
     /// How long a stopped statement is waited for; to its end, unless set.
     patience: Option<Duration>,
 }
@@ -76,12 +79,23 @@ pub struct Runner {
 impl Runner {
     pub fn new(setup: &Setup, workers: Workers, engine: Engine, signals: Signals) -> Self {
         let output = Output::new(Look::new(setup.format().unwrap_or_default()));
-        Self { engine, workers, output, progress: setup.progress.clone(), signals, patience: None }
+        let attaching = Attaching::begin(&engine, &workers, setup.config.catalogs.clone());
+        Self { engine, workers, output, progress: setup.progress.clone(), signals, attaching, patience: None }
     }
 
     /// Runs statements of somebody who waits at a prompt.
     pub fn at_a_prompt(self) -> Self {
         Self { patience: Some(PATIENCE), ..self }
+    }
+
+    /// Waits for the catalogs of the configuration.
+    pub async fn attach_all(&mut self) -> Result<(), Stop> {
+        until_signal(&mut self.signals, self.attaching.all()).await
+    }
+
+    /// Waits for those that a statement names, or that a name or pattern may mean.
+    pub async fn attach_named(&mut self, text: &str) -> Result<(), Stop> {
+        until_signal(&mut self.signals, self.attaching.named(text)).await
     }
 
     /// Sends results where the command line says.
@@ -126,7 +140,8 @@ impl Runner {
 
     /// Runs one statement and prints its rows; those that came before an error, too.
     pub async fn show(&mut self, sql: &str) -> Result<Done, Stop> {
-        let Self { engine, workers, output, progress, signals, patience } = self;
+        self.attach_named(sql).await?;
+        let Self { engine, workers, output, progress, signals, patience, .. } = self;
         let (start, before) = (Instant::now(), Traffic::read(engine));
         let watch = progress.watch(engine);
         let mut work = workers.start(engine, sql);
@@ -163,6 +178,7 @@ impl Runner {
 
     /// Runs one statement and hands its rows back.
     pub async fn collect(&mut self, sql: &str) -> Result<Vec<RecordBatch>, Stop> {
+        self.attach_named(sql).await?;
         let mut work = self.workers.start(&self.engine, sql);
         let collected = async {
             work.schema().await?;

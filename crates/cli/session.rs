@@ -1,13 +1,15 @@
 //! What a session is made of: command line, configuration file and environment, brought together once.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use clap::ValueEnum;
 use icelift::{Engine, EngineBuilder, Error, ErrorKind};
 use tokio::runtime::Runtime;
 
-use crate::args::{Args, Format};
-use crate::config::Config;
+use crate::answer;
+use crate::args::{Args, Format, Shared};
+use crate::config::{self, Config, Sources};
 use crate::exit::{Problem, Stop};
 use crate::failpoints;
 use crate::memory;
@@ -15,15 +17,14 @@ use crate::progress::{Progress, Screen};
 use crate::ui;
 use crate::work::Workers;
 
-const CONFIG_FILE: &str = "icelift.toml";
-
 /// Everything that is known before the engine is built.
 pub struct Setup {
     pub config: Config,
-    /// Where `config` was read from.
-    config_file: Option<PathBuf>,
     /// What the command line says about the format, and not the configuration.
     pub asked_format: Option<Format>,
+    /// Files of variables that were asked for, and what they brought.
+    pub env_files: Vec<PathBuf>,
+    pub of_env_files: BTreeMap<String, String>,
     pub environment: BTreeMap<String, String>,
     /// What `:name` stands for.
     pub variables: BTreeMap<String, String>,
@@ -45,25 +46,22 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Reads the environment and, if wanted, the configuration file; what stands on the command line wins.
-    pub fn read(args: &Args, with_file: bool, screen: Screen) -> Result<Self, Stop> {
-        let environment = environment();
-        let config_file = args.config.clone().or_else(|| Path::new(CONFIG_FILE).exists().then(|| CONFIG_FILE.into()));
-        let config_file = config_file.filter(|_| with_file);
-        let mut config = match &config_file {
-            Some(file) => Config::read(file, &environment)?,
-            None => Config::default(),
-        };
+    /// Reads the environment and, if wanted, catalogs and the files that tell of them; what stands on the command line wins.
+    pub fn read(args: &Args, with_catalogs: bool, screen: Screen) -> Result<Self, Stop> {
+        let mut environment = environment();
+        let env_files = args.env_files.clone();
+        let of_env_files = config::fill(&env_files, &mut environment)?;
         let shared = &args.shared;
-        config.settings.format = shared.format.or(config.settings.format);
-        config.settings.memory_limit = shared.memory_limit.or(config.settings.memory_limit);
-        config.settings.threads = shared.threads.or(config.settings.threads);
+        let flags = flags(shared);
+        let named = args.config.as_deref();
+        let config = Config::read(&Sources { environment: &environment, with_catalogs, named, flags })?;
         let variables = args.variables.iter().cloned().collect();
         let progress = Progress::new(shared.progress, shared.quiet, &environment, screen);
         Ok(Self {
             config,
-            config_file,
             asked_format: shared.format,
+            env_files,
+            of_env_files,
             environment,
             variables,
             quiet: shared.quiet,
@@ -77,26 +75,26 @@ impl Setup {
         })
     }
 
+    /// Prints catalogs and settings, and where each value was said.
+    pub fn show(&self) -> Result<(), Stop> {
+        if !self.quiet {
+            let files: Vec<_> = self.config.files.iter().chain(&self.env_files).collect();
+            let listed = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
+            ui::say(&format!("read: {}", if listed.is_empty() { "no file" } else { &listed }));
+        }
+        let rows = config::show(&self.config, &self.env_files, &|name| self.is_of_env_file(name));
+        answer::print(["name", "value", "source"], &rows, self.format().unwrap_or_default())
+    }
+
     /// How results are printed, unless nobody says so.
     pub fn format(&self) -> Option<Format> {
         self.config.settings.format
     }
 
-    /// Builds the engine and attaches the catalogs of the configuration file.
-    pub async fn engine(&mut self, workers: &Workers) -> Result<Engine, Stop> {
-        let catalogs = std::mem::take(&mut self.config.catalogs);
-        let file = self.config_file.as_ref().map(|file| file.display().to_string());
+    /// Builds the engine. The catalogs of the configuration come later.
+    pub async fn engine(&self, workers: &Workers) -> Result<Engine, Stop> {
         let builder = self.builder()?;
-        // Connections belong to the threads that they are made on.
-        let built = workers.run(async move {
-            let engine = builder.build().await?;
-            for catalog in catalogs {
-                let place = file.clone().map(Into::into);
-                engine.attach(catalog).await.map_err(|error| Problem { place, error })?;
-            }
-            Ok(engine)
-        });
-        built.await
+        workers.run(async move { Ok(builder.build().await?) }).await
     }
 
     fn builder(&self) -> Result<EngineBuilder, Stop> {
@@ -112,9 +110,10 @@ impl Setup {
         if let Some(bytes) = settings.bandwidth {
             builder = builder.bandwidth_bytes_per_second(bytes as u64);
         }
-        for (name, dollars) in &self.config.prices {
-            let place = self.config_file.as_ref().map(|file| file.display().to_string().into());
-            builder = builder.price(name, *dollars).map_err(|error| Problem { place, error })?;
+        for (name, value) in &self.config.prices {
+            let place = Some(value.place.clone());
+            let dollars = value.text.parse().unwrap_or(f64::NAN);
+            builder = builder.price(name, dollars).map_err(|error| Problem { place, error })?;
         }
         if let Some(failpoints) = failpoints::armed(&self.environment)? {
             builder = builder.failpoints(failpoints);
@@ -122,10 +121,26 @@ impl Setup {
         Ok(builder)
     }
 
+    /// Whether a variable is what a file of variables says.
+    pub fn is_of_env_file(&self, name: &str) -> bool {
+        self.of_env_files.get(name).is_some_and(|value| self.environment.get(name) == Some(value))
+    }
+
     /// Whether counts and times are shown.
     pub fn is_watched(&self) -> bool {
         ui::is_watched(self.quiet)
     }
+}
+
+/// The settings that the command line has: name, flag, text.
+fn flags(shared: &Shared) -> Vec<(&'static str, &'static str, String)> {
+    let format = shared.format.and_then(|format| Some(format.to_possible_value()?.get_name().to_owned()));
+    let flags = [
+        ("memory_limit", "--memory-limit", shared.memory_limit.map(|bytes| bytes.to_string())),
+        ("threads", "--threads", shared.threads.map(|count| count.to_string())),
+        ("format", "--format", format),
+    ];
+    flags.into_iter().filter_map(|(name, flag, text)| Some((name, flag, text?))).collect()
 }
 
 /// The threads that statements run on.

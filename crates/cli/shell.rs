@@ -145,6 +145,8 @@ impl Shell {
     /// Runs a statement, if it may run.
     pub async fn statement(&mut self, sql: &str, place: Option<&Place>) -> Result<Flow, Stop> {
         self.last = Some(sql.to_owned());
+        // What a name means depends on what is attached.
+        self.runner.attach_named(sql).await?;
         if self.guard.check(&self.runner.engine, sql)? == Verdict::Ask && self.folders.is_empty() {
             let agreed = match &mut self.keyboard {
                 Some(keyboard) => keyboard.agrees(sql).await?,

@@ -56,7 +56,11 @@ impl Terminal {
         let ours = std::env::vars_os().map(|(name, _)| name);
         let foreign = ours.filter(|name| {
             let name = name.to_string_lossy();
-            name.starts_with("AWS_") || name.starts_with("XDG_") || name.starts_with("ICELIFT_") || name == "RUST_LOG"
+            name.starts_with("AWS_")
+                || name.starts_with("XDG_")
+                || name.starts_with("ICELIFT_")
+                || name.starts_with("PYICEBERG_")
+                || name == "RUST_LOG"
         });
         for name in foreign {
             command.env_remove(name);

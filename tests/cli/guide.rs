@@ -25,8 +25,9 @@ fn blocks(page: &str) -> (Vec<Block<'_>>, &str) {
     let (mut found, mut rest) = (Vec::new(), page);
     while let Some((before, behind)) = rest.split_once(TYPED) {
         let (typed, behind) = behind.split_once(END).unwrap();
-        let behind =
-            behind.trim_start_matches('\n').strip_prefix(SHOWN).unwrap_or_else(|| panic!("no output: {typed}"));
+        let behind = behind.trim_start_matches('\n').strip_prefix(SHOWN);
+        assert!(behind.is_some(), "no output: {typed}");
+        let behind = behind.unwrap();
         let (shown, behind) = behind.split_once(END).unwrap();
         found.push(Block { before, typed, shown });
         rest = behind;
@@ -44,7 +45,7 @@ pub fn the_tour_of_the_shell_is_true() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let mut script = String::new();
     for (number, block) in blocks.iter().enumerate() {
-        write!(script, "{}\\echo ---- {number}\n", block.typed).unwrap();
+        writeln!(script, "{}\\echo ---- {number}", block.typed).unwrap();
     }
     let ran = folder.run_with_stdin(&["--config", "demo/icelift.toml", "--format", "box"], &script);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{}", ran.stdout);

@@ -82,8 +82,14 @@ impl Folder {
     /// Gives a command the folder and its environment.
     pub fn prepare(&self, command: &mut Command) {
         command.current_dir(self.path());
-        for name in ["ICELIFT_LOG", "XDG_STATE_HOME", "ICELIFT_UNSET", "RUST_LOG", "NO_COLOR", "CLICOLOR_FORCE"] {
+        for name in ["XDG_STATE_HOME", "XDG_CONFIG_HOME", "RUST_LOG", "NO_COLOR", "CLICOLOR_FORCE"] {
             command.env_remove(name);
+        }
+        let ours = ["ICELIFT_", "PYICEBERG_"];
+        for (name, _) in std::env::vars_os() {
+            if ours.iter().any(|start| name.to_string_lossy().starts_with(start)) {
+                command.env_remove(name);
+            }
         }
         command.env("HOME", self.path()).env("TMPDIR", self.path()).env("ICELIFT_TEST_FOLDER", self.path());
         command.env("GLUE_WAREHOUSE", self.path().join("kept/glue")).env("R2_WAREHOUSE", self.path().join("kept/r2"));

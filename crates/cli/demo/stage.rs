@@ -17,7 +17,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub async fn open(setup: &mut Setup, workers: Workers) -> Result<Self, Stop> {
+    pub async fn open(setup: &Setup, workers: Workers) -> Result<Self, Stop> {
         let signals = Signals::listen()?;
         let engine = setup.engine(&workers).await?;
         Ok(Self { runner: Runner::new(setup, workers, engine, signals), quiet: setup.quiet })

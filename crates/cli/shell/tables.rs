@@ -100,7 +100,13 @@ impl Shell {
         self.rows_of(&format!("SHOW SCHEMAS{from}")).await
     }
 
+    /// Waits for the catalogs that a name may mean.
+    async fn attach_for(&mut self, name: Option<&str>) -> Result<(), Stop> {
+        self.runner.attach_named(name.filter(|name| !is_pattern(name)).unwrap_or("SHOW")).await
+    }
+
     pub(super) async fn list_tables(&mut self, pattern: Option<&str>) -> Result<(), Stop> {
+        self.attach_for(pattern).await?;
         let engine = self.runner.engine.clone();
         let wanted = match pattern {
             Some(pattern) => parts(&self.home, &engine, pattern),
@@ -119,6 +125,7 @@ impl Shell {
 
     pub(super) async fn describe(&mut self, name: Option<&str>) -> Result<(), Stop> {
         let Some(name) = name.filter(|name| !is_pattern(name)) else { return self.list_tables(name).await };
+        self.attach_for(Some(name)).await?;
         let engine = self.runner.engine.clone();
         let Some(full) = full_name(&self.home, &engine, name) else { return self.list_tables(Some(name)).await };
         let described = self.runner.on_workers(async move { Ok(engine.describe(&full).await?) }).await?;
@@ -130,6 +137,7 @@ impl Shell {
     }
 
     pub(super) async fn show_create(&mut self, name: &str) -> Result<(), Stop> {
+        self.attach_for(Some(name)).await?;
         let full = full_name(&self.home, &self.runner.engine, name).unwrap_or_else(|| name.to_owned());
         let batches = self.runner.collect(&format!("SHOW CREATE TABLE {full}")).await?;
         let statement = batches.first().and_then(|batch| array_value_to_string(batch.column(1), 0).ok());
@@ -138,6 +146,9 @@ impl Shell {
 
     /// Sets where short names are looked up, in DataFusion too.
     pub(super) async fn connect(&mut self, name: Option<&str>) -> Result<(), Stop> {
+        if let Some(name) = name {
+            self.attach_for(Some(name)).await?;
+        }
         let engine = &self.runner.engine;
         match name {
             None => {
