@@ -108,7 +108,7 @@ async fn on_a_machine_without_the_source() {
 
 #[tokio::test]
 async fn secrets_of_properties_are_hidden() {
-    let World { engine, .. } = world().await;
+    let World { folder: _folder, engine } = world().await;
     run(&engine, MIGRATE).await.unwrap();
     let summary = only(&engine).await;
     assert_eq!(summary.target.properties["my.password"], "***");
@@ -121,7 +121,7 @@ async fn secrets_of_properties_are_hidden() {
 
 #[tokio::test]
 async fn what_json_says_is_read_again() {
-    let World { engine, .. } = world().await;
+    let World { folder: _folder, engine } = world().await;
     run(&engine, MIGRATE).await.unwrap();
     let summary = only(&engine).await;
     let json = summary.to_json().unwrap();
@@ -154,7 +154,7 @@ async fn what_json_says_is_read_again() {
 
 #[tokio::test]
 async fn no_record_is_no_summary() {
-    let World { engine, .. } = world().await;
+    let World { folder: _folder, engine } = world().await;
     assert_eq!(engine.migration_summaries("src.n.t").await.unwrap(), []);
     assert_eq!(engine.migration_summaries("src.n.x").await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(engine.migration_summaries("src.n.t; x").await.unwrap_err().kind(), ErrorKind::Sql);

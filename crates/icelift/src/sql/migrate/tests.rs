@@ -168,8 +168,7 @@ fn wrong_options() {
         assert_eq!(error.kind(), kind);
     }
     let error = parse("MIGRATE TABLE s TO t WITH (verfy content)").unwrap_err();
-    let known =
-        "the options are verify, merge_schema, on_error, parallel_batches, scan_batches, final, slice_bytes, splice";
+    let known = "the options are verify, merge_schema, on_error, parallel_batches, scan_batches, final, slice_bytes, splice, report";
     assert_eq!(error.advice(), Some(known));
     for (text, message) in [
         ("final true, FINAL false", "option `final` is given twice, again at line 1, column 40"),
