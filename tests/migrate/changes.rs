@@ -34,8 +34,7 @@ pub(super) fn trials() -> Vec<Trial> {
         ("batch.files_written:freeze:2", 0),
         ("batch.listed:freeze:3", 1),
         ("commit.before:freeze:2", 2),
-        // Who sleeps there may send the last one before the signal is heard.
-        ("commit.after:freeze:3", 4),
+        ("commit.after:freeze:3", 3),
     ] {
         for (signal, code) in [("INT", 130), ("TERM", 143)] {
             let name = format!("migrate::signal::{}_{}", point.replace(':', "_"), signal.to_lowercase());

@@ -103,9 +103,15 @@ impl Failpoints {
     }
 }
 
+/// How long a busy machine may take to stop a process.
+const TAKEN: std::time::Duration = std::time::Duration::from_millis(500);
+
 fn freeze() -> Result<()> {
     let kill = std::process::Command::new("kill").args(["-STOP", &std::process::id().to_string()]).status();
-    kill.map(drop).map_err(|source| Error::new(ErrorKind::Internal, "the process cannot be stopped").source(source))
+    kill.map(drop).map_err(|source| Error::new(ErrorKind::Internal, "the process cannot be stopped").source(source))?;
+    // Another thread takes the signal, once it gets a core: this one must not go on before that.
+    std::thread::sleep(TAKEN);
+    Ok(())
 }
 
 fn point(text: &str) -> Result<Point> {
