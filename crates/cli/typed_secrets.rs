@@ -44,6 +44,8 @@ fn written_out(sql: &str) -> Option<String> {
         let (name, behind) = word.split_at(end);
         let value = behind.trim_start_matches(|c: char| c == '"' || c == '=' || c.is_whitespace());
         if secret::is_secret(name)
+            // Else it is the end of a text, and no name before one.
+            && value.len() < behind.len()
             && let Some(text) = value.strip_prefix('\'')
             && !text.starts_with('\'')
             && !text.split('\'').next().unwrap_or_default().contains("${")
