@@ -228,7 +228,8 @@ fn fitting(typed: &str, from: usize, words: Vec<String>) -> Offer {
 
 /// The name at the end of a text, quotes and dots included.
 fn last_word(text: &str) -> (usize, &str) {
-    let mut quoted = false;
+    // From the end: a quote that is still open is one to begin with.
+    let mut quoted = text.matches('"').count() % 2 == 1;
     let mut from = text.len();
     for (at, ch) in text.char_indices().rev() {
         match ch {

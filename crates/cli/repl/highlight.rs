@@ -144,7 +144,7 @@ mod tests {
             let text = coloured(text);
             text.split_once(WRONG).and_then(|(_, rest)| rest.split_once(END)).map(|(wrong, _)| wrong.to_owned())
         };
-        assert_eq!(marked("SELECT 1 FROM WHERE a"), Some("WHERE".to_owned()));
+        assert_eq!(marked("SELECT 1 FROM a b c d"), Some("c".to_owned()));
         assert_eq!(marked("SELECT 1;\nSELECT (2 3) "), Some("3".to_owned()));
         assert_eq!(marked("DROP TABLE a, b"), Some(",".to_owned()));
         for text in
