@@ -131,12 +131,15 @@ def main():
                 read(0.02)
         elif step in ("wait", "gone"):
             end, alive = time.monotonic() + rest[1], True
-            while bool(re.search(rest[0], screen.text(), re.M)) != (step == "wait"):
+            # Twice in a row: a line that is drawn again looks like an empty prompt until the rest of it has come.
+            shown = 0
+            while shown < 2:
                 if not alive or time.monotonic() > end:
                     print(f"{step} {rest[0]}: the screen shows\n{screen.text()}", file=sys.stderr)
                     os.kill(child, signal.SIGKILL)
                     sys.exit(1)
-                alive = read(0.02)
+                shown = shown + 1 if bool(re.search(rest[0], screen.text(), re.M)) == (step == "wait") else 0
+                alive = read(0.03) or shown > 0
         elif step == "screen":
             while select.select([terminal], [], [], 0.15)[0] and read(0):
                 pass
