@@ -16,7 +16,7 @@ use super::regroup::Regrouper;
 use super::removal::{self, DeleteId, Removal};
 use super::summary::{self, Moved};
 use super::{Change, Effect};
-use crate::catalog::{CommitOutcome, CommitRequest, Table};
+use crate::catalog::{CommitOutcome, CommitRequest, Table, refs};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::values::{avro_name, is_avro_name};
 use crate::storage::{Store, own_error};
@@ -107,12 +107,20 @@ impl ChangeBuilder {
             Some((first_row_id, rows)) => builder.with_row_range(first_row_id, rows).build(),
             None => builder.build(),
         };
-        Ok((self.commit_request(base, snapshot, cargo.properties), self.snapshot_id))
+        Ok((self.commit_request(base, snapshot, cargo.properties)?, self.snapshot_id))
     }
 
-    fn commit_request(&self, base: &Table, snapshot: Snapshot, properties: HashMap<String, String>) -> CommitRequest {
+    fn commit_request(
+        &self,
+        base: &Table,
+        snapshot: Snapshot,
+        properties: HashMap<String, String>,
+    ) -> Result<CommitRequest> {
         let metadata = &base.metadata;
-        let reference = SnapshotReference::new(self.snapshot_id, SnapshotRetention::branch(None, None, None));
+        // How long its snapshots are kept is the branch's own: a commit does not change it.
+        let known = refs(metadata)?.remove(MAIN_BRANCH);
+        let retention = known.map_or(SnapshotRetention::branch(None, None, None), |known| known.retention);
+        let reference = SnapshotReference::new(self.snapshot_id, retention);
         let mut request = base.staged.as_deref().cloned().unwrap_or_else(|| CommitRequest {
             create: None,
             requirements: vec![
@@ -131,7 +139,7 @@ impl ChangeBuilder {
         if !properties.is_empty() {
             request.updates.push(TableUpdate::SetProperties { updates: properties });
         }
-        request
+        Ok(request)
     }
 
     /// The parent's manifests without the files that the change removes.

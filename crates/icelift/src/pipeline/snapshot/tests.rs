@@ -289,3 +289,20 @@ async fn rows_keep_their_ids_where_their_entry_moves() {
     assert_eq!(after.len(), 2);
     assert!(after.iter().all(|(path, id)| before[path] == *id), "{before:?}, then {after:?}");
 }
+
+/// How long snapshots of the branch are kept outlives appends and what takes files out.
+#[tokio::test]
+async fn commits_leave_the_retention_of_the_branch() {
+    let warehouse = filled("").await;
+    let table = warehouse.table().await;
+    let retention = SnapshotRetention::branch(Some(7), Some(86_400_000), None);
+    let reference = SnapshotReference::new(table.metadata.current_snapshot_id().unwrap(), retention.clone());
+    let updates = vec![TableUpdate::SetSnapshotRef { ref_name: MAIN_BRANCH.to_string(), reference }];
+    let request = CommitRequest { updates, ..CommitRequest::default() };
+    assert!(matches!(warehouse.catalog().commit(&table.name.ident, request).await, CommitOutcome::Landed));
+    for sql in ["INSERT INTO r2.default.t VALUES (21, 2021)", "DELETE FROM r2.default.t WHERE year = 2020"] {
+        warehouse.run(sql).await;
+        let main = crate::catalog::refs(&warehouse.table().await.metadata).unwrap().remove(MAIN_BRANCH).unwrap();
+        assert_eq!(main.retention, retention, "{sql}");
+    }
+}
