@@ -3,6 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use icelift::thousands;
+
 use crate::exit::{Place, Problem, Stop};
 
 /// Says why the process ends; a closed pipe ends without a word, as its reader wished.
@@ -89,19 +91,6 @@ fn moved(text: &str, first_line: usize) -> String {
 
 fn indented(text: &str, by: usize) -> String {
     text.trim_end().replace('\n', &format!("\n{:by$}", ""))
-}
-
-/// `1,234,567`.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// `1 row`, `2 rows`.

@@ -223,12 +223,12 @@ impl Running {
         let (rows, elapsed) = (self.rows.total(), now.duration_since(self.start));
         // The plan may be an estimate.
         let mut parts = match rows <= self.planned_rows {
-            true => vec![format!("{} of {}", ui::thousands(rows), ui::rows(self.planned_rows))],
+            true => vec![format!("{} of {}", icelift::thousands(rows), ui::rows(self.planned_rows))],
             false => vec![ui::rows(rows)],
         };
         parts.extend(ui::rate(rows, elapsed));
         if self.verified_rows > 0 {
-            parts.push(format!("{} verified", ui::thousands(self.verified_rows)));
+            parts.push(format!("{} verified", icelift::thousands(self.verified_rows)));
         }
         parts.push(ui::seconds(elapsed));
         Bar { share: self.share(), text: on_one_line(&format!("{}: {}", self.batch, parts.join(", "))) }

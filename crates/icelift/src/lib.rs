@@ -54,6 +54,7 @@ mod scripted_server;
 mod secrets;
 mod sql;
 mod storage;
+mod thousands;
 pub mod vocabulary;
 
 pub use byte_count::byte_count;
@@ -67,5 +68,6 @@ pub use migrate::{
 pub use migrate::{BatchReport, BatchState, Migration, MigrationEvent, MigrationReport, Verdict};
 #[doc(hidden)]
 pub use migrate::{FAILPOINTS, FailAction, Failpoints};
-pub use sql::{Attach, Effect, script, variables};
+pub use sql::{Attach, Effect, ReportFormat, script, variables};
 pub use storage::MeterReading;
+pub use thousands::thousands;

@@ -19,6 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::sql::ReportFormat;
 
 pub(super) use self::file::Due;
 
@@ -220,6 +221,17 @@ pub struct FindingSummary {
 }
 
 impl MigrationSummary {
+    /// The summary as a page or as JSON.
+    ///
+    /// # Errors
+    /// Those of [`to_json`](Self::to_json).
+    pub fn text(&self, format: ReportFormat) -> Result<String> {
+        match format {
+            ReportFormat::Html => Ok(self.to_html()),
+            ReportFormat::Json => self.to_json(),
+        }
+    }
+
     /// The summary as JSON, with names as they stand here.
     ///
     /// # Errors

@@ -17,7 +17,8 @@ use crate::error::Result;
 
 mod settings;
 
-pub(crate) use settings::{MigrateOptions, OnError, ReportFile, ReportFormat, option_names};
+pub use settings::ReportFormat;
+pub(crate) use settings::{MigrateOptions, OnError, ReportFile, option_names};
 
 /// `MIGRATE TABLE source TO target …`
 #[derive(Debug, Clone, PartialEq)]

@@ -11,6 +11,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use uuid::Uuid;
 
+use super::MigrationSummary;
 use super::gather::summary_of;
 use crate::catalog::TableName;
 use crate::engine::Engine;
@@ -74,11 +75,17 @@ impl Due {
         let catalog = catalog.ok_or_else(|| Error::new(ErrorKind::NotFound, "the catalog was detached"))?;
         let table = catalog.load_table(&self.target.ident).await?;
         let summary = summary_of(&self.engine, &table, self.job).await?;
-        let text = match self.file.format {
-            ReportFormat::Html => summary.to_html(),
-            ReportFormat::Json => summary.to_json()?,
-        };
-        let path = &self.file.path;
+        summary.save(&self.file.path, self.file.format).await
+    }
+}
+
+impl MigrationSummary {
+    /// Writes the summary to a local file, which is there whole or not at all.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Write`] for a file that cannot be written, and those of [`to_json`](Self::to_json).
+    pub async fn save(&self, path: &Path, format: ReportFormat) -> Result<()> {
+        let text = self.text(format)?;
         let part = beside(path);
         let written = async {
             tokio::fs::write(&part, text).await?;
@@ -87,7 +94,7 @@ impl Due {
         if let Err(source) = written.await {
             // It is not there unless the disk is full or the rename failed.
             let _ = tokio::fs::remove_file(&part).await;
-            return Err(unwritable(path).source(source));
+            return Err(unwritable(ErrorKind::Write, path).source(source));
         }
         Ok(())
     }
@@ -96,7 +103,7 @@ impl Due {
 /// Fails where the file could not be written now. Leaves nothing behind, also if the process is killed later.
 async fn probe(path: &Path) -> Result<()> {
     if tokio::fs::metadata(path).await.is_ok_and(|found| !found.is_file()) {
-        return Err(unwritable(path).hint("there is something of that name that is no file"));
+        return Err(unwritable(ErrorKind::Config, path).hint("there is something of that name that is no file"));
     }
     let part = beside(path);
     let hint = "its folder must exist and be writable; nothing was migrated";
@@ -104,11 +111,11 @@ async fn probe(path: &Path) -> Result<()> {
         tokio::fs::write(&part, b"").await?;
         tokio::fs::remove_file(&part).await
     };
-    probed.await.map_err(|source: std::io::Error| unwritable(path).hint(hint).source(source))
+    probed.await.map_err(|source: std::io::Error| unwritable(ErrorKind::Config, path).hint(hint).source(source))
 }
 
-fn unwritable(path: &Path) -> Error {
-    Error::new(ErrorKind::Config, format!("the report `{}` cannot be written", path.display()))
+fn unwritable(kind: ErrorKind, path: &Path) -> Error {
+    Error::new(kind, format!("the report `{}` cannot be written", path.display()))
 }
 
 /// A name that nobody else has, in the same folder, so that the file appears at once and whole.

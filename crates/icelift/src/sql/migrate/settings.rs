@@ -1,6 +1,6 @@
 //! `WITH (…)` of `MIGRATE`: options by name.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use datafusion::sql::sqlparser::tokenizer::Location;
 
@@ -51,10 +51,24 @@ pub(crate) struct ReportFile {
     pub format: ReportFormat,
 }
 
+/// What the report of a migration is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReportFormat {
+pub enum ReportFormat {
+    /// One page that needs nothing else.
     Html,
+    /// One object with the same.
     Json,
+}
+
+impl ReportFormat {
+    /// What the end of a file's name tells, in whatever case; `None` if it tells nothing or something else.
+    pub fn of(file: &Path) -> Option<Self> {
+        match file.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "html" | "htm" => Some(Self::Html),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
 }
 
 impl ReportFile {
@@ -64,11 +78,7 @@ impl ReportFile {
     /// The end of the name tells the format.
     fn named(path: &str) -> Option<Self> {
         let path = Some(path).filter(|path| !path.contains("://")).map(PathBuf::from)?;
-        let format = match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-            "html" | "htm" => ReportFormat::Html,
-            "json" => ReportFormat::Json,
-            _ => return None,
-        };
+        let format = ReportFormat::of(&path)?;
         Some(Self { path, format })
     }
 }

@@ -2,18 +2,7 @@
 
 use chrono::DateTime;
 
-/// `1,234,567`.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub(super) use crate::thousands::thousands as count;
 
 /// `1 batch`, `2 batches`, `3 rows`.
 pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
