@@ -3,6 +3,7 @@
 mod commands;
 mod configured;
 mod data;
+mod doctor;
 mod guide;
 mod keys;
 mod migrate;
@@ -17,7 +18,7 @@ use process::Folder;
 
 /// The cases of this module, named `cli::…`.
 pub fn trials() -> Vec<Trial> {
-    let cases: [(&str, fn()); 55] = [
+    let cases: [(&str, fn()); 58] = [
         ("files_and_commands_run_in_the_order_given", files_and_commands_run_in_the_order_given),
         ("stdin_is_a_script", stdin_is_a_script),
         ("variables_are_put_in", variables_are_put_in),
@@ -32,6 +33,9 @@ pub fn trials() -> Vec<Trial> {
         ("variables_of_files_are_read_when_asked", configured::variables_of_files_are_read_when_asked),
         ("secrets_come_from_commands_and_files", configured::secrets_come_from_commands_and_files),
         ("typed_secrets_are_warned_of", configured::typed_secrets_are_warned_of),
+        ("init_and_doctor_go_together", doctor::init_and_doctor_go_together),
+        ("init_overwrites_nothing_and_writes_no_secret", doctor::init_overwrites_nothing_and_writes_no_secret),
+        ("doctor_says_what_is_wrong", doctor::doctor_says_what_is_wrong),
         ("formats_are_exact", formats_are_exact),
         ("statements_without_rows_print_what_they_should", statements_without_rows_print_what_they_should),
         ("a_closed_pipe_ends_quietly", a_closed_pipe_ends_quietly),

@@ -6,6 +6,7 @@
 
 mod alter;
 mod commits;
+mod doctor;
 pub(crate) mod glue;
 mod identities;
 mod inspected;
@@ -29,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(alter::trials());
     trials.extend(migration::trials());
     trials.extend(glue::trials());
+    trials.extend(doctor::trials());
     trials.extend(identities::trials());
     trials.extend(inspected::trials());
     trials.extend(keys::trials());

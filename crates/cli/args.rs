@@ -91,7 +91,7 @@ pub struct Shared {
     #[arg(long, global = true, value_name = "COUNT", value_parser = threads)]
     pub threads: Option<usize>,
 
-    /// How a migration is followed on stderr
+    /// How statements are followed on stderr
     #[arg(long, global = true, value_enum, default_value_t, value_name = "HOW")]
     pub progress: Progress,
 
@@ -115,6 +115,12 @@ pub enum Command {
     /// Shows catalogs and settings, where each value was said, and no secret
     Config,
 
+    /// Examines the catalogs of the configuration: connection, identity, clock, lists, files
+    Doctor(Doctor),
+
+    /// Writes a commented icelift.toml, and attach.sql with the same catalogs
+    Init(Init),
+
     /// Prints completions of the command line for a shell of the system
     Completions {
         /// Which shell
@@ -129,13 +135,13 @@ pub enum Command {
 impl Command {
     /// Whether catalogs and settings are read for it.
     pub fn is_configured(&self) -> bool {
-        matches!(self, Self::Config | Self::Report(_))
+        matches!(self, Self::Config | Self::Doctor(_) | Self::Report(_))
     }
 
     /// Writes what has nothing to do with a session; false if there is a session to begin.
     pub fn print(&self, stdout: &mut impl std::io::Write) -> std::io::Result<bool> {
         match self {
-            Self::Demo(_) | Self::Report(_) | Self::Config => return Ok(false),
+            Self::Demo(_) | Self::Report(_) | Self::Config | Self::Doctor(_) | Self::Init(_) => return Ok(false),
             Self::Completions { shell } => {
                 // Into memory first: the generator takes a closed pipe for a bug.
                 let mut text = Vec::new();
@@ -145,6 +151,89 @@ impl Command {
             Self::Man => clap_mangen::Man::new(Args::command()).render(stdout)?,
         }
         Ok(true)
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Doctor {
+    /// The catalogs to examine; all of the configuration unless named
+    #[arg(value_name = "CATALOG")]
+    pub catalogs: Vec<String>,
+
+    /// Also creates, writes, reads and removes a table and a large object, in a schema of its own
+    #[arg(long)]
+    pub write: bool,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub struct Init {
+    /// The type of the source [default: glue]
+    #[arg(long, value_enum, value_name = "TYPE")]
+    pub source: Option<Kind>,
+
+    /// The name of the source in SQL
+    #[arg(long, value_name = "NAME", default_value = "glue")]
+    pub source_name: String,
+
+    /// Its warehouse: a folder, s3://…, or what the server calls it
+    #[arg(long, value_name = "TEXT")]
+    pub source_warehouse: Option<String>,
+
+    /// The address of its server
+    #[arg(long, value_name = "ADDRESS")]
+    pub source_uri: Option<String>,
+
+    /// The AWS region of a source of type glue
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+
+    /// The type of the target [default: r2]
+    #[arg(long, value_enum, value_name = "TYPE")]
+    pub target: Option<Kind>,
+
+    /// The name of the target in SQL
+    #[arg(long, value_name = "NAME", default_value = "r2")]
+    pub target_name: String,
+
+    /// Its warehouse; a variable, as ${R2_WAREHOUSE}, unless given
+    #[arg(long, value_name = "TEXT")]
+    pub target_warehouse: Option<String>,
+
+    /// The address of its server; a variable unless given
+    #[arg(long, value_name = "ADDRESS")]
+    pub target_uri: Option<String>,
+
+    /// Where the files are written
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub folder: PathBuf,
+
+    /// Overwrites files that are there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// The types of catalogs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// AWS Glue, with tables in S3
+    Glue,
+    /// Cloudflare R2 Data Catalog
+    R2,
+    /// Any server of the Iceberg REST protocol
+    Rest,
+    /// A SQLite database and a folder
+    Local,
+}
+
+impl Kind {
+    /// As ATTACH has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Glue => "glue",
+            Self::R2 => "r2",
+            Self::Rest => "rest",
+            Self::Local => "local",
+        }
     }
 }
 
@@ -221,7 +310,7 @@ impl Format {
     }
 }
 
-/// How a migration is followed.
+/// How statements are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Progress {
     /// Bars on a terminal, lines elsewhere, nothing with --quiet
@@ -229,9 +318,9 @@ pub enum Progress {
     Auto,
     /// Bars on a terminal, lines elsewhere
     Bar,
-    /// One line for each step
+    /// One line for each step of a migration
     Lines,
-    /// One JSON object for each step, one on each line
+    /// One JSON object for each step of a migration, one on each line
     Json,
     /// Nothing
     Off,

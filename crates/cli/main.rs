@@ -7,9 +7,11 @@ mod args;
 mod attaching;
 mod config;
 mod demo;
+mod doctor;
 mod exit;
 mod failpoints;
 mod guard;
+mod init;
 mod log;
 mod memory;
 mod meta;
@@ -70,11 +72,15 @@ fn start(args: Args) -> Result<(), Stop> {
     if matches!(args.command, Some(Command::Config)) {
         return setup.show();
     }
+    if let Some(Command::Init(init)) = args.command {
+        return init::run(init, setup.quiet);
+    }
     let engine = session::engine_runtime(&setup)?;
     let terminal = session::terminal_runtime()?;
     let workers = Workers::new(engine.handle().clone());
     let outcome = match args.command {
         Some(Command::Demo(demo)) => terminal.block_on(demo::run(setup, workers, demo)),
+        Some(Command::Doctor(doctor)) => terminal.block_on(doctor::run(setup, workers, doctor)),
         Some(Command::Report(report)) => {
             let scripts = args.inputs.into_iter().map(script::Script::read).collect::<Result<Vec<_>, _>>()?;
             terminal.block_on(report::run(setup, workers, scripts, report))

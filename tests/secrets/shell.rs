@@ -14,6 +14,7 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("the_history_has_none", the_history_has_none),
         trial("the_configuration_shows_none", the_configuration_shows_none),
+        trial("config_doctor_and_init_show_none", config_doctor_and_init_show_none),
     ]
 }
 
@@ -112,4 +113,41 @@ fn the_configuration_shows_none() -> Result<(), Failed> {
             .map_err(|failed| format!("{text}\n{}", failed.message().unwrap_or_default()))?;
     }
     Ok(())
+}
+
+/// What shows the configuration, tries it or writes one.
+fn config_doctor_and_init_show_none() -> Result<(), Failed> {
+    let secrets = ["written", "variable", "file", "command", "header", "address"].map(planted);
+    let [written, variable, file, command, header, address] = &secrets;
+    let mut hunt = Hunt::new();
+    secrets.iter().for_each(|secret| hunt.plant(secret));
+    let mut terminal = Terminal::new()?;
+    terminal.log();
+    terminal.set("PLANTED", variable.as_str());
+    terminal.set("PYICEBERG_CATALOG__P__CREDENTIAL", variable.as_str());
+    terminal.set("PYICEBERG_CATALOG__P__URI", format!("http://me:{address}@127.0.0.1:1"));
+    terminal.set("PYICEBERG_CATALOG__P__SOME_OTHER", written.as_str());
+    let rest = "type = 'rest'\nuri = 'http://127.0.0.1:1'\nrest.client.max-retries = 0\n";
+    let toml = format!(
+        "[catalog.a]\n{rest}token = '{written}'\nheader.x-key = '{header}'\nwarehouse = '{written}'\n\
+         [catalog.b]\n{rest}token = '${{PLANTED}}'\n[catalog.c]\n{rest}token-file = 'key'\n\
+         [catalog.d]\n{rest}token-command = \"echo '{command}'\"\n[catalog.e]\ntype = 'rest'\nuri = 'http://u:{address}@127.0.0.1:1'\n"
+    );
+    std::fs::write(terminal.folder().join("icelift.toml"), toml)?;
+    std::fs::write(terminal.folder().join("key"), file)?;
+    for args in [
+        &["config"][..],
+        &["config", "--format", "json"],
+        &["doctor"],
+        &["doctor", "--write"],
+        &["init", "--folder", "new"],
+    ] {
+        let output = terminal.command().args(args).output()?;
+        if output.stdout.is_empty() && args[0] != "init" {
+            return Err(format!("{args:?} says nothing: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        hunt.none(&[("stdout".to_owned(), output.stdout), ("stderr".to_owned(), output.stderr)])
+            .map_err(|failed| format!("{args:?}\n{}", failed.message().unwrap_or_default()))?;
+    }
+    hunt.none(&files(&terminal, &["icelift.toml", "key"])?)
 }

@@ -51,7 +51,12 @@ pub(crate) fn least_wait(kind: &str, commits: u64) -> Duration {
     if is_r2(kind) { r2::least_wait(commits) } else { Duration::ZERO }
 }
 
-fn is_r2(kind: &str) -> bool {
+/// Whether an address is on this machine.
+pub(crate) fn is_loopback(address: &str) -> bool {
+    rest::paths::is_loopback(address)
+}
+
+pub(crate) fn is_r2(kind: &str) -> bool {
     matches!(kind, "r2" | "basin")
 }
 
@@ -127,6 +132,16 @@ pub(crate) trait Catalog: Debug + Send + Sync {
     /// What the catalog and its store were asked so far.
     fn meter(&self) -> MeterReading {
         MeterReading { catalog_calls: self.calls(), ..self.store().meter() }
+    }
+
+    /// Whose credentials are used, if the service has a call that tells.
+    async fn caller(&self) -> Option<Result<String>> {
+        None
+    }
+
+    /// By how many seconds the server's clock is ahead of this machine's, if an answer has told.
+    fn clock_ahead_seconds(&self) -> Option<i64> {
+        None
     }
 
     /// All namespaces, nested ones with their full names.

@@ -28,6 +28,7 @@
 //!
 //! # Layout
 //! - `engine`: attach catalogs, run statements
+//! - `doctor`: what may be wrong with a catalog
 //! - `options`: what ATTACH says, taken one by one
 //! - `catalog`: what ATTACH creates
 //! - `storage`: bytes, counted
@@ -41,6 +42,7 @@
 
 mod byte_count;
 mod catalog;
+mod doctor;
 mod engine;
 mod error;
 mod inspect;
@@ -52,6 +54,7 @@ mod retry_after;
 #[cfg(test)]
 mod scripted_server;
 mod secrets;
+mod server_clock;
 mod sql;
 mod storage;
 mod thousands;
@@ -59,6 +62,7 @@ pub mod vocabulary;
 
 pub use byte_count::byte_count;
 pub use catalog::AttachedCatalog;
+pub use doctor::{Finding, Health};
 pub use engine::{ColumnDescription, Engine, EngineBuilder, RowStream, SnapshotDescription, TableDescription};
 pub use error::{Error, ErrorKind, Result, Stage};
 pub use migrate::{

@@ -6,6 +6,7 @@
 //! - a database shows what is no Iceberg table as what it is, and reads nothing of it;
 //! - links to databases and tables of other accounts lead to where these really are.
 
+mod caller;
 mod client;
 mod commit;
 mod failure;
@@ -31,6 +32,7 @@ use self::place::{check_database_name, check_table_name, database_name, table_lo
 use self::table_input::METADATA_LOCATION;
 use super::apply::table_exists;
 use super::aws::{AwsAccess, AwsOptions, AwsSource};
+use super::is_loopback;
 use super::{Catalog, CommitOutcome, CommitRequest, Dropped, ListedTable, NewTable, Table, TableName};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::options::Options;
@@ -49,6 +51,7 @@ pub(super) struct GlueCatalog {
     warehouse: Option<String>,
     skip_archive: bool,
     skip_name_validation: bool,
+    sts: aws_sdk_sts::Client,
 }
 
 impl GlueCatalog {
@@ -77,9 +80,15 @@ impl GlueCatalog {
             // No AWS is meant, or a private way to it: neither is sure to have a host for each bucket.
             (s3.endpoint, s3.path_style) = (Some(endpoint.clone()), true);
         }
+        let mut sts = aws_sdk_sts::config::Builder::from(&access.config);
+        // An emulator on this machine is all of AWS; a private endpoint of Glue is not.
+        if let Some(endpoint) = endpoint.as_ref().filter(|endpoint| is_loopback(endpoint)) {
+            sts = sts.endpoint_url(endpoint);
+        }
+        let sts = aws_sdk_sts::Client::from_conf(sts.build());
         let client = GlueClient::new(&name, catalog_id, endpoint, limits, &access);
         let store = Store::s3(s3, std::sync::Arc::new(access.s3), cleanup);
-        Ok(Self { name, client, store, warehouse, skip_archive, skip_name_validation })
+        Ok(Self { name, client, store, warehouse, skip_archive, skip_name_validation, sts })
     }
 
     fn table_name(&self, ident: &TableIdent) -> TableName {
@@ -141,6 +150,14 @@ impl Catalog for GlueCatalog {
 
     fn calls(&self) -> u64 {
         self.client.calls()
+    }
+
+    async fn caller(&self) -> Option<Result<String>> {
+        Some(caller::caller(&self.sts).await)
+    }
+
+    fn clock_ahead_seconds(&self) -> Option<i64> {
+        self.client.clock_ahead_seconds()
     }
 
     async fn list_namespaces(&self) -> Result<Vec<NamespaceIdent>> {

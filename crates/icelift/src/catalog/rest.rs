@@ -82,6 +82,10 @@ impl Catalog for Rest {
         self.client.calls()
     }
 
+    fn clock_ahead_seconds(&self) -> Option<i64> {
+        self.client.clock_ahead_seconds()
+    }
+
     async fn list_namespaces(&self) -> Result<Vec<NamespaceIdent>> {
         self.namespaces().await
     }

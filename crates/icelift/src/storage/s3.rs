@@ -9,6 +9,7 @@
 
 mod answer;
 mod bucket;
+mod classes;
 mod credentials;
 mod errors;
 mod failure;

@@ -3,6 +3,7 @@
 //! What must hold: who looks for what nobody needs is shown everything that costs, also uploads that no list of objects has
 //! and the files in which the local file system collects them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -77,28 +78,39 @@ impl Store {
     /// The uploads below the folder `location` that are neither completed nor aborted. None, with a warning, where the
     /// server does not show them.
     pub async fn list_uploads(&self, location: &str) -> Result<Vec<Stored>> {
-        let Place::S3(buckets) = &self.inner.place else { return Ok(Vec::new()) };
-        let (bucket, folder) = s3::folder_key(location)?;
-        let base = location.trim_end_matches('/');
-        let uploads = match buckets.get(bucket)?.pending_uploads(&format!("{folder}/")).await {
-            Ok(uploads) => uploads,
-            Err(source) => {
-                let error = read_error(location, source);
-                if !matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unsupported) {
-                    return Err(error);
-                }
+        match self.unfinished_uploads(location).await {
+            Ok(uploads) => Ok(uploads.unwrap_or_default()),
+            Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unsupported) => {
                 tracing::warn!(
                     location, %error,
                     "uploads that were never finished are not shown; that takes the right s3:ListBucketMultipartUploads"
                 );
-                return Ok(Vec::new());
+                Ok(Vec::new())
             }
-        };
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same, where it matters whether the server shows them. `None`: a file system has no such uploads.
+    pub async fn unfinished_uploads(&self, location: &str) -> Result<Option<Vec<Stored>>> {
+        let Place::S3(buckets) = &self.inner.place else { return Ok(None) };
+        let (bucket, folder) = s3::folder_key(location)?;
+        let base = location.trim_end_matches('/');
+        let uploads = buckets.get(bucket)?.pending_uploads(&format!("{folder}/")).await;
+        let uploads = uploads.map_err(|source| read_error(location, source))?;
         let stored = uploads.into_iter().filter_map(|upload| {
             let location = format!("{base}/{}", below(&upload.key, &folder)?);
             Some(Stored { location, written: upload.begun, upload: Some(upload.id) })
         });
-        Ok(stored.collect())
+        Ok(Some(stored.collect()))
+    }
+
+    /// How many of the first 1000 objects below the folder `location` are in each storage class. `None`: there are no classes.
+    pub async fn storage_classes(&self, location: &str) -> Result<Option<BTreeMap<String, u64>>> {
+        let Place::S3(buckets) = &self.inner.place else { return Ok(None) };
+        let (bucket, folder) = s3::folder_key(location)?;
+        let classes = buckets.get(bucket)?.storage_classes(&format!("{folder}/")).await;
+        classes.map(Some).map_err(|source| read_error(location, source))
     }
 
     /// Deletes the object or aborts the upload; that it is gone already is no error.

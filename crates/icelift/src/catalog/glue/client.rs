@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use aws_sdk_glue::Client;
-use aws_sdk_glue::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_glue::config::interceptors::{
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
 use aws_sdk_glue::config::{Builder, ConfigBag, Intercept, RuntimeComponents, retry::RetryConfig};
 use aws_sdk_glue::error::BoxError;
 use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
@@ -21,6 +23,7 @@ use super::failure::{Call, Failure, Reason};
 use super::limits::Limits;
 use crate::catalog::aws::{AwsAccess, AwsIdentity};
 use crate::error::Result;
+use crate::server_clock::ServerClock;
 
 const REPEAT_WAIT: Duration = Duration::from_millis(200);
 const REPEAT_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -44,7 +47,7 @@ pub(super) struct GlueClient {
 
 /// Counts requests where they are sent.
 #[derive(Debug, Clone, Default)]
-struct Calls(Arc<AtomicU64>);
+struct Calls(Arc<AtomicU64>, ServerClock);
 
 impl Intercept for Calls {
     fn name(&self) -> &'static str {
@@ -58,6 +61,18 @@ impl Intercept for Calls {
         _: &mut ConfigBag,
     ) -> std::result::Result<(), BoxError> {
         self.0.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> std::result::Result<(), BoxError> {
+        if let Some(date) = context.response().headers().get("date") {
+            self.1.hear(date, chrono::Utc::now());
+        }
         Ok(())
     }
 }
@@ -102,6 +117,11 @@ impl GlueClient {
     /// Requests so far, repeated ones counted again.
     pub fn calls(&self) -> u64 {
         self.calls.0.load(Relaxed)
+    }
+
+    /// By how many seconds Glue's clock is ahead.
+    pub fn clock_ahead_seconds(&self) -> Option<i64> {
+        self.calls.1.ahead_seconds()
     }
 
     /// The database of this name in the catalog that was attached.

@@ -53,6 +53,11 @@ impl Client {
         self.http.sent()
     }
 
+    /// By how many seconds the server's clock is ahead.
+    pub fn clock_ahead_seconds(&self) -> Option<i64> {
+        self.http.clock.ahead_seconds()
+    }
+
     /// Whether the catalog itself is asked without TLS.
     pub fn is_in_the_clear(&self) -> bool {
         paths::is_in_the_clear(&self.uri)

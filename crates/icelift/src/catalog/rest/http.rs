@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use chrono::Utc;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{DATE, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -18,6 +18,7 @@ use super::failure::{Cause, Refusal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::retry_after::retry_after;
 use crate::secrets::Secrets;
+use crate::server_clock::ServerClock;
 use crate::storage::Authorities;
 
 /// The largest answer that is read: metadata of a table with some hundred thousand snapshots.
@@ -46,6 +47,7 @@ pub(super) struct Http {
     client: reqwest::Client,
     secrets: Arc<Secrets>,
     sent: Arc<AtomicU64>,
+    pub clock: ServerClock,
 }
 
 /// An answer with status 2xx.
@@ -67,7 +69,7 @@ impl Http {
         let client = authorities.add_to(builder).build();
         let client =
             client.map_err(|source| Error::new(ErrorKind::Config, "the HTTP client cannot be made").source(source))?;
-        Ok(Self { client, secrets, sent: Arc::default() })
+        Ok(Self { client, secrets, sent: Arc::default(), clock: ServerClock::default() })
     }
 
     /// Requests so far, repeated ones counted again.
@@ -83,6 +85,9 @@ impl Http {
     pub async fn send(&self, request: RequestBuilder) -> Result<Reply, Cause> {
         self.sent.fetch_add(1, Relaxed);
         let response = request.send().await.map_err(unanswered)?;
+        if let Some(date) = response.headers().get(DATE).and_then(|value| value.to_str().ok()) {
+            self.clock.hear(date, Utc::now());
+        }
         let status = response.status();
         if !status.is_success() {
             return Err(Cause::Refused(self.refusal(response).await));

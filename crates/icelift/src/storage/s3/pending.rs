@@ -61,7 +61,7 @@ impl Bucket {
         }
     }
 
-    async fn ask(&self, url: &str) -> Result<String> {
+    pub(super) async fn ask(&self, url: &str) -> Result<String> {
         let answer = bucket::send(&self.service, Method::GET, url).await?;
         let bytes = answer.into_body().bytes().await.map_err(generic)?;
         String::from_utf8(bytes.into()).map_err(generic)
@@ -73,7 +73,7 @@ fn no_list() -> object_store::Error {
     generic(error.hint("look whether `s3.endpoint` is an S3 endpoint, and what stands between"))
 }
 
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 
@@ -95,7 +95,7 @@ fn page(xml: &str) -> Option<Page> {
 }
 
 /// The text of the first element of a name, whole: keys are longer than what an error may say.
-fn text(xml: &str, name: &str) -> Option<String> {
+pub(super) fn text(xml: &str, name: &str) -> Option<String> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
     plain(text)
