@@ -40,6 +40,9 @@ pub struct MigrationSummary {
     pub job: String,
     /// Its words: SELECT, WHERE and BATCH BY.
     pub statement: String,
+    /// The options of the MIGRATE that wrote this report; empty where no statement did. The target does not keep them.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
     pub source: SourceSummary,
     pub target: TargetSummary,
     pub pin: PinSummary,

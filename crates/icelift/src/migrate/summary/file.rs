@@ -4,7 +4,7 @@
 //! nothing that happens to the report changes what the migration did or how it ends. It is written when the statement ends,
 //! well or not; not if it is stopped from outside, which waits for nothing.
 
-use std::error::Error as _;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use futures::StreamExt;
@@ -28,6 +28,7 @@ pub(in crate::migrate) struct Due {
     target: TableName,
     job: JobId,
     file: ReportFile,
+    options: BTreeMap<String, String>,
 }
 
 impl Due {
@@ -36,10 +37,11 @@ impl Due {
     /// # Errors
     /// A file that cannot be written.
     pub async fn of(engine: &Engine, prepared: &Prepared) -> Result<Option<Self>> {
-        let Some(file) = prepared.statement.options.report.clone() else { return Ok(None) };
+        let options = &prepared.statement.options;
+        let Some(file) = options.report.clone() else { return Ok(None) };
         probe(&file.path).await?;
         let (target, job) = (prepared.target_name.clone(), prepared.job);
-        Ok(Some(Self { engine: engine.clone(), target, job, file }))
+        Ok(Some(Self { engine: engine.clone(), target, job, file, options: options.told() }))
     }
 
     /// The same reports; behind the last one, or before the error that ends them, the file is written.
@@ -64,7 +66,7 @@ impl Due {
                 self.engine.events.send(MigrationEvent::Noticed { target, message });
             }
             Err(error) => {
-                let (error, table) = (with_causes(&error), self.target.plain());
+                let (error, table) = (error.with_causes(), self.target.plain());
                 tracing::warn!(%table, %file, error, "the report could not be written; the migration is not affected");
             }
         }
@@ -75,6 +77,7 @@ impl Due {
         let catalog = catalog.ok_or_else(|| Error::new(ErrorKind::NotFound, "the catalog was detached"))?;
         let table = catalog.load_table(&self.target.ident).await?;
         let summary = summary_of(&self.engine, &table, self.job).await?;
+        let summary = MigrationSummary { options: self.options.clone(), ..summary };
         summary.save(&self.file.path, self.file.format).await
     }
 }
@@ -122,16 +125,4 @@ fn unwritable(kind: ErrorKind, path: &Path) -> Error {
 fn beside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{}.part", Uuid::new_v4()))
-}
-
-/// The error with what caused it, on one line.
-fn with_causes(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }

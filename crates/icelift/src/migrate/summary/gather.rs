@@ -92,6 +92,7 @@ async fn summary(engine: &Engine, table: &Table, job: JobId, register: &Register
         },
         job: job.to_string(),
         statement: register.statement.to_string(),
+        options: BTreeMap::new(),
         source: SourceSummary {
             name: register.source.clone(),
             uuid: register.source_uuid.to_string(),

@@ -135,6 +135,7 @@ async fn what_json_says_is_read_again() {
         "state",
         "job",
         "statement",
+        "options",
         "source",
         "target",
         "pin",
@@ -178,6 +179,9 @@ async fn the_report_of_a_statement() {
     let text = std::fs::read_to_string(at("out/page.json")).unwrap();
     let written: MigrationSummary = serde_json::from_str(&text).unwrap();
     assert_eq!((written.state, written.done_count), (MigrationState::Finished, 3));
+    assert_eq!((written.options["verify"].as_str(), written.options["on_error"].as_str()), ("content", "stop"));
+    assert!(!text.contains("page.json"), "where it was written is nobody's business");
+    assert!(engine.migration_summaries("dst.n.t").await.unwrap()[0].options.is_empty());
     let mut said = Vec::new();
     while let Ok(event) = events.try_recv() {
         if let crate::MigrationEvent::Noticed { message, .. } = event {

@@ -1,5 +1,6 @@
 //! `WITH (…)` of `MIGRATE`: options by name.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use datafusion::sql::sqlparser::tokenizer::Location;
@@ -116,6 +117,24 @@ impl MigrateOptions {
         Ok(options)
     }
 
+    /// All of them that decide what happens, as one would write them; those that are not set are left out.
+    pub fn told(&self) -> BTreeMap<String, String> {
+        let Self {
+            verify, merge_schema, on_error, parallel_batches, scan_batches, final_run, slice_bytes, splice, ..
+        } = self;
+        let said = [
+            ("verify", Some(verify.to_string())),
+            ("merge_schema", Some(merge_schema.to_string())),
+            ("on_error", Some(on_error.name().to_string())),
+            ("parallel_batches", Some(parallel_batches.to_string())),
+            ("scan_batches", Some(scan_batches.to_string())),
+            ("final", Some(final_run.to_string())),
+            ("slice_bytes", slice_bytes.map(|bytes| bytes.to_string())),
+            ("splice", splice.map(|mode| mode.to_string())),
+        ];
+        said.into_iter().filter_map(|(key, value)| Some((key.to_string(), value?))).collect()
+    }
+
     fn take(&mut self, Given { key, value, place }: &Given) -> Result<()> {
         let expected = |what: &str| config(format!("option `{key}` is `{value}`, expected {what}"), *place);
         match key.as_str() {
@@ -151,6 +170,13 @@ impl MigrateOptions {
 }
 
 impl OnError {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Continue => "continue",
+        }
+    }
+
     fn named(name: &str) -> Option<Self> {
         match name.to_ascii_lowercase().as_str() {
             "stop" => Some(Self::Stop),

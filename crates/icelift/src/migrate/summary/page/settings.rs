@@ -1,5 +1,7 @@
 //! What the two tables are like, and what did not come along.
 
+use std::collections::BTreeMap;
+
 use super::markup::Markup;
 use crate::migrate::summary::{CatalogSummary, MigrationSummary};
 
@@ -46,13 +48,20 @@ pub(super) fn settings(summary: &MigrationSummary) -> Markup {
         fact(&mut page, "snapshot now", &snapshot.to_string());
     }
     page.add("</tbody></table></div>\n</div>\n", &[]);
-    if !target.properties.is_empty() {
-        page.add("<h3>Properties of the target</h3><table class=\"facts-table\"><tbody>\n", &[]);
-        target.properties.iter().for_each(|(key, value)| fact(&mut page, key, value));
-        page.add("</tbody></table>\n", &[]);
-    }
+    facts(&mut page, "Options of the last run", &summary.options);
+    facts(&mut page, "Properties of the target", &target.properties);
     page.add("</section>\n", &[]);
     page
+}
+
+/// A table of its own, if there is anything in it.
+fn facts(page: &mut Markup, title: &str, all: &BTreeMap<String, String>) {
+    if all.is_empty() {
+        return;
+    }
+    page.add("<h3>{}</h3><table class=\"facts-table\"><tbody>\n", &[&title]);
+    all.iter().for_each(|(key, value)| fact(page, key, value));
+    page.add("</tbody></table>\n", &[]);
 }
 
 fn catalog(page: &mut Markup, catalog: Option<&CatalogSummary>) {

@@ -44,6 +44,7 @@ fn summary(batches: u64, text: &str) -> MigrationSummary {
         state: MigrationState::Finished,
         job: text.to_string(),
         statement: text.to_string(),
+        options: [(text.to_string(), text.to_string())].into(),
         source: SourceSummary { name: text.to_string(), uuid: text.to_string(), catalog: catalog() },
         target: TargetSummary {
             name: text.to_string(),
