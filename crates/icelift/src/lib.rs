@@ -56,6 +56,8 @@ mod scripted_server;
 mod secrets;
 mod server_clock;
 mod sql;
+#[doc(hidden)]
+pub mod stages;
 mod storage;
 mod thousands;
 pub mod vocabulary;

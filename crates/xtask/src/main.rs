@@ -17,8 +17,8 @@ const USAGE: &str = "usage: cargo xtask <command>
   test [ARGS]    every test; ARGS go to the test binaries, as in `cargo xtask test slt::`
   venv           make the Python environment of the tests and print its interpreter
   fixture        install the Iceberg REST catalog of the tests and print its folder
-  bench ARGS     build what is published and run it beside other engines; ARGS go to bench/run.py, as in
-                 `cargo xtask bench disk lake/1m --work lake/work`";
+  bench [ARGS]   build as what is published and time stage after stage; with ARGS, run it beside other engines: they go to
+                 bench/run.py, as in `cargo xtask bench disk lake/1m --work lake/work`";
 
 /// The profile of what is measured and published.
 const PUBLISHED: &str = "dist";
@@ -81,11 +81,10 @@ fn fixture(root: &Path) -> run::Outcome<PathBuf> {
     fixture::Java::find(root)?.ensure_fixture(root)
 }
 
-/// Contenders, sources and commands are in bench/README.md.
+/// The stages are those of crates/icelift/benches; contenders, sources and commands are in bench/README.md.
 fn bench(root: &Path, args: &[String]) -> run::Outcome {
-    // The build takes too long to find out afterwards.
     if args.is_empty() {
-        return Err(run::Failure::usage(format!("`bench` needs arguments for bench/run.py\n\n{USAGE}")));
+        return run::cargo(root, &["bench", "--profile", PUBLISHED, "--locked", "--package", "icelift"]).run();
     }
     let build = ["build", "--profile", PUBLISHED, "--locked", "--workspace", "--bins", "--example", "parquet_loop"];
     run::cargo(root, &build).run()?;
