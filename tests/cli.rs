@@ -18,7 +18,7 @@ use process::Folder;
 
 /// The cases of this module, named `cli::…`.
 pub fn trials() -> Vec<Trial> {
-    let cases: [(&str, fn()); 58] = [
+    let cases: [(&str, fn()); 59] = [
         ("files_and_commands_run_in_the_order_given", files_and_commands_run_in_the_order_given),
         ("stdin_is_a_script", stdin_is_a_script),
         ("variables_are_put_in", variables_are_put_in),
@@ -52,6 +52,7 @@ pub fn trials() -> Vec<Trial> {
         ("a_stopped_migration_says_how_to_go_on", migrate::a_stopped_migration_says_how_to_go_on),
         ("wrong_failpoints_end_with_2", migrate::wrong_failpoints_end_with_2),
         ("bars_do_not_mix_with_rows", terminal::bars_do_not_mix_with_rows),
+        ("a_long_scan_shows_how_far_it_is", terminal::a_long_scan_shows_how_far_it_is),
         (
             "ctrl_c_stops_the_statement_and_the_shell_lives_on",
             stopping::ctrl_c_stops_the_statement_and_the_shell_lives_on,

@@ -1,9 +1,10 @@
-//! What a migration tells while it runs, on stderr: bars where somebody watches, lines for logs and programs.
+//! What a statement tells while it runs, on stderr: bars where somebody watches; of migrations also lines for logs and programs.
 //!
 //! `board` keeps the figures and has the bars' words, `lines` has one line for an event, as text or JSON, and `screen` draws.
 //! What must hold: while rows are printed no bar is on the screen, and none is left when the statement ends, however it ends.
 
 mod board;
+mod echo;
 mod lines;
 mod screen;
 
@@ -13,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arrow::array::RecordBatch;
-use icelift::{Engine, MigrationEvent};
+use icelift::{Engine, MigrationEvent, ScanProgress};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::MissedTickBehavior;
 
@@ -22,6 +23,7 @@ use crate::traffic::Asked;
 use crate::ui;
 use board::Board;
 pub use board::Tally;
+use echo::Hushed;
 pub use screen::Screen;
 
 /// Between two pictures of the bars.
@@ -36,7 +38,7 @@ enum Voice {
     Silent,
 }
 
-/// Tells of the migrations of a session.
+/// Tells of the statements of a session.
 #[derive(Clone)]
 pub struct Progress {
     voice: Voice,
@@ -57,8 +59,8 @@ impl Progress {
 
     /// What one statement tells.
     pub fn watch<'a>(&'a self, engine: &'a Engine) -> Watch<'a> {
-        let (before, board) = (Asked::read(engine), Board::new(Instant::now()));
-        Watch { progress: self, engine, before, board: Mutex::new(board) }
+        let (asked, scanned, board) = (Asked::read(engine), engine.scan_progress(), Board::new(Instant::now()));
+        Watch { progress: self, engine, asked, scanned, board: Mutex::new(board) }
     }
 }
 
@@ -81,7 +83,9 @@ fn is_drawable(term: Option<&str>) -> bool {
 pub struct Watch<'a> {
     progress: &'a Progress,
     engine: &'a Engine,
-    before: Asked,
+    /// What was asked and scanned before.
+    asked: Asked,
+    scanned: ScanProgress,
     board: Mutex<Board>,
 }
 
@@ -89,7 +93,8 @@ impl Watch<'_> {
     /// Does `work`, and tells meanwhile.
     pub async fn during<T>(&self, work: impl Future<Output = T>) -> T {
         let mut events = self.engine.events();
-        // Also if this is dropped half way.
+        // Both also if this is dropped half way, and the bars before the keys are shown again.
+        let _hushed = (self.progress.voice == Voice::Bars).then(Hushed::begin);
         let _cleared = Cleared(&self.progress.screen);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -134,8 +139,9 @@ impl Watch<'_> {
     }
 
     fn draw(&self) {
-        let asked = Asked::read(self.engine).since(&self.before);
-        let bars = self.board().bars(Instant::now(), &asked);
+        let asked = Asked::read(self.engine).since(&self.asked);
+        let scanned = self.engine.scan_progress().since(&self.scanned);
+        let bars = self.board().bars(Instant::now(), &asked, &scanned);
         self.progress.screen.draw(bars);
     }
 

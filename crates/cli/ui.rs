@@ -109,6 +109,12 @@ pub fn rate(rows: u64, time: Duration) -> Option<String> {
     (rows > 0 && rate.is_finite()).then(|| format!("{} rows/s", thousands(rate as u64)))
 }
 
+/// `12.5 MB/s`; nothing where there is no speed to tell.
+pub fn speed(number: u64, time: Duration) -> Option<String> {
+    let speed = number as f64 / time.as_secs_f64();
+    (number > 0 && speed.is_finite()).then(|| format!("{}/s", bytes(speed as u64)))
+}
+
 /// `1 call`, `2 calls`.
 pub fn counted(number: u64, what: &str) -> String {
     format!("{} {what}{}", thousands(number), if number == 1 { "" } else { "s" })
@@ -184,6 +190,8 @@ mod tests {
         assert_eq!([0, 1, 2].map(batches), ["0 batches", "1 batch", "2 batches"]);
         assert_eq!(rate(3_650, Duration::from_millis(2_500)).as_deref(), Some("1,460 rows/s"));
         assert_eq!([rate(0, Duration::from_secs(1)), rate(1, Duration::ZERO)], [None, None]);
+        assert_eq!(speed(12_540_000, Duration::from_millis(500)).as_deref(), Some("25.1 MB/s"));
+        assert_eq!([speed(0, Duration::from_secs(1)), speed(1, Duration::ZERO)], [None, None]);
         assert_eq!([0, 999, 1000, 12_540_000].map(bytes), ["0 B", "999 B", "1.0 kB", "12.5 MB"]);
         let times = [12, 3_400, 306_000, 7_500_000].map(|millis| seconds(Duration::from_millis(millis)));
         assert_eq!(times, ["12 ms", "3.4 s", "5 min 06 s", "2 h 05 min"]);

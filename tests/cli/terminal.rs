@@ -1,7 +1,8 @@
-//! MIGRATE on a terminal: bars while it runs, and nothing of them between the rows or behind the end.
+//! Bars on a terminal while a statement runs, and nothing of them between the rows or behind the end.
 
 use std::process::{Command, Stdio};
 
+use super::keys::{CTRL_C, Keys};
 use super::migrate;
 use super::process::Folder;
 
@@ -62,6 +63,21 @@ fn watched(folder: &Folder, term: &str) -> (String, String) {
     let text = String::from_utf8(output.stdout).unwrap();
     let (written, left) = text.split_once("== left\n").unwrap();
     (written.to_owned(), left.to_owned())
+}
+
+/// Every pair of two rows is looked at, which takes hours; the rows themselves are read at once.
+#[cfg(unix)]
+pub fn a_long_scan_shows_how_far_it_is() {
+    let folder = Folder::new();
+    let attach = "ATTACH 'w' AS w (TYPE local);";
+    let table = "CREATE SCHEMA w.s; CREATE TABLE w.s.t AS SELECT value AS v FROM generate_series(1, 700000)";
+    let made = folder.run(&["-c", attach, "-c", table]);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let keys = Keys::new(&folder, &["--memory-limit", "2GB"]).size(120, 30).line(attach);
+    let keys = keys.line("SELECT count(*) FROM w.s.t a JOIN w.s.t b ON a.v * b.v = -1;");
+    let keys = keys.wait(r"\[=*>? *\] \d+ %,.* rows/s, .*B/s, .* read, [\d.]+ s").keys(CTRL_C);
+    let answers = keys.wait("stopped by SIGINT").prompt().screen().line("\\q").play();
+    assert!(!answers[0].as_str().unwrap().contains(" %, "), "{answers:?}");
 }
 
 #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! The figures of a migration while it runs, and the words of its bars.
+//! The figures of a statement while it runs, and the words of its bars.
 //!
 //! What must hold: a figure that is not known is left out, never guessed. The time that is left is an estimate by the bytes of
 //! the batches to do; of a batch under way, by the share of its rows that has come.
@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
-use icelift::MigrationEvent;
+use icelift::{MigrationEvent, ScanProgress};
 
 use super::lines::on_one_line;
 use super::screen::Bar;
@@ -15,6 +15,9 @@ use crate::ui;
 
 /// Batches with a bar of their own; where more run at once, their number is said.
 const BATCH_BARS: usize = 4;
+
+/// What takes less time needs no bar, unless it is a migration.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How many batches there are, of those that the statement is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,12 +161,17 @@ impl Board {
         self.ended.rows + self.running.iter().map(|running| running.rows.total()).sum::<u64>()
     }
 
-    /// One bar for the migration, and one for each batch that runs.
-    pub fn bars(&self, now: Instant, asked: &Asked) -> Vec<Bar> {
-        let Some(plan) = self.plan.as_ref().filter(|plan| plan.pending > 0) else { return Vec::new() };
-        let mut bars = vec![Bar { share: self.share(plan), text: self.words(plan, now, asked) }];
-        bars.extend(self.running.iter().take(BATCH_BARS).map(|running| running.bar(now)));
-        bars
+    /// One bar for the migration, and one for each batch that runs; of another statement one for all that it scans.
+    pub fn bars(&self, now: Instant, asked: &Asked, scanned: &ScanProgress) -> Vec<Bar> {
+        match &self.plan {
+            Some(plan) if plan.pending == 0 => Vec::new(),
+            Some(plan) => {
+                let mut bars = vec![Bar { share: self.share(plan), text: self.words(plan, now, asked) }];
+                bars.extend(self.running.iter().take(BATCH_BARS).map(|running| running.bar(now)));
+                bars
+            }
+            None => scan_bar(now.duration_since(self.start), asked, scanned).into_iter().collect(),
+        }
     }
 
     /// What is done of this run, from 0 to 1.
@@ -179,24 +187,53 @@ impl Board {
     /// The most important first: what does not fit on the line is cut off.
     fn words(&self, plan: &Plan, now: Instant, asked: &Asked) -> String {
         let (tally, elapsed) = (self.done + self.ended.committed, now.duration_since(self.start));
-        let mut parts = vec![format!("{} of {}", tally, ui::batches(self.done + plan.pending))];
+        let share = self.share(plan);
+        let mut parts = vec![format!("{} of {}", tally, ui::batches(self.done + plan.pending)), percent(share)];
         if self.ended.failed > 0 {
             parts.push(format!("{} failed", self.ended.failed));
         }
-        parts.extend(left(self.share(plan), elapsed).map(|left| format!("{left} left")));
+        parts.extend(left(share, elapsed).map(|left| format!("{left} left")));
         parts.extend(ui::rate(self.rows(), elapsed));
-        if asked.read_bytes > 0 {
-            parts.push(format!("{} read", ui::bytes(asked.read_bytes)));
-        }
-        if asked.requests > 0 {
-            parts.push(ui::counted(asked.requests, "request"));
-        }
+        parts.extend(traffic(asked, elapsed));
         parts.extend(ui::dollars(self.dollars));
         if self.running.len() > BATCH_BARS {
             parts.push(format!("{} run", ui::batches(self.running.len())));
         }
         parts.join(", ")
     }
+}
+
+/// Of a statement that is no migration, once it takes a while. Without a plan nothing is said of what is left.
+fn scan_bar(elapsed: Duration, asked: &Asked, scanned: &ScanProgress) -> Option<Bar> {
+    if elapsed < PATIENCE {
+        return None;
+    }
+    let mut parts = Vec::new();
+    if let Some(share) = scanned.share() {
+        parts.push(percent(share));
+        parts.extend(left(share, elapsed).map(|left| format!("{left} left")));
+    }
+    parts.extend(ui::rate(scanned.rows, elapsed));
+    parts.extend(traffic(asked, elapsed));
+    parts.push(ui::seconds(elapsed));
+    Some(Bar { share: scanned.share().unwrap_or(0.0), text: parts.join(", ") })
+}
+
+/// Never 100 before the end.
+fn percent(share: f64) -> String {
+    format!("{} %", (share * 100.0).floor().clamp(0.0, 99.0))
+}
+
+/// What was read, how fast, and in how many requests.
+fn traffic(asked: &Asked, elapsed: Duration) -> Vec<String> {
+    let mut parts: Vec<_> = ui::speed(asked.read_bytes, elapsed).into_iter().collect();
+    if asked.read_bytes > 0 {
+        parts.push(format!("{} read", ui::bytes(asked.read_bytes)));
+    }
+    if asked.requests > 0 {
+        parts.push(ui::counted(asked.requests, "request"));
+    }
+    parts
 }
 
 /// The time that is left if the rest goes as fast, rounded: `40 s`, `6 min`, `2 h 05 min`. Nothing is said of it before there is
@@ -267,7 +304,7 @@ mod tests {
     }
 
     fn seen(board: &Board, now: Instant, asked: &Asked) -> Vec<(u64, String)> {
-        let bars = board.bars(now, asked).into_iter();
+        let bars = board.bars(now, asked, &ScanProgress::default()).into_iter();
         bars.map(|bar| ((bar.share * 100.0).round() as u64, bar.text)).collect()
     }
 
@@ -277,15 +314,15 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut board = Board::new(start);
         let nothing = Asked::default();
-        assert_eq!(seen(&board, at(1), &nothing), []);
+        assert_eq!(seen(&board, start, &nothing), []);
         board.hear(&planned(4, 4_000_000), at(10));
         board.answered(&states(&["done", "done"]));
-        assert_eq!(seen(&board, at(10), &nothing), [(0, "2 of 6 batches".to_owned())]);
+        assert_eq!(seen(&board, at(10), &nothing), [(0, "2 of 6 batches, 0 %".to_owned())]);
 
         board.hear(&started("year=2019", 1_000, 1_000_000), at(10));
         board.hear(&progress("year=2019", 500), at(12));
         let asked = Asked { read_bytes: 12_540_000, requests: 1_204 };
-        let whole = "2 of 6 batches, 14 s left, 250 rows/s, 12.5 MB read, 1,204 requests, $6.15";
+        let whole = "2 of 6 batches, 12 %, 14 s left, 250 rows/s, 6.3 MB/s, 12.5 MB read, 1,204 requests, $6.15";
         let batch = "year=2019: 500 of 1,000 rows, 250 rows/s, 2.0 s";
         assert_eq!(seen(&board, at(12), &asked), [(13, whole.to_owned()), (50, batch.to_owned())]);
 
@@ -310,7 +347,7 @@ mod tests {
         };
         board.hear(&started("year=2020", 10, 1_000_000), at(15));
         board.hear(&failed, at(15));
-        let whole = "3 of 6 batches, 1 failed, 5 s left, 220 rows/s, $7.38";
+        let whole = "3 of 6 batches, 50 %, 1 failed, 5 s left, 220 rows/s, $7.38";
         assert_eq!(seen(&board, at(15), &nothing), [(50, whole.to_owned())]);
         assert_eq!(board.tally(), Some(Tally { done: 2, pending: 4, committed: 1 }));
     }
@@ -333,17 +370,30 @@ mod tests {
         }
         let bars = seen(&board, start, &Asked::default());
         assert_eq!(bars.len(), 1 + BATCH_BARS);
-        assert_eq!(bars[0], (0, "0 of 6 batches, 6 batches run".to_owned()));
+        assert_eq!(bars[0], (0, "0 of 6 batches, 0 %, 6 batches run".to_owned()));
         assert_eq!(bars[1], (0, "x=0 : 0 of 0 rows, 0 ms".to_owned()));
     }
 
     #[test]
-    fn what_is_no_migration_has_no_bars_and_no_tally() {
-        let mut board = Board::new(Instant::now());
+    fn what_is_no_migration_has_one_bar_and_no_tally() {
+        let start = Instant::now();
+        let mut board = Board::new(start);
         board.answered(&states(&["done", "copied"]));
-        assert_eq!((board.bars(Instant::now(), &Asked::default()).len(), board.tally()), (0, None));
-        board.hear(&planned(0, 0), Instant::now());
-        assert_eq!(board.bars(Instant::now(), &Asked::default()).len(), 0);
+        let (nothing, later) = (Asked::default(), start + Duration::from_secs(2));
+        assert_eq!((seen(&board, start, &nothing), board.tally()), (vec![], None));
+        assert_eq!(seen(&board, later, &nothing), [(0, "2.0 s".to_owned())]);
+        let mut scanned = ScanProgress::default();
+        (scanned.planned_bytes, scanned.passed_bytes, scanned.rows) = (1_000, 250, 5_000);
+        let asked = Asked { read_bytes: 12_000_000, requests: 1 };
+        let bar = Bar {
+            share: 0.25,
+            text: "25 %, 6 s left, 2,500 rows/s, 6.0 MB/s, 12.0 MB read, 1 request, 2.0 s".to_owned(),
+        };
+        assert_eq!(board.bars(later, &asked, &scanned), [bar]);
+        scanned.passed_bytes = 1_000;
+        assert_eq!(board.bars(later, &nothing, &scanned)[0].text, "99 %, 2,500 rows/s, 2.0 s");
+        board.hear(&planned(0, 0), start);
+        assert_eq!(seen(&board, later, &nothing), []);
         assert_eq!(board.tally(), Some(Tally { done: 1, pending: 0, committed: 0 }));
     }
 }

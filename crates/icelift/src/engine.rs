@@ -41,7 +41,7 @@ use crate::catalog::{AttachedCatalog, AwsSource, Catalogs};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::migrate::{self, Assumptions, Events, Failpoints, Migration, MigrationEvent, MigrationReport};
 use crate::sql::{self, Attach, variables};
-use crate::storage::MeterReading;
+use crate::storage::{MeterReading, ScanProgress};
 
 /// A DataFusion session with Iceberg catalogs attached to it. Cheap to clone; clones are the same session.
 #[derive(Clone)]
@@ -137,6 +137,13 @@ impl Engine {
     /// What a catalog and its store were asked since it was attached.
     pub fn meter(&self, catalog: &str) -> Option<MeterReading> {
         self.catalogs.get(catalog).map(|catalog| catalog.meter())
+    }
+
+    /// How far the reading of data files has come, of all statements and catalogs together: a look before a statement and one
+    /// meanwhile tell what is left of it. A catalog that is detached takes its figures along.
+    pub fn scan_progress(&self) -> ScanProgress {
+        let catalogs = self.catalogs.describe().into_iter().filter_map(|catalog| self.catalogs.get(&catalog.name));
+        catalogs.map(|catalog| catalog.store().passed().read()).fold(ScanProgress::default(), ScanProgress::and)
     }
 
     /// The session below, to register tables and functions of one's own. Statements that are run on it directly do not

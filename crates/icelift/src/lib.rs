@@ -75,5 +75,5 @@ pub use migrate::{BatchReport, BatchState, Migration, MigrationEvent, MigrationR
 #[doc(hidden)]
 pub use migrate::{FAILPOINTS, FailAction, Failpoints};
 pub use sql::{Attach, Effect, ReportFormat, script, variables};
-pub use storage::MeterReading;
+pub use storage::{MeterReading, ScanProgress};
 pub use thousands::thousands;

@@ -13,6 +13,7 @@ mod iceberg_storage;
 mod local;
 mod locations;
 mod meter;
+mod progress;
 mod s3;
 mod stored;
 mod upload;
@@ -34,6 +35,8 @@ pub(crate) use iceberg_storage::own_error;
 pub(crate) use locations::{Equal, Held, Locations, is_within, path_of};
 pub use meter::MeterReading;
 pub(crate) use meter::{Meter, MeteredStore, Ranges};
+use progress::Passed;
+pub use progress::ScanProgress;
 pub(crate) use s3::{S3Credentials, S3Keys, S3Settings, static_credentials, take_static_credentials};
 pub(crate) use stored::Stored;
 pub(crate) use upload::{Upload, put_requests};
@@ -90,6 +93,7 @@ pub(crate) struct Store {
 struct Inner {
     place: Place,
     meter: Arc<Meter>,
+    passed: Arc<Passed>,
     uploads: UploadSettings,
     parts: Arc<Semaphore>,
     cleanup: TaskTracker,
@@ -120,7 +124,8 @@ impl Store {
 
     fn new(place: Place, meter: Arc<Meter>, uploads: UploadSettings, cleanup: TaskTracker) -> Self {
         let parts = Arc::new(Semaphore::new(PARTS_IN_FLIGHT));
-        Self { inner: Arc::new(Inner { place, meter, uploads, parts, cleanup }), account: None }
+        let inner = Inner { place, meter, passed: Arc::default(), uploads, parts, cleanup };
+        Self { inner: Arc::new(inner), account: None }
     }
 
     /// The same store, of which `account` counts what is asked through it: requests as they are made, and not again where
@@ -137,6 +142,7 @@ impl Store {
         let inner = Inner {
             place: Place::S3(Box::new(buckets.with_credentials(settings, credentials))),
             meter: Arc::clone(&self.inner.meter),
+            passed: Arc::clone(&self.inner.passed),
             uploads,
             parts: Arc::clone(&self.inner.parts),
             cleanup: self.inner.cleanup.clone(),
@@ -147,6 +153,11 @@ impl Store {
     /// Requests and bytes so far.
     pub fn meter(&self) -> MeterReading {
         self.inner.meter.read()
+    }
+
+    /// How far those have come who read data files.
+    pub fn passed(&self) -> &Passed {
+        &self.inner.passed
     }
 
     /// Counts the tasks that clean up after dropped statements.

@@ -35,6 +35,10 @@ pub(crate) async fn answer(engine: &Engine, statement: &Verify) -> Result<RowStr
     }
     let target = sides.target.table.name.clone();
     let pairs = sides.pairs(statement.batch.as_ref())?;
+    if level != Level::Metadata {
+        let files = pairs.iter().filter_map(|pair| pair.target.as_ref());
+        sides.target.table.store.passed().foresee(files.map(|batch| batch.bytes).sum());
+    }
     let sides = Arc::new(sides);
     let missing = sides.missing_columns();
     let checks = stream::iter(missing.into_iter().map(Ok)).chain(stream::iter(pairs).flat_map(move |pair| {

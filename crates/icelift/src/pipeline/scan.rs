@@ -10,6 +10,7 @@ mod decode;
 mod deletes;
 mod fetch;
 mod files;
+mod passing;
 mod planned;
 mod ranges;
 mod reader;
@@ -233,6 +234,7 @@ impl ExecutionPlan for IcebergScan {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let splits = self.partitions.get(partition).cloned().unwrap_or_default();
+        self.context.table.store.passed().plan(splits.iter().map(|split| split.size_bytes).sum());
         let rows = reader::read(Arc::clone(&self.context), splits, self.limit, context.memory_pool());
         let rows = rows.map(move |batch| {
             if let Ok(batch) = &batch {

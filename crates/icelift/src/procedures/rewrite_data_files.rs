@@ -106,6 +106,8 @@ async fn rewrite(context: &Context<'_>, bound: &Bound, table: &Table) -> Result<
     if !groups.is_empty() {
         check_row_ids(table, &options)?;
     }
+    // What is read, and read again once it is written.
+    table.store.passed().foresee(2 * groups.iter().map(|group| group.bytes).sum::<u64>());
     let rewriting = Rewriting { engine: context.engine, source, order, spec_id: options.spec_id };
     let (spec_id, keeps_sequence) = (options.spec_id, options.keeps_sequence);
     let failpoints = &context.engine.failpoints;

@@ -19,6 +19,7 @@ use super::decode::Parquet;
 use super::deletes::DeletedRows;
 use super::fetch::{Fetch, has_page_index};
 use super::files::PlannedFile;
+use super::passing::{Passing, bytes_of};
 use super::reshape::{Reshape, field_id};
 use super::rows;
 use super::splits::Split;
@@ -199,18 +200,25 @@ async fn read_split(
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let file = &split.file;
     let parquet = file.parquet(context).await?;
-    let row_groups = left_over(context, file, row_groups_in(parquet.metadata.metadata(), &split.start_bytes)).await?;
+    let metadata = parquet.metadata.metadata();
+    let all = row_groups_in(metadata, &split.start_bytes);
+    let row_groups = left_over(context, file, all.clone()).await?;
+    // Who takes row groups tells of them.
+    let taken_bytes = bytes_of(metadata, &all).saturating_sub(bytes_of(metadata, &row_groups));
     let (row_groups, mut selection) = match &context.filter {
         Some(filter) => rows::select(filter, &parquet.metadata, &parquet.fields, row_groups),
         None => (row_groups, None),
     };
+    let left_bytes = split.size_bytes.saturating_sub(taken_bytes);
+    let mut passing = Passing::new(&context.table.store, left_bytes, metadata, &row_groups);
     if row_groups.is_empty() {
         return Ok(stream::empty().boxed());
     }
     let reshape = reshape(context, file, parquet)?;
     if file.planned.deletes.is_empty() {
         let (context, file) = (Arc::clone(context), Arc::clone(file));
-        return Ok(Fetch { context, file, reshape, row_groups, selection, held }.rows());
+        let rows = Fetch { context, file, reshape, row_groups, selection, held }.rows();
+        return Ok(rows.inspect_ok(move |batch| passing.pass(batch.num_rows())).boxed());
     }
     let deleted = Arc::clone(file.deleted(context).await?);
     if let Some(kept) = deleted.kept_rows(&parquet.metadata, &row_groups) {
@@ -223,7 +231,9 @@ async fn read_split(
     let (context, file) = (Arc::clone(context), Arc::clone(file));
     let batches = Fetch { context, file, reshape, row_groups, selection, held }.rows();
     let live = batches.map(move |batch| {
-        let batch = deleted.filter(batch?)?;
+        let batch = batch?;
+        passing.pass(batch.num_rows());
+        let batch = deleted.filter(batch)?;
         Ok(batch.project(&wanted)?)
     });
     Ok(live.boxed())

@@ -12,7 +12,7 @@ pub(crate) struct Split {
     pub file: Arc<OpenFile>,
     /// Open at the end of the file: a size that is wrong in the manifest must not hide a row group.
     pub start_bytes: Range<u64>,
-    size_bytes: u64,
+    pub size_bytes: u64,
 }
 
 /// Deals all files to at most `partitions` streams of about the same number of bytes.

@@ -62,6 +62,11 @@ pub(crate) fn pieces(table: &Table, columns: &SchemaRef, files: &[DataFile], sta
 }
 
 impl Piece {
+    /// Bytes of the file that are the piece.
+    pub fn size_bytes(&self) -> u64 {
+        self.split.size_bytes
+    }
+
     /// Reads the footer of the file: whether it is there, and holds as many rows as it was described with.
     pub async fn open(&self) -> Result<()> {
         reader::open(&self.context, &self.split).await

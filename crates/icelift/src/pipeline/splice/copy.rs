@@ -55,7 +55,10 @@ impl RowGroupCopy {
     /// What the source's store answers; pages that cannot be compressed anew.
     pub async fn next(&mut self) -> Result<Option<Chunk>> {
         let row_group = Arc::clone(&self.row_group);
-        let Some(part) = row_group.part(self.next_leaf) else { return Ok(None) };
+        let Some(part) = row_group.part(self.next_leaf) else {
+            row_group.store.passed().pass(0, row_group.rows as u64);
+            return Ok(None);
+        };
         let failed = |source: ParquetError| {
             let message = format!("the row group {} cannot be copied", row_group.index);
             Error::new(ErrorKind::Read, message).stage(Stage::Sink).subject(&row_group.location).source(source)
@@ -72,6 +75,7 @@ impl RowGroupCopy {
                 self.held.resize(self.fetching_bytes.saturating_add(length));
                 let bytes = self.bytes.take(range).await;
                 let bytes = bytes.map_err(|error| error.stage(Stage::Scan).subject(&row_group.location))?;
+                row_group.store.passed().pass(length as u64, 0);
                 let close = described(&row_group, *from, &leaf).map_err(failed)?;
                 match row_group.codec {
                     Some(codec) if !codec::is_same(codec, found.compression()) => {

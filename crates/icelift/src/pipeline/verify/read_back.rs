@@ -72,9 +72,10 @@ pub(crate) async fn read_back(
     let parallelism = parallelism.max(1);
     task.check_sizes(parallelism).await.map_err(place)?;
     let mut pieces = scan::pieces(table, &task.all, &task.files, Stage::Verify).map_err(place)?;
-    if level == Level::Metadata {
+    match level {
         // One footer for each file.
-        pieces.dedup_by_key(|piece| piece.file);
+        Level::Metadata => pieces.dedup_by_key(|piece| piece.file),
+        Level::Content | Level::Portable => table.store.passed().plan(pieces.iter().map(Piece::size_bytes).sum()),
     }
     run(Arc::new(task), pieces, parallelism).await.map_err(place)
 }
