@@ -18,7 +18,7 @@ use process::Folder;
 
 /// The cases of this module, named `cli::…`.
 pub fn trials() -> Vec<Trial> {
-    let cases: [(&str, fn()); 59] = [
+    let cases: [(&str, fn()); 61] = [
         ("files_and_commands_run_in_the_order_given", files_and_commands_run_in_the_order_given),
         ("stdin_is_a_script", stdin_is_a_script),
         ("variables_are_put_in", variables_are_put_in),
@@ -29,6 +29,8 @@ pub fn trials() -> Vec<Trial> {
         ("a_wrong_configuration_ends_with_2", a_wrong_configuration_ends_with_2),
         ("the_configuration_attaches_and_sets", the_configuration_attaches_and_sets),
         ("the_higher_place_wins", configured::the_higher_place_wins),
+        ("a_prompt_waits_for_no_catalog", configured::a_prompt_waits_for_no_catalog),
+        ("files_of_others_are_refused", configured::files_of_others_are_refused),
         ("pyiceberg_is_read_as_it_is", configured::pyiceberg_is_read_as_it_is),
         ("variables_of_files_are_read_when_asked", configured::variables_of_files_are_read_when_asked),
         ("secrets_come_from_commands_and_files", configured::secrets_come_from_commands_and_files),

@@ -7,6 +7,7 @@
 mod env_file;
 mod file;
 mod layer;
+mod owner;
 mod pyiceberg;
 pub mod secret;
 mod settings;
@@ -54,10 +55,13 @@ impl Config {
         let (mut all, mut files) = (Layer::default(), Vec::new());
         if sources.with_catalogs {
             if let Some(file) = pyiceberg::file(sources.environment) {
+                if file.is_relative() {
+                    owner::check(&file, "copy it into your home folder, or name its folder by PYICEBERG_HOME")?;
+                }
                 all.add(pyiceberg::read(&file)?);
                 files.push(file);
             }
-            for file in toml_files(sources) {
+            for file in toml_files(sources)? {
                 all.add(file::read(&file, sources.environment)?);
                 files.push(file);
             }
@@ -73,19 +77,22 @@ impl Config {
 }
 
 /// The user's file and the project's, unless they are one.
-fn toml_files(sources: &Sources<'_>) -> Vec<PathBuf> {
+fn toml_files(sources: &Sources<'_>) -> Result<Vec<PathBuf>, Problem> {
     let user = user_file(sources.environment).filter(|file| file.exists());
     let project = match sources.named {
         Some(named) => Some(named.to_path_buf()),
         None => Some(PathBuf::from(FILE)).filter(|file| file.exists()),
     };
+    if let Some(found) = project.as_ref().filter(|_| sources.named.is_none()) {
+        owner::check(found, "name it: `--config icelift.toml`")?;
+    }
     let is_one = match (&user, &project) {
         (Some(user), Some(project)) => {
             user.canonicalize().ok().is_some_and(|it| project.canonicalize().ok() == Some(it))
         }
         _ => false,
     };
-    user.filter(|_| !is_one).into_iter().chain(project).collect()
+    Ok(user.filter(|_| !is_one).into_iter().chain(project).collect())
 }
 
 /// Where the user's file is, whether it exists or not.

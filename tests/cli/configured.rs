@@ -1,5 +1,6 @@
 //! Configuration from all its places: which wins, what is shown of it, what is never shown.
 
+use super::keys::{CTRL_C, Keys};
 use super::process::Folder;
 
 const LOCAL: &str = "type = 'local'\nwarehouse = 'w'\n";
@@ -36,6 +37,40 @@ pub(super) fn the_higher_place_wins() {
     let ran = folder.run(&["-c", "CREATE SCHEMA here.s; SELECT 1 AS a"]);
     assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "a\n1\n", ""));
     assert!(folder.path().join("v/catalog.db").exists());
+}
+
+/// One that does not answer keeps nobody waiting who does not name it.
+pub(super) fn a_prompt_waits_for_no_catalog() {
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let rest = format!("type = 'rest'\nuri = 'http://{}'\ntoken = 't'\n", deaf.local_addr().unwrap());
+    let folder = Folder::new().with("icelift.toml", &format!("[catalog.deaf]\n{rest}[catalog.here]\n{LOCAL}"));
+    let keys = Keys::new(&folder, &[])
+        .line("CREATE SCHEMA here.s;")
+        .line("SELECT 'there ' || (40 + 2) AS a;")
+        .wait("there 42");
+    let keys = keys.line("SHOW SCHEMAS FROM here;").wait("│ s +│").line("SHOW SCHEMAS FROM deaf;").keys(CTRL_C);
+    assert_eq!(keys.wait("stopped by SIGINT").line("\\q").play(), [0]);
+}
+
+/// Somebody may have put it into a folder that many write to.
+#[cfg(unix)]
+pub(super) fn files_of_others_are_refused() {
+    let folder =
+        Folder::new().with("icelift.toml", &format!("[catalog.a]\n{LOCAL}")).with(".pyiceberg.yaml", "catalog: {}");
+    let [toml, yaml] = ["icelift.toml", ".pyiceberg.yaml"].map(|name| folder.path().join(name));
+    if std::os::unix::fs::chown(&toml, Some(12_345), None).is_err() {
+        // Only an administrator can give files away; the rule itself has a unit test.
+        return;
+    }
+    let ran = folder.run(&["config"]);
+    let said =
+        "icelift.toml: error: the file belongs to the user 12345, and not to you\nhint: look at it, then name it";
+    assert!(ran.code == 2 && ran.stderr.starts_with(said), "{}", ran.stderr);
+    assert_eq!(folder.run(&["config", "--config", "icelift.toml"]).code, 0);
+    std::fs::remove_file(toml).unwrap();
+    // The home folder is the working folder in these tests, so this one is the user's.
+    std::os::unix::fs::chown(&yaml, Some(12_345), None).unwrap();
+    assert_eq!(folder.run(&["config"]).code, 0);
 }
 
 pub(super) fn pyiceberg_is_read_as_it_is() {

@@ -104,4 +104,10 @@ pub fn bars_do_not_mix_with_rows() {
         assert!(!lines.iter().any(|line| line.starts_with('[')), "{case}");
         assert!(lines.contains(&"-c:1: stopped by SIGINT"), "{case}");
     }
+    // A terminal that cannot draw gets lines.
+    let mut folder = migrate::bench();
+    migrate::arm(&mut folder, "batch.before_write:stall:2");
+    let (written, left) = watched(&folder, "dumb");
+    let is_told = written.contains("year=2019: committed, 1 of 3: ") && written.contains("year=2020: started, ");
+    assert!(is_told && !written.contains("[=") && left.contains("stopped by SIGINT"), "{written}\n{left}");
 }
