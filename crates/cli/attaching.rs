@@ -53,10 +53,13 @@ impl Attaching {
             return Ok(());
         }
         let lower = sql.to_lowercase();
-        if shows_catalogs(&lower) {
+        let names = |catalog: &str| lower.contains(&catalog.to_lowercase());
+        let names_one = self.waiting.iter().any(|waiting| names(&waiting.catalog.name))
+            || self.engine.catalogs().iter().any(|catalog| names(&catalog.name));
+        if lists_catalogs(&lower) && !names_one {
             self.settle().await;
         }
-        self.until(|catalog| lower.contains(&catalog.name.to_lowercase())).await?;
+        self.until(|catalog| names(&catalog.name)).await?;
         self.tell_ended().await;
         Ok(())
     }
@@ -117,8 +120,8 @@ impl Waiting {
     }
 }
 
-/// What lists catalogs needs all of them.
-fn shows_catalogs(lower: &str) -> bool {
+/// What lists catalogs, or what all of them have, needs all of them.
+fn lists_catalogs(lower: &str) -> bool {
     lower.trim_start().starts_with("show") || lower.contains("information_schema")
 }
 

@@ -1,5 +1,7 @@
 //! `icelift doctor`: examines the catalogs of the configuration, and says what to do.
 
+use std::io::Write;
+
 use futures::future::join_all;
 use icelift::{Error, ErrorKind, Finding, Health};
 
@@ -39,7 +41,10 @@ pub async fn run(setup: Setup, workers: Workers, doctor: args::Doctor) -> Result
     }));
     let examined = tokio::select! {
         biased;
-        signal = signals.next() => return Err(Stop::Signalled { place: None, signal, resume: None }),
+        signal = signals.next() => {
+            let left = "what was written may be left: schemas whose names begin with icelift_doctor_";
+            return Err(Stop::Signalled { place: None, signal, resume: doctor.write.then(|| left.to_owned()) });
+        }
         examined = examined => examined,
     };
     for (name, left_out, found) in examined {
@@ -65,7 +70,10 @@ pub async fn run(setup: Setup, workers: Workers, doctor: args::Doctor) -> Result
             }
         }
     }
-    answer::print(COLUMNS, &rows, setup.format().unwrap_or_default())?;
+    match setup.asked_format {
+        Some(format) => answer::print(COLUMNS, &rows, format)?,
+        None => std::io::stdout().lock().write_all(list(&rows).as_bytes()).map_err(Stop::output)?,
+    }
     if failed == 0 {
         return Ok(());
     }
@@ -76,6 +84,33 @@ pub async fn run(setup: Setup, workers: Workers, doctor: args::Doctor) -> Result
 
 fn row(catalog: &str, check: &str, health: Health, found: &str, advice: Option<String>) -> Row {
     [Some(catalog.to_owned()), Some(check.to_owned()), Some(health.to_string()), Some(found.to_owned()), advice]
+}
+
+/// The same for somebody to read: a line for each check, what to do below it.
+fn list(rows: &[Row]) -> String {
+    let width = |at: usize| rows.iter().filter_map(|row| Some(row[at].as_ref()?.chars().count())).max().unwrap_or(0);
+    let (check_width, result_width) = (width(1), width(2));
+    let (mut text, mut last) = (String::new(), "");
+    for row in rows {
+        let [catalog, check, result, found, advice] = row.each_ref().map(|cell| cell.as_deref().unwrap_or_default());
+        if catalog != last {
+            let gap = if last.is_empty() { "" } else { "\n" };
+            text += &format!("{gap}{}\n", console::style(catalog).bold());
+            last = catalog;
+        }
+        let padded = console::style(format!("{result:result_width$}"));
+        let coloured = match result {
+            "ok" => padded.green(),
+            "warn" => padded.yellow(),
+            "fail" => padded.red(),
+            _ => padded.dim(),
+        };
+        text += &format!("  {coloured}  {check:check_width$}  {found}\n");
+        if !advice.is_empty() {
+            text += &format!("  {:result_width$}  {:check_width$}  → {advice}\n", "", "");
+        }
+    }
+    text
 }
 
 fn chosen(known: &[Catalog], names: &[String]) -> Result<Vec<Catalog>, Problem> {

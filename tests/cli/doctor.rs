@@ -35,6 +35,11 @@ pub(super) fn init_and_doctor_go_together() {
     let script = "CREATE SCHEMA glue.s; CREATE TABLE glue.s.t AS SELECT 1 AS a";
     assert_eq!(folder.run(&["-c", script]).code, 0);
     assert!(results(&folder, &["glue"], 0).contains(&"objects ok".to_owned()));
+    let ran = folder.run(&["doctor"]);
+    assert!(ran.stdout.starts_with("glue\n  ok       reachable           the database is open\n"), "{}", ran.stdout);
+    let advice =
+        "\n  skipped  delete              nothing is written\n                               → --write tries it";
+    assert!(ran.stdout.contains(advice) && ran.stdout.contains("\n\nr2\n  ok "), "{}", ran.stdout);
 }
 
 pub(super) fn init_overwrites_nothing_and_writes_no_secret() {
@@ -67,5 +72,16 @@ pub(super) fn doctor_says_what_is_wrong() {
     let ran = folder.run(&["doctor"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (1, "error: 2 checks failed\n"));
     assert!(!ran.stdout.contains("hunter2"), "{}", ran.stdout);
+    // What one catalog lacks is nothing to another.
+    let toml = "[catalog.here]\ntype = 'local'\nwarehouse = 'w'\n[catalog.r2]\ntype = 'r2'\ntoken = '${NOT_SET}'\n";
+    let folder = Folder::new().with("icelift.toml", toml);
+    assert_eq!(results(&folder, &["here"], 0)[0], "reachable ok");
+    assert_eq!(results(&folder, &["r2"], 2), ["configuration fail"]);
+    let ran = folder.run(&["config", "--format", "tsv"]);
+    let row = "catalog.r2.token\tnot attached: variable `NOT_SET` is not set\ticelift.toml:6, ${NOT_SET}";
+    assert!(ran.code == 0 && ran.stdout.contains(row), "{}{}", ran.stdout, ran.stderr);
+    let ran = folder.run(&["-c", "SHOW SCHEMAS FROM here"]);
+    let said = "icelift.toml:6: error: variable `NOT_SET` is not set";
+    assert!(ran.code == 2 && ran.stderr.starts_with(said), "{}", ran.stderr);
     assert_eq!(Folder::new().run(&["doctor"]).code, 2);
 }

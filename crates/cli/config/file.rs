@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
                 self.flatten(inner, &format!("{name}."), options)?;
                 continue;
             }
-            let given = self.given(&name, value)?;
+            let given = self.option(&name, value)?;
             if options.insert(name.clone(), given).is_some() {
                 return Err(self.problem(key.span().start, format!("`{name}` is given twice")));
             }
@@ -144,10 +144,22 @@ impl<'a> Reader<'a> {
         value.get_ref().as_table().ok_or_else(missing)
     }
 
+    /// The value of an option of a catalog. That a variable is not set matters to who attaches the catalog, and to nobody else.
+    fn option(&self, name: &str, value: &Value<'a>) -> Result<Given, Problem> {
+        let written = value.get_ref().as_str().unwrap_or_default();
+        let Some(missing) = named(written).into_iter().find(|it| !self.environment.contains_key(it)) else {
+            return self.given(name, value);
+        };
+        let empty = named(written).into_iter().map(|it| (it, String::new())).collect();
+        // What is no reference to a variable is an error all the same.
+        let given = Reader { environment: &empty, ..*self }.given(name, value)?;
+        Ok(Given { text: String::new(), missing: Some(missing), ..given })
+    }
+
     fn given(&self, name: &str, value: &Value<'a>) -> Result<Given, Problem> {
         let place = self.place(value.span().start);
         let written = value.get_ref().as_str().unwrap_or_default();
-        Ok(Given { text: self.text_of(name, value)?, place, variables: named(written) })
+        Ok(Given { variables: named(written), ..Given::new(self.text_of(name, value)?, place) })
     }
 
     fn text_of(&self, name: &str, value: &Value<'a>) -> Result<String, Problem> {
@@ -245,7 +257,8 @@ mod tests {
             ("[catalog.a]\ntype = 'local'\ntoken = s3cret", 3, "must be quoted"),
             ("[catalog.a]\ntype = 'local'\na.b = 's3cret'\n'a.b' = 's3cret'", 4, "given twice"),
             ("catalog = 's3cret'", 1, "is not a table"),
-            ("[catalog.a]\ntype = 'local'\ntoken = 's3cret ${MISSING}'", 3, "MISSING"),
+            ("[settings]\nformat = 's3cret ${MISSING}'", 2, "MISSING"),
+            ("[catalog.a]\ntype = 'local'\ntoken = 's3cret ${MISSING} ${a b}'", 3, "no name of a variable"),
         ];
         for (text, line, message) in cases {
             let problem = read(text).unwrap_err();
@@ -256,5 +269,7 @@ mod tests {
             assert!(said.contains(message), "{text}: {said}");
             assert!(!said.contains("s3cret"), "{text}: {said}");
         }
+        let layer = read("[catalog.a]\ntype = 'local'\ntoken = 's3cret ${MISSING}'").unwrap();
+        assert_eq!(layer.catalogs[0].options["token"].missing.as_deref(), Some("MISSING"));
     }
 }

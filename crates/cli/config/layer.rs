@@ -25,6 +25,8 @@ pub struct Value {
     pub place: Place,
     /// The variables that it was put together from.
     pub variables: Vec<String>,
+    /// One of them that is not set: there is no text then.
+    pub missing: Option<String>,
 }
 
 impl fmt::Debug for Value {
@@ -35,7 +37,7 @@ impl fmt::Debug for Value {
 
 impl Value {
     pub fn new(text: impl Into<String>, place: Place) -> Self {
-        Self { text: text.into(), place, variables: Vec::new() }
+        Self { text: text.into(), place, variables: Vec::new(), missing: None }
     }
 }
 

@@ -110,6 +110,12 @@ impl Catalog {
         let mut options = BTreeMap::new();
         for (name, value) in &self.options {
             let (target, way) = way(name);
+            if let Some(variable) = &value.missing {
+                let error = Error::new(ErrorKind::Config, format!("variable `{variable}` is not set"));
+                let hint =
+                    format!("set {variable} in the environment, or write `$${{{variable}}}` for the text itself");
+                return Err(Problem { place: Some(value.place.clone()), error: error.hint(hint) });
+            }
             let text = match way {
                 Way::Text => value.text.clone(),
                 Way::File => of_file(value).map_err(|error| self.problem(name, value, error))?,

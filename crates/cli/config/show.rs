@@ -45,7 +45,11 @@ pub fn show(config: &Config, env_files: &[PathBuf], of_env_files: &dyn Fn(&str) 
         }
         for (option, value) in &catalog.options {
             let name = Some(format!("catalog.{}.{option}", catalog.name));
-            rows.push([name, Some(secret::shown(option, &value.text)), Some(source(value))]);
+            let shown = match &value.missing {
+                Some(variable) => format!("not attached: variable `{variable}` is not set"),
+                None => secret::shown(option, &value.text),
+            };
+            rows.push([name, Some(shown), Some(source(value))]);
         }
     }
     let secrets = secrets(&config.catalogs);
