@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 
 from pyiceberg.catalog.rest import RestCatalog
 
@@ -54,6 +55,8 @@ def source(options):
         yield options.source
         return
     folder = options.work / "source-cloud"
+    # Files of another source may have the same names.
+    shutil.rmtree(folder, ignore_errors=True)
     with servers.cloud(folder / "store", folder, link_arguments(options)) as cloud:
         fill(cloud, options.source)
         yield cloud
