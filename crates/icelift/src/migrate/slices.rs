@@ -68,11 +68,12 @@ impl Job {
             drained.notify_one();
             Ok(copied)
         };
-        let verifying = async {
+        let completing = async {
             drained.notified().await;
-            self.turns.to_verify(copying).await
+            self.turns.to_complete(copying).await
         };
-        let (last, verifying) = tokio::try_join!(copied, verifying)?;
+        let (last, completing) = tokio::try_join!(copied, completing)?;
+        let verifying = self.turns.to_verify(completing).await?;
         if let Some(last) = last {
             written.push(self.verified(batch, last, account).await?);
         }

@@ -1,4 +1,5 @@
-//! Who works when: while one batch is read, the one before it is verified, and the one before that committed.
+//! Who works when: while one batch is read, the files of the one before are completed, those of the one before that verified, and
+//! the one before all of them is committed.
 //!
 //! At each of these stages are at most so many batches as may run beside each other. What must hold: a batch keeps its turn until
 //! it may go on to the next stage, so that batches whose files are not committed do not pile up; where they run one by one, they
@@ -9,13 +10,13 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Stages that a batch passes through.
-pub(super) const STAGES: usize = 3;
+pub(super) const STAGES: usize = 4;
 
 /// The turns of one migration.
 #[derive(Debug)]
 pub(super) struct Turns {
     copying: Semaphore,
-    /// Files are completed, too, when all is read.
+    completing: Semaphore,
     verifying: Semaphore,
     committing: Semaphore,
 }
@@ -28,7 +29,7 @@ impl Turns {
     /// For batches of which `parallel` may run beside each other.
     pub fn new(parallel: usize) -> Self {
         let stage = || Semaphore::new(parallel);
-        Self { copying: stage(), verifying: stage(), committing: stage() }
+        Self { copying: stage(), completing: stage(), verifying: stage(), committing: stage() }
     }
 
     /// Waits until a batch may be copied.
@@ -36,10 +37,17 @@ impl Turns {
         turn(&self.copying).await
     }
 
-    /// Waits until a batch that is read may be verified, and lets the next one be copied.
-    pub async fn to_verify(&self, copying: Turn<'_>) -> Result<Turn<'_>> {
-        let turn = turn(&self.verifying).await?;
+    /// Waits until the files of a batch that is read may be completed, and lets the next one be copied.
+    pub async fn to_complete(&self, copying: Turn<'_>) -> Result<Turn<'_>> {
+        let turn = turn(&self.completing).await?;
         drop(copying);
+        Ok(turn)
+    }
+
+    /// Waits until a batch whose files are there may be verified, and lets those of the next one be completed.
+    pub async fn to_verify(&self, completing: Turn<'_>) -> Result<Turn<'_>> {
+        let turn = turn(&self.verifying).await?;
+        drop(completing);
         Ok(turn)
     }
 
@@ -68,15 +76,19 @@ mod tests {
         let copy = || turns.to_copy().now_or_never().map(Result::unwrap);
         let first = copy().unwrap();
         assert!(copy().is_none());
-        let first = turns.to_verify(first).now_or_never().unwrap().unwrap();
+        let first = turns.to_complete(first).now_or_never().unwrap().unwrap();
         let second = copy().unwrap();
-        let mut second = Box::pin(turns.to_verify(second));
+        let mut second = Box::pin(turns.to_complete(second));
         assert!((&mut second).now_or_never().is_none());
         // It keeps its turn until it may go on.
         assert!(copy().is_none());
-        let first = turns.to_commit(first).now_or_never().unwrap().unwrap();
+        let first = turns.to_verify(first).now_or_never().unwrap().unwrap();
         let second = second.now_or_never().unwrap().unwrap();
         assert!(copy().is_some());
+        let mut second = Box::pin(turns.to_verify(second));
+        assert!((&mut second).now_or_never().is_none());
+        let first = turns.to_commit(first).now_or_never().unwrap().unwrap();
+        let second = second.now_or_never().unwrap().unwrap();
         let mut second = Box::pin(turns.to_commit(second));
         assert!((&mut second).now_or_never().is_none());
         drop(first);

@@ -7,13 +7,14 @@ use std::sync::{Arc, PoisonError};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 
 use super::SinkTarget;
 use super::files::{Files, RowGroup};
 use super::fingerprints::SharedPrints;
 use super::paths;
+use super::run::Task;
 use crate::error::Result;
 use crate::pipeline::splice::{RowGroupCopy, Splice, SplicedRowGroup};
 use crate::pipeline::verify::Prints;
@@ -30,13 +31,14 @@ pub(super) struct Copied {
 
 type Queue = Arc<Mutex<BoxStream<'static, Result<Arc<SplicedRowGroup>>>>>;
 
-/// Begins to copy.
+/// Begins to copy. `nothing_waits` is told when the last row group is on its way.
 pub(super) fn spawn(
-    tasks: &mut JoinSet<Result<()>>,
+    tasks: &mut JoinSet<Result<Task>>,
     target: &Arc<SinkTarget>,
     files: &Arc<Files>,
     splice: &Arc<Splice>,
     copied: Copied,
+    nothing_waits: Arc<Notify>,
     pool: &Arc<dyn MemoryPool>,
 ) {
     let queue: Queue = Arc::new(Mutex::new(splice.row_groups().boxed()));
@@ -44,10 +46,14 @@ pub(super) fn spawn(
         let held = MemoryConsumer::new(format!("IcebergSink copy {lane}")).register(pool);
         let (target, files, queue, copied) =
             (Arc::clone(target), Arc::clone(files), Arc::clone(&queue), copied.clone());
+        let nothing_waits = Arc::clone(&nothing_waits);
         tasks.spawn(async move {
             loop {
                 let next = queue.lock().await.next().await;
-                let Some(row_group) = next.transpose()? else { return Ok(()) };
+                let Some(row_group) = next.transpose()? else {
+                    nothing_waits.notify_one();
+                    return Ok(Task::Copying);
+                };
                 let digest = target.delivery.is_some();
                 let copy = RowGroupCopy::new(Arc::clone(&row_group), digest, held.new_empty());
                 let digest =

@@ -28,7 +28,7 @@ pub(crate) struct Delivery {
     pub portable: Option<PortableColumns>,
     /// Whether row groups are copied; as the session says unless set.
     pub splice: Option<SpliceMode>,
-    /// Notified when nothing more is read; files are completed then.
+    /// Notified when nothing more waits to be read; the last row groups and files are completed then.
     drained: Arc<Notify>,
     rows: AtomicU64,
     written: Mutex<Option<Written>>,

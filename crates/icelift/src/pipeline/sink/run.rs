@@ -8,9 +8,9 @@ use std::sync::{Arc, PoisonError};
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use futures::StreamExt;
+use futures::{StreamExt, TryFutureExt};
 use iceberg::spec::DataFile;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -93,13 +93,13 @@ async fn write(
     let lanes = Arc::new(Lanes::new(target.lanes, expected));
     let rows_in = Arc::new(AtomicU64::new(0));
     let prints: SharedPrints = Arc::default();
-    let mut tasks: JoinSet<Result<()>> = JoinSet::new();
+    let mut tasks: JoinSet<Result<Task>> = JoinSet::new();
     let mut senders = Vec::new();
     for lane in 0..target.lanes.max(1) {
         let (sender, receiver) = mpsc::channel(LANE_QUEUE_BATCHES);
         let reservation = MemoryConsumer::new(format!("IcebergSink lane {lane}")).register(context.memory_pool());
         let lane = Lane { encoder: Arc::clone(encoder), files: Arc::clone(files), open: HashMap::new(), reservation };
-        tasks.spawn(lane.run(receiver));
+        tasks.spawn(lane.run(receiver).map_ok(|()| Task::Encoding));
         senders.push(sender);
     }
     for (input, rows) in inputs.into_iter().enumerate() {
@@ -110,24 +110,20 @@ async fn write(
         let held = MemoryConsumer::new(format!("IcebergSink input {input}")).register(context.memory_pool());
         let (target, lanes, senders) = (Arc::clone(target), Arc::clone(&lanes), senders.clone());
         let route = Route { input, target, partitioner, lanes, senders, fingerprints, held };
-        tasks.spawn(route.run(rows, Arc::clone(&rows_in)));
+        tasks.spawn(route.run(rows, Arc::clone(&rows_in)).map_ok(|()| Task::Encoding));
     }
     drop(senders);
-    if let Some(splice) = splice {
-        let copied = Copied { rows_in: Arc::clone(&rows_in), prints: Arc::clone(&prints) };
-        copying::spawn(&mut tasks, target, files, &splice, copied, context.memory_pool());
-    }
-    while let Some(done) = tasks.join_next().await {
-        let died = |source| Error::new(ErrorKind::Internal, "a task of the sink died").source(source);
-        if let Err(error) = done.map_err(died).and_then(|result| result) {
-            // The files of the others must be closed or dropped before leftovers are counted.
-            tasks.shutdown().await;
-            return Err(error);
+    let encoding = tasks.len();
+    let nothing_waits = Arc::new(Notify::new());
+    match splice {
+        Some(splice) => {
+            let copied = Copied { rows_in: Arc::clone(&rows_in), prints: Arc::clone(&prints) };
+            let waits = Arc::clone(&nothing_waits);
+            copying::spawn(&mut tasks, target, files, &splice, copied, waits, context.memory_pool());
         }
+        None => nothing_waits.notify_one(),
     }
-    if let Some(delivery) = &target.delivery {
-        delivery.say_drained();
-    }
+    finish(target, tasks, encoding, &nothing_waits).await?;
     let written = files.finish().await?;
     let (rows_in, rows_out) = (rows_in.load(Relaxed), written.iter().map(DataFile::record_count).sum::<u64>());
     if rows_in != rows_out {
@@ -135,6 +131,53 @@ async fn write(
     }
     let prints = std::mem::take(&mut *prints.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Written { files: written, rows: rows_in, prints })
+}
+
+/// What a task of a sink does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    Encoding,
+    Copying,
+}
+
+/// Waits for all tasks. Whoever reads next is told when all rows are encoded and no row group waits any more: the last ones that are
+/// copied are still on their way then, and who reads next begins with footers.
+async fn finish(
+    target: &SinkTarget,
+    mut tasks: JoinSet<Result<Task>>,
+    mut encoding: usize,
+    nothing_waits: &Notify,
+) -> Result<()> {
+    let (mut waits, mut was_said) = (true, false);
+    loop {
+        if encoding == 0
+            && !waits
+            && !std::mem::replace(&mut was_said, true)
+            && let Some(delivery) = &target.delivery
+        {
+            delivery.say_drained();
+        }
+        let done = tokio::select! {
+            biased;
+            () = nothing_waits.notified(), if waits => {
+                waits = false;
+                continue;
+            }
+            done = tasks.join_next() => done,
+        };
+        let Some(done) = done else { break };
+        let died = |source| Error::new(ErrorKind::Internal, "a task of the sink died").source(source);
+        match done.map_err(died).and_then(|result| result) {
+            Ok(Task::Encoding) => encoding -= 1,
+            Ok(Task::Copying) => {}
+            Err(error) => {
+                // The files of the others must be closed or dropped before leftovers are counted.
+                tasks.shutdown().await;
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Commits in a task of its own: a statement that is cancelled now must still learn whether to remove its files.
