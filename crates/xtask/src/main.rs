@@ -84,7 +84,9 @@ fn fixture(root: &Path) -> run::Outcome<PathBuf> {
 /// The stages are those of crates/icelift/benches; contenders, sources and commands are in bench/README.md.
 fn bench(root: &Path, args: &[String]) -> run::Outcome {
     if args.is_empty() {
-        return run::cargo(root, &["bench", "--profile", PUBLISHED, "--locked", "--package", "icelift"]).run();
+        // Of the workspace, as all builds: a package alone would have other features, and be built anew.
+        return run::cargo(root, &["bench", "--profile", PUBLISHED, "--locked", "--workspace", "--bench", "stages"])
+            .run();
     }
     let build = ["build", "--profile", PUBLISHED, "--locked", "--workspace", "--bins", "--example", "parquet_loop"];
     run::cargo(root, &build).run()?;
