@@ -3,6 +3,8 @@
 //! What must hold: a prompt waits for none of them, a statement for those that it names; a catalog that could not be attached is
 //! told once, is an error where it is named, and is tried again then.
 
+use std::time::Duration;
+
 use tokio::task::JoinHandle;
 
 use icelift::{Engine, Error, ErrorKind};
@@ -12,10 +14,15 @@ use crate::exit::{Problem, Stop};
 use crate::ui;
 use crate::work::Workers;
 
+/// A catalog that takes longer is said to be waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The catalogs that are not attached yet.
 pub struct Attaching {
     engine: Engine,
     workers: Workers,
+    /// Whether somebody watches who wonders what is waited for.
+    is_watched: bool,
     waiting: Vec<Waiting>,
 }
 
@@ -27,13 +34,13 @@ struct Waiting {
 
 impl Attaching {
     /// Begins with all of them at once.
-    pub fn begin(engine: &Engine, workers: &Workers, catalogs: Vec<Catalog>) -> Self {
+    pub fn begin(engine: &Engine, workers: &Workers, catalogs: Vec<Catalog>, is_watched: bool) -> Self {
         let wanted = catalogs.into_iter().filter(|catalog| catalog.left_out.is_none());
         let waiting = wanted.map(|catalog| {
             let task = Some(start(engine, workers, &catalog));
             Waiting { catalog, task, was_told: false }
         });
-        Self { engine: engine.clone(), workers: workers.clone(), waiting: waiting.collect() }
+        Self { engine: engine.clone(), workers: workers.clone(), is_watched, waiting: waiting.collect() }
     }
 
     /// Waits for the catalogs of icelift's own configuration.
@@ -78,7 +85,8 @@ impl Attaching {
     async fn until(&mut self, wanted: impl Fn(&Catalog) -> bool) -> Result<(), Stop> {
         for waiting in self.waiting.iter_mut().filter(|waiting| wanted(&waiting.catalog)) {
             let task = waiting.task.get_or_insert_with(|| start(&self.engine, &self.workers, &waiting.catalog));
-            let ended = joined(task).await;
+            let said = self.is_watched.then(|| format!("waiting for the catalog `{}`", waiting.catalog.name));
+            let ended = joined_patiently(task, said).await;
             waiting.was_told = true;
             // Asked for again, it is tried again.
             waiting.task = None;
@@ -134,6 +142,15 @@ fn start(engine: &Engine, workers: &Workers, catalog: &Catalog) -> JoinHandle<Re
         let place = Some(catalog.place.label.clone().into());
         engine.attach(attach).await.map_err(|error| Problem { place, error })
     })
+}
+
+/// Says what is waited for where that takes a while.
+async fn joined_patiently(task: &mut JoinHandle<Result<(), Problem>>, said: Option<String>) -> Result<(), Problem> {
+    if let Ok(ended) = tokio::time::timeout(PATIENCE, joined(task)).await {
+        return ended;
+    }
+    said.iter().for_each(|said| ui::say(said));
+    joined(task).await
 }
 
 async fn joined(task: &mut JoinHandle<Result<(), Problem>>) -> Result<(), Problem> {

@@ -79,7 +79,7 @@ pub struct Runner {
 impl Runner {
     pub fn new(setup: &Setup, workers: Workers, engine: Engine, signals: Signals) -> Self {
         let output = Output::new(Look::new(setup.format().unwrap_or_default()));
-        let attaching = Attaching::begin(&engine, &workers, setup.config.catalogs.clone());
+        let attaching = Attaching::begin(&engine, &workers, setup.config.catalogs.clone(), ui::is_watched(setup.quiet));
         Self { engine, workers, output, progress: setup.progress.clone(), signals, attaching, patience: None }
     }
 

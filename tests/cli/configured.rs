@@ -48,7 +48,8 @@ pub(super) fn a_prompt_waits_for_no_catalog() {
         .line("CREATE SCHEMA here.s;")
         .line("SELECT 'there ' || (40 + 2) AS a;")
         .wait("there 42");
-    let keys = keys.line("SHOW SCHEMAS FROM here;").wait("│ s +│").line("SHOW SCHEMAS FROM deaf;").keys(CTRL_C);
+    let keys = keys.line("SHOW SCHEMAS FROM here;").wait("│ s +│").line("SHOW SCHEMAS FROM deaf;");
+    let keys = keys.wait("waiting for the catalog `deaf`").keys(CTRL_C);
     assert_eq!(keys.wait("stopped by SIGINT").line("\\q").play(), [0]);
 }
 
@@ -106,7 +107,7 @@ pub(super) fn variables_of_files_are_read_when_asked() {
     let toml = "[catalog.here]\ntype = 'local'\nwarehouse = '${THE_WAREHOUSE}'\n";
     let env = "# mine\nexport THE_WAREHOUSE='of file'\nICELIFT_FORMAT=csv\nTHE_WORD=\"two words\"\n";
     let mut folder = Folder::new().with("icelift.toml", toml).with(".env", env);
-    let ran = folder.run(&["config"]);
+    let ran = folder.run(&["-c", "SELECT 1"]);
     assert_eq!(ran.code, 2, "a file that nobody named was read");
     let rows = shown(&folder, &["--env-file", ".env"]);
     let expected = "catalog.here.warehouse | of file | icelift.toml:3, ${THE_WAREHOUSE} of .env";

@@ -118,6 +118,10 @@ fn survives(points: &[&str]) -> Result<(), Failed> {
 fn stopped(bench: &Bench, point: &str, machine: &[&str]) -> Result<Outcome, Failed> {
     let outcome = bench.run(With { points: point, args: machine, ..With::default() })?;
     let name = point.split(':').next().unwrap_or_default();
+    // How far other batches are when the first run dies is a matter of time: their files may all be there.
+    if name.starts_with("batch.") && !outcome.passed(name) && outcome.passed("recover.adopted") {
+        return outcome.done();
+    }
     equal("whether it came past", (point, outcome.passed(name)), (point, true))?;
     if !point.contains(":error") {
         return outcome.ended(-1);
