@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use futures::future::join_all;
-use icelift::{Error, ErrorKind, Finding, Health};
+use futures::future::try_join_all;
+use icelift::{Engine, Error, ErrorKind, Health};
 
 use crate::answer;
 use crate::args;
@@ -15,6 +15,9 @@ use crate::work::Workers;
 
 const COLUMNS: [&str; 5] = ["catalog", "check", "result", "found", "what to do"];
 
+/// The check that is about what the configuration says, as the library calls it, too.
+const CONFIGURATION: &str = "configuration";
+
 type Row = [Option<String>; 5];
 
 /// Examines the catalogs that are named, or all; a check that failed ends with code 1, or 2 if it is the configuration.
@@ -22,64 +25,50 @@ pub async fn run(setup: Setup, workers: Workers, doctor: args::Doctor) -> Result
     let mut signals = Signals::listen()?;
     let catalogs = chosen(&setup.config.catalogs, &doctor.catalogs)?;
     let engine = setup.engine(&workers).await?;
-    let (mut rows, mut failed, mut all_of_configuration) = (Vec::new(), 0, true);
-    let examined = join_all(catalogs.into_iter().map(|catalog| {
-        let (engine, writes, workers) = (engine.clone(), doctor.write, workers.clone());
-        async move {
-            let (name, left_out) = (catalog.name.clone(), catalog.left_out.clone());
-            if left_out.is_some() {
-                return (name, left_out, Ok(Ok(Vec::new())));
-            }
-            let found = workers.run(async move {
-                match catalog.attach().await {
-                    Ok(attach) => Ok(Ok(engine.examine(attach, writes).await)),
-                    Err(problem) => Ok(Err(problem)),
-                }
-            });
-            (name, left_out, found.await)
-        }
+    let examined = try_join_all(catalogs.into_iter().map(|catalog| {
+        let (engine, writes) = (engine.clone(), doctor.write);
+        workers.run(async move { Ok(examine(&engine, &catalog, writes).await) })
     }));
-    let examined = tokio::select! {
+    let rows = tokio::select! {
         biased;
         signal = signals.next() => {
             let left = "what was written may be left: schemas whose names begin with icelift_doctor_";
             return Err(Stop::Signalled { place: None, signal, resume: doctor.write.then(|| left.to_owned()) });
         }
-        examined = examined => examined,
+        examined = examined => examined?.concat(),
     };
-    for (name, left_out, found) in examined {
-        if let Some(why) = left_out {
-            rows.push(row(&name, "configuration", Health::Skipped, &why, None));
-            continue;
-        }
-        match found? {
-            Ok(findings) => {
-                for Finding { check, health, found, advice, .. } in &findings {
-                    rows.push(row(&name, check, *health, found, advice.clone()));
-                    if *health == Health::Fail {
-                        failed += 1;
-                        all_of_configuration &= *check == "configuration";
-                    }
-                }
-            }
-            Err(problem) => {
-                failed += 1;
-                let place = problem.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
-                let advice = problem.error.advice().map(str::to_owned);
-                rows.push(row(&name, "configuration", Health::Fail, &format!("{place}{}", problem.error), advice));
-            }
-        }
-    }
     match setup.asked_format {
         Some(format) => answer::print(COLUMNS, &rows, format)?,
         None => std::io::stdout().lock().write_all(list(&rows).as_bytes()).map_err(Stop::output)?,
     }
-    if failed == 0 {
+    let fail = Some(Health::Fail.to_string());
+    let failed: Vec<_> = rows.iter().filter(|[_, _, result, ..]| *result == fail).collect();
+    if failed.is_empty() {
         return Ok(());
     }
+    let all_of_configuration = failed.iter().all(|[_, check, ..]| check.as_deref() == Some(CONFIGURATION));
     let code = if all_of_configuration { 2 } else { 1 };
-    let checks = if failed == 1 { "check" } else { "checks" };
-    Err(Stop::Summary { code, text: format!("error: {failed} {checks} failed") })
+    let checks = if failed.len() == 1 { "check" } else { "checks" };
+    Err(Stop::Summary { code, text: format!("error: {} {checks} failed", failed.len()) })
+}
+
+/// What is found of one catalog.
+async fn examine(engine: &Engine, catalog: &Catalog, writes: bool) -> Vec<Row> {
+    let name = &catalog.name;
+    if let Some(why) = &catalog.left_out {
+        return vec![row(name, CONFIGURATION, Health::Skipped, why, None)];
+    }
+    match catalog.attach().await {
+        Ok(attach) => {
+            let findings = engine.examine(attach, writes).await.into_iter();
+            findings.map(|it| row(name, it.check, it.health, &it.found, it.advice)).collect()
+        }
+        Err(problem) => {
+            let place = problem.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+            let advice = problem.error.advice().map(str::to_owned);
+            vec![row(name, CONFIGURATION, Health::Fail, &format!("{place}{}", problem.error), advice)]
+        }
+    }
 }
 
 fn row(catalog: &str, check: &str, health: Health, found: &str, advice: Option<String>) -> Row {

@@ -7,6 +7,7 @@ use std::fs::OpenOptions;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use icelift::{Error, ErrorKind};
 
 use crate::args::{self, Kind};
@@ -114,8 +115,8 @@ fn kind(given: Option<Kind>, asks: bool, question: &str, default: Kind) -> Resul
         return Ok(default);
     }
     let answer = ask(question, default.name())?;
-    let known = [Kind::Glue, Kind::R2, Kind::Rest, Kind::Local].into_iter().find(|kind| kind.name() == answer);
-    known.ok_or_else(|| Error::new(ErrorKind::Config, format!("`{answer}` is no type of catalog")).into())
+    let known = Kind::from_str(&answer, false);
+    known.map_err(|_| Error::new(ErrorKind::Config, format!("`{answer}` is no type of catalog")).into())
 }
 
 fn ask(question: &str, default: &str) -> Result<String, Stop> {

@@ -111,10 +111,8 @@ impl Catalog {
         for (name, value) in &self.options {
             let (target, way) = way(name);
             if let Some(variable) = &value.missing {
-                let error = Error::new(ErrorKind::Config, format!("variable `{variable}` is not set"));
-                let hint =
-                    format!("set {variable} in the environment, or write `$${{{variable}}}` for the text itself");
-                return Err(Problem { place: Some(value.place.clone()), error: error.hint(hint) });
+                let error = icelift::variables::not_set(variable);
+                return Err(Problem { place: Some(value.place.clone()), error });
             }
             let text = match way {
                 Way::Text => value.text.clone(),

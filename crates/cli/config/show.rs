@@ -46,7 +46,7 @@ pub fn show(config: &Config, env_files: &[PathBuf], of_env_files: &dyn Fn(&str) 
         for (option, value) in &catalog.options {
             let name = Some(format!("catalog.{}.{option}", catalog.name));
             let shown = match &value.missing {
-                Some(variable) => format!("not attached: variable `{variable}` is not set"),
+                Some(variable) => format!("not attached: {}", icelift::variables::not_set(variable)),
                 None => secret::shown(option, &value.text),
             };
             rows.push([name, Some(shown), Some(source(value))]);

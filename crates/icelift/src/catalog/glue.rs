@@ -51,7 +51,8 @@ pub(super) struct GlueCatalog {
     warehouse: Option<String>,
     skip_archive: bool,
     skip_name_validation: bool,
-    sts: aws_sdk_sts::Client,
+    /// Who is calling is asked by the doctor only.
+    sts: aws_sdk_sts::Config,
 }
 
 impl GlueCatalog {
@@ -85,10 +86,9 @@ impl GlueCatalog {
         if let Some(endpoint) = endpoint.as_ref().filter(|endpoint| is_loopback(endpoint)) {
             sts = sts.endpoint_url(endpoint);
         }
-        let sts = aws_sdk_sts::Client::from_conf(sts.build());
         let client = GlueClient::new(&name, catalog_id, endpoint, limits, &access);
         let store = Store::s3(s3, std::sync::Arc::new(access.s3), cleanup);
-        Ok(Self { name, client, store, warehouse, skip_archive, skip_name_validation, sts })
+        Ok(Self { name, client, store, warehouse, skip_archive, skip_name_validation, sts: sts.build() })
     }
 
     fn table_name(&self, ident: &TableIdent) -> TableName {
@@ -153,7 +153,7 @@ impl Catalog for GlueCatalog {
     }
 
     async fn caller(&self) -> Option<Result<String>> {
-        Some(caller::caller(&self.sts).await)
+        Some(caller::caller(self.sts.clone()).await)
     }
 
     fn clock_ahead_seconds(&self) -> Option<i64> {

@@ -39,24 +39,25 @@ impl Turns {
 
     /// Waits until the files of a batch that is read may be completed, and lets the next one be copied.
     pub async fn to_complete(&self, copying: Turn<'_>) -> Result<Turn<'_>> {
-        let turn = turn(&self.completing).await?;
-        drop(copying);
-        Ok(turn)
+        onward(copying, &self.completing).await
     }
 
     /// Waits until a batch whose files are there may be verified, and lets those of the next one be completed.
     pub async fn to_verify(&self, completing: Turn<'_>) -> Result<Turn<'_>> {
-        let turn = turn(&self.verifying).await?;
-        drop(completing);
-        Ok(turn)
+        onward(completing, &self.verifying).await
     }
 
     /// Waits until a batch that is verified may be committed, and lets the next one be verified.
     pub async fn to_commit(&self, verifying: Turn<'_>) -> Result<Turn<'_>> {
-        let turn = turn(&self.committing).await?;
-        drop(verifying);
-        Ok(turn)
+        onward(verifying, &self.committing).await
     }
+}
+
+/// Waits for a turn at the next stage, and gives up the one at hand for it.
+async fn onward<'a>(at: Turn<'_>, next: &'a Semaphore) -> Result<Turn<'a>> {
+    let turn = turn(next).await?;
+    drop(at);
+    Ok(turn)
 }
 
 async fn turn(stage: &Semaphore) -> Result<Turn<'_>> {

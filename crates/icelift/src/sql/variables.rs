@@ -28,15 +28,18 @@ pub fn expand(text: &str, variables: &BTreeMap<String, String>) -> Result<String
             return Err(Error::new(ErrorKind::Config, "what stands between `${` and `}` is no name of a variable")
                 .hint("names are made of letters, digits and `_`; write `$${` for `${` that is no variable"));
         }
-        let value = variables.get(name).ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("variable `{name}` is not set"))
-                .hint(format!("set {name} in the environment, or write `$${{{name}}}` for the text itself"))
-        })?;
+        let value = variables.get(name).ok_or_else(|| not_set(name))?;
         expanded.push_str(value);
         rest = after;
     }
     expanded.push_str(rest);
     Ok(expanded)
+}
+
+/// A text names a variable that nobody has set.
+pub fn not_set(name: &str) -> Error {
+    Error::new(ErrorKind::Config, format!("variable `{name}` is not set"))
+        .hint(format!("set {name} in the environment, or write `$${{{name}}}` for the text itself"))
 }
 
 /// Puts values in the place of `:name` (as they are), `:'name'` (as a string) and `:"name"` (as a name), outside

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use aws_sdk_sts::Client;
 use aws_sdk_sts::error::ProvideErrorMetadata;
+use aws_sdk_sts::{Client, Config};
 
 use crate::error::{Error, ErrorKind, Result, Stage};
 
@@ -11,12 +11,12 @@ use crate::error::{Error, ErrorKind, Result, Stage};
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The identity's name and account, as STS tells them.
-pub(super) async fn caller(sts: &Client) -> Result<String> {
+pub(super) async fn caller(sts: Config) -> Result<String> {
     let failed = |what: String| {
         let hint = "STS is asked at the region's endpoint; where a network keeps it away, the other checks still hold";
         Error::new(ErrorKind::Unavailable, what).stage(Stage::Catalog).hint(hint)
     };
-    let asked = tokio::time::timeout(PATIENCE, sts.get_caller_identity().send()).await;
+    let asked = tokio::time::timeout(PATIENCE, Client::from_conf(sts).get_caller_identity().send()).await;
     let asked = asked.map_err(|_| failed(format!("STS did not answer within {} s", PATIENCE.as_secs())))?;
     // Not the error itself: it may hold the answer as it came.
     let answer = asked.map_err(|error| match error.code() {
