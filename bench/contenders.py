@@ -73,6 +73,12 @@ def copy(task):
     return ["cp", "-r", "--reflink=never", task.source, task.target]
 
 
+def copy_synced(task):
+    """What a copy takes that survives a power cut, as a commit must: every file is on the disk at its end."""
+    script = 'cp -r --reflink=never "$0" "$1" && find "$1" -print0 | xargs -0 sync'
+    return ["sh", "-c", script, task.source, task.target]
+
+
 def parquet_loop(binary):
     """Built beside icelift: `cargo build --examples`."""
 
@@ -90,6 +96,7 @@ def every(binary):
     """All contenders by name, those that do the least first."""
     return {
         "cp": Contender(copy, no_variables, adds_quarter=False, target_is_rest=False, speaks_rest=False),
+        "cp-synced": Contender(copy_synced, no_variables, adds_quarter=False, target_is_rest=False, speaks_rest=False),
         "parquet-rs-loop": parquet_loop(binary),
         "pyarrow-loop": peer("lakes", "pyarrow_loop.py", adds_quarter=False),
         "icelift": icelift(binary, verify="metadata"),

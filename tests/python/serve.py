@@ -19,6 +19,7 @@ from audit import audit
 from canon import differences, rows_of
 from changed import layout, readers_of, same_rows
 from doubles import assume_role, glue_add_others, glue_annotate, glue_answers, glue_entry
+from encrypted import encrypted_source
 from fingerprints import fingerprint_by_duckdb
 from inspected import inspected
 from maintenance import past_as_others_see_it, write_with_a_past
@@ -130,6 +131,7 @@ COMMANDS = {
         readers_of,
         layout,
         assume_role,
+        encrypted_source,
         check_metadata,
         duckdb_queries,
         pyiceberg_append,

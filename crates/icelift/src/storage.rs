@@ -4,7 +4,7 @@
 //! - an upload consists of parts of one size, only the last may be smaller (R2 refuses anything else at completion);
 //! - an upload that is not finished is aborted, however it ends;
 //! - every request and byte passes the [`Meter`];
-//! - parts on their way are bounded for all uploads of a store together.
+//! - parts on their way are bounded for all uploads of a store together, long reads by what the line to it carries.
 
 mod authorities;
 mod buffers;
@@ -13,16 +13,18 @@ mod iceberg_storage;
 mod local;
 mod locations;
 mod meter;
+mod pace;
 mod progress;
 mod s3;
 mod stored;
 mod upload;
+mod windows;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::io::{FileIO, FileIOBuilder};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -35,20 +37,32 @@ pub(crate) use iceberg_storage::own_error;
 pub(crate) use locations::{Equal, Held, Locations, is_within, path_of};
 pub use meter::MeterReading;
 pub(crate) use meter::{Meter, MeteredStore, Ranges};
+pub(crate) use pace::Rank;
 use progress::Passed;
 pub use progress::ScanProgress;
 pub(crate) use s3::{S3Credentials, S3Keys, S3Settings, static_credentials, take_static_credentials};
 pub(crate) use stored::Stored;
 pub(crate) use upload::{Upload, put_requests};
+pub(crate) use windows::windows;
 
 use self::errors::{check_length, is_missing, read_error, write_error};
 use self::local::Disk;
+use self::pace::Pace;
 use self::s3::Buckets;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 
 /// Parts of all uploads of one store that are in flight at once. Each of them is held in memory.
 const PARTS_IN_FLIGHT: usize = 32;
+
+/// A read that is as long takes its turn.
+const LONG_BYTES: u64 = 1 << 20;
+/// What lies between ranges is read with them if it is no more: the default of `object_store`.
+const GAP_BYTES: u64 = 1 << 20;
+/// Longer ranges are read in several requests.
+pub(crate) const WINDOW_BYTES: u64 = 16 << 20;
+/// Of one call, so many requests are made at once.
+const WINDOWS_AT_ONCE: usize = 10;
 
 const PART_SIZE: &str = "s3.multipart.part-size-bytes";
 const PART_CONCURRENCY: &str = "s3.multipart.num-threads";
@@ -96,6 +110,7 @@ struct Inner {
     passed: Arc<Passed>,
     uploads: UploadSettings,
     parts: Arc<Semaphore>,
+    reads: Arc<Pace>,
     cleanup: TaskTracker,
 }
 
@@ -124,7 +139,8 @@ impl Store {
 
     fn new(place: Place, meter: Arc<Meter>, uploads: UploadSettings, cleanup: TaskTracker) -> Self {
         let parts = Arc::new(Semaphore::new(PARTS_IN_FLIGHT));
-        let inner = Inner { place, meter, passed: Arc::default(), uploads, parts, cleanup };
+        let (passed, reads) = (Arc::default(), Arc::default());
+        let inner = Inner { place, meter, passed, uploads, parts, reads, cleanup };
         Self { inner: Arc::new(inner), account: None }
     }
 
@@ -145,6 +161,7 @@ impl Store {
             passed: Arc::clone(&self.inner.passed),
             uploads,
             parts: Arc::clone(&self.inner.parts),
+            reads: Arc::clone(&self.inner.reads),
             cleanup: self.inner.cleanup.clone(),
         };
         Self { inner: Arc::new(inner), account: self.account.clone() }
@@ -255,14 +272,44 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Several ranges of the object, neighbouring ones in one request.
-    pub async fn read_ranges(&self, location: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+    /// The rank of one who begins to read now: who began earlier is served first.
+    pub fn rank(&self) -> Rank {
+        self.inner.reads.rank()
+    }
+
+    /// One range of the object. Over a network, a long one is asked for when it is its turn.
+    pub async fn read_in_turn(&self, location: &str, range: Range<u64>, rank: Rank) -> Result<Bytes> {
+        if matches!(self.inner.place, Place::Local(..)) || range.end - range.start < LONG_BYTES {
+            return self.read_range(location, range).await;
+        }
+        let turn = self.inner.reads.turn(rank).await;
+        let bytes = self.read_range(location, range).await?;
+        turn.arrived(bytes.len() as u64);
+        Ok(bytes)
+    }
+
+    /// Several ranges of the object, in their order: neighbouring ones in one request, long ones in several.
+    pub async fn read_ranges(&self, location: &str, ranges: &[Range<u64>], rank: Rank) -> Result<Vec<Bytes>> {
+        if let Place::S3(_) = &self.inner.place {
+            return self.read_windows(location, ranges, rank).await;
+        }
         let (objects, path) = self.resolve(location)?;
         let found = objects.get_ranges(&path, ranges).await.map_err(|source| read_error(location, source))?;
         for (range, bytes) in ranges.iter().zip(&found) {
             check_length(location, range, bytes)?;
         }
         Ok(found)
+    }
+
+    async fn read_windows(&self, location: &str, ranges: &[Range<u64>], rank: Rank) -> Result<Vec<Bytes>> {
+        let mut sorted = ranges.to_vec();
+        sorted.sort_by_key(|range| range.start);
+        let read = |window: Range<u64>| async move {
+            Ok::<_, Error>((window.start, self.read_in_turn(location, window, rank).await?))
+        };
+        let windows = stream::iter(windows(&sorted, GAP_BYTES, WINDOW_BYTES)).map(read);
+        let found: Vec<_> = windows.buffered(WINDOWS_AT_ONCE).try_collect().await?;
+        Ok(ranges.iter().map(|range| windows::slice(&found, range)).collect())
     }
 
     /// Writes a small object in one request.
@@ -327,7 +374,7 @@ mod tests {
         ours.write(&location, Bytes::from_static(b"12345")).await.unwrap();
         store.read(&location).await.unwrap();
         ours.read_range(&location, 1..3).await.unwrap();
-        ours.read_ranges(&location, &[0..1, 4..5]).await.unwrap();
+        ours.read_ranges(&location, &[0..1, 4..5], ours.rank()).await.unwrap();
         let (part, all) = (account.read(), store.meter());
         assert_eq!((part.put_requests, part.get_requests, part.read_bytes, part.written_bytes), (1, 2, 4, 5));
         assert_eq!((all.put_requests, all.get_requests, all.read_bytes, all.written_bytes), (1, 3, 9, 5));

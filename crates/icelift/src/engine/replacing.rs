@@ -113,7 +113,7 @@ pub(super) async fn deliver(
     assignment: Assignment<'_>,
     unclaimed: &mut Unclaimed,
 ) -> Result<(Vec<DataFile>, u64)> {
-    let delivery = Arc::new(Delivery::new(Uuid::now_v7().to_string(), None, None, Arc::default()));
+    let delivery = Arc::new(Delivery::new(Uuid::now_v7().to_string()));
     let target = Arc::new(table.delivering(Arc::clone(&delivery)));
     let rows = view.execute(write_plan(plan, assignment, target)?).await?;
     rows.try_for_each(|_| async { Ok(()) }).await?;

@@ -1,8 +1,13 @@
 //! Verifies the files of a slice before they are committed: read again from the target's store, they must hold the rows that
-//! came from the source, partition by partition.
+//! came from the source, partition by partition. Each file is read as soon as it is complete, while others are written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+
+use iceberg::spec::DataFile;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::attempt::Listing;
 use super::driver::Job;
@@ -10,22 +15,73 @@ use super::event::MigrationEvent;
 use crate::catalog::Table;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::sink::partition_folder;
-use crate::pipeline::verify::{Level, Prints, Wanted, read_back};
+use crate::pipeline::verify::{Level, Prints, Readback, Wanted, read_back};
 
-/// Reads the files of `table`, the target, again and compares.
+/// Row groups of a file that are read at once. They wait for their store more than for a core.
+const ROW_GROUPS_AT_ONCE: usize = 2;
+
+/// The files of a slice, being read again as they come.
+#[derive(Debug)]
+pub(super) struct Reading(AbortOnDropHandle<Result<Vec<Readback>>>);
+
+impl Reading {
+    /// Begins to read the files of `table`, the target, that come, until no more can.
+    pub fn begin(job: &Arc<Job>, table: &Table, mut completed: mpsc::UnboundedReceiver<DataFile>) -> Self {
+        let (job, table) = (Arc::clone(job), table.clone());
+        let reading = tokio::spawn(async move {
+            let mut reading = JoinSet::new();
+            while let Some(file) = completed.recv().await {
+                if reading.is_empty() {
+                    job.reach("batch.before_verify").await?;
+                }
+                let (job, table) = (Arc::clone(&job), table.clone());
+                reading.spawn(async move { read(&job, &table, vec![file]).await });
+            }
+            let mut read = Vec::new();
+            while let Some(done) = reading.join_next().await {
+                read.extend(done.map_err(died)??);
+            }
+            Ok(read)
+        });
+        Self(AbortOnDropHandle::new(reading))
+    }
+
+    /// What was read, once all files are there.
+    pub async fn end(self) -> Result<Vec<Readback>> {
+        self.0.await.map_err(died)?
+    }
+}
+
+fn died(source: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Internal, "the reading of files died").source(source)
+}
+
+/// Reads files of `table`, the target, again, when it is their turn.
 ///
 /// # Errors
-/// [`ErrorKind::Difference`] with the partition, and those of reading.
-pub(super) async fn check(job: &Job, table: &Table, batch: &str, listing: &Listing) -> Result<()> {
-    let parallelism = job.engine.session().state().config().target_partitions();
+/// Those of reading.
+pub(super) async fn read(job: &Job, table: &Table, files: Vec<DataFile>) -> Result<Vec<Readback>> {
+    let _turn = job.turns.to_read().await?;
     // Where less is asked for, adopted files are read all the same: nobody has seen them since they were written.
     let pool = Arc::clone(&job.engine.session().runtime_env().memory_pool);
     let level = job.statement.options.verify.max(Level::Content);
     let wanted = Wanted { level, pool, portable: job.portable_columns() };
-    let read = read_back(table, listing.files.clone(), parallelism, wanted).await?;
+    read_back(table, files, ROW_GROUPS_AT_ONCE, wanted).await
+}
+
+/// Compares what was read of the files with what came from the source.
+///
+/// # Errors
+/// [`ErrorKind::Difference`] with the partition.
+pub(super) fn check(job: &Job, table: &Table, batch: &str, listing: &Listing, read: &[Readback]) -> Result<()> {
+    let read: HashMap<&str, &Readback> = read.iter().map(|read| (read.location.as_str(), read)).collect();
     let (spec, schema) = (table.metadata.default_partition_spec(), table.metadata.current_schema());
     let mut found: BTreeMap<String, Prints> = BTreeMap::new();
-    for (file, read) in listing.files.iter().zip(&read) {
+    for file in &listing.files {
+        let Some(read) = read.get(file.file_path()) else {
+            let error = Error::new(ErrorKind::Internal, "a file was not read again").subject(file.file_path());
+            return Err(error.place(Stage::Verify, &table.name));
+        };
         found.entry(partition_folder(spec, schema, file.partition())).or_default().merge(read.prints());
     }
     let partitions = found.keys().chain(listing.prints.keys());

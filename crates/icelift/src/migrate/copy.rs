@@ -6,7 +6,8 @@ use std::time::Duration;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use futures::TryStreamExt;
-use tokio::sync::Notify;
+use iceberg::spec::DataFile;
+use tokio::sync::{Notify, mpsc};
 
 use super::account::Account;
 use super::attempt::Attempt;
@@ -23,7 +24,7 @@ use crate::pipeline::sink::{Delivery, Written};
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Reads those rows of the source's `files` that belong to the batch and writes them as the query says. `drained` is told
-/// when all are read and the files are being completed.
+/// when all are read and the files are being completed, `completed` gets each file when it is.
 ///
 /// # Errors
 /// Those of the pipeline. The files that were written are removed then.
@@ -34,6 +35,7 @@ pub(super) async fn copy(
     files: &[Arc<PlannedFile>],
     attempt: &Attempt,
     drained: Arc<Notify>,
+    completed: Option<mpsc::UnboundedSender<DataFile>>,
 ) -> Result<Written> {
     let view = View::new(&job.engine, false).await;
     view.show(account.source.reading_only(files))?;
@@ -42,8 +44,8 @@ pub(super) async fn copy(
         Some(predicate) => restricted(query, predicate)?,
         None => query,
     };
-    let delivery =
-        Arc::new(Delivery::new(attempt.to_string(), job.portable_columns(), job.statement.options.splice, drained));
+    let delivery = Delivery::new(attempt.to_string()).with(job.portable_columns(), job.statement.options.splice);
+    let delivery = Arc::new(delivery.telling(drained, completed));
     let target = Arc::new(account.target.delivering(Arc::clone(&delivery)));
     let plan = write_plan(query, Assignment::Name, target)?;
     let rows = view.execute(plan).await?;

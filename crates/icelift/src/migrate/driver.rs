@@ -85,7 +85,8 @@ impl Job {
         // Also one that died before its claim came.
         let found = matches!(prepared.target, Target::Exists { .. });
         let catalog = Arc::clone(&prepared.target_catalog);
-        let turns = Turns::new(prepared.statement.options.parallel_batches);
+        let cores = engine.session().state().config().target_partitions();
+        let turns = Turns::new(prepared.statement.options.parallel_batches, cores);
         let job = Self {
             engine: engine.clone(),
             id: prepared.job,
@@ -194,8 +195,8 @@ impl Job {
         let stayed = commit(&self, ready).await?;
         self.reach("batch.before_tidy").await?;
         let stays = self.closing();
-        self.forget(listings.into_iter().chain(stayed).filter(|attempt| stays != Some(*attempt))).await;
         drop(committing);
+        self.forget(listings.into_iter().chain(stayed).filter(|attempt| stays != Some(*attempt))).await;
         let verdict = match self.statement.options.verify {
             // Adopted slices were read again, those that were copied in this run were not.
             Level::Metadata => Verdict::Counted,

@@ -3,13 +3,13 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
 use super::account::Account;
 use super::attempt::{Attempt, Listing};
 use super::batches::{self, Batch};
-use super::check;
+use super::check::{self, Reading};
 use super::copy::copy;
 use super::driver::Job;
 use super::job::BatchId;
@@ -36,14 +36,14 @@ pub(super) struct Written<'a> {
 enum Slice {
     /// They are verified.
     Adopted(Adoptable),
-    /// They are not verified yet.
-    Copied(Adoptable),
+    /// They are being read again, if they are to be verified.
+    Copied(Adoptable, Option<Reading>),
 }
 
 impl Job {
     /// Writes and verifies all slices of a batch, or adopts them. When the last one is read, the next batch may be.
     pub(super) async fn write<'a>(
-        &'a self,
+        self: &'a Arc<Self>,
         batch: &Batch,
         mode: &Mode,
         account: &Account,
@@ -83,7 +83,7 @@ impl Job {
 
     /// A slice whose files are there and listed, by an earlier driver or by a copy.
     async fn copied(
-        &self,
+        self: &Arc<Self>,
         batch: &Batch,
         slice: u32,
         files: &[Arc<PlannedFile>],
@@ -98,23 +98,30 @@ impl Job {
         let (job, birth, epoch) = (self.id, self.register.birth, self.epoch.load(SeqCst));
         let attempt = Attempt { job, birth, epoch, batch: BatchId::new(&batch.key), slice, id: Uuid::new_v4() };
         self.reach("batch.before_write").await?;
-        let listing = Listing::new(source, copy(self, account, batch, files, &attempt, drained).await?);
+        let (completed, reading) = match self.statement.options.verify {
+            Level::Metadata => (None, None),
+            Level::Content | Level::Portable => {
+                let (sender, completed) = mpsc::unbounded_channel();
+                (Some(sender), Some(Reading::begin(self, &account.target.table, completed)))
+            }
+        };
+        let listing = Listing::new(source, copy(self, account, batch, files, &attempt, drained, completed).await?);
         self.reach("batch.files_written").await?;
         // From here on it can be adopted: it may wait for its turn.
         listing.write(&account.target.table, &attempt).await?;
         self.reach("batch.listed").await?;
-        Ok(Slice::Copied(Adoptable { attempt, listing }))
+        Ok(Slice::Copied(Adoptable { attempt, listing }, reading))
     }
 
     /// Verifies the files of a slice that was copied. Says whether it was adopted.
     async fn verified(&self, batch: &Batch, slice: Slice, account: &Account) -> Result<(bool, Adoptable)> {
-        let copied = match slice {
+        let (copied, reading) = match slice {
             Slice::Adopted(adopted) => return Ok((true, adopted)),
-            Slice::Copied(copied) => copied,
+            Slice::Copied(copied, reading) => (copied, reading),
         };
-        if self.statement.options.verify != Level::Metadata {
-            self.reach("batch.before_verify").await?;
-            check::check(self, &account.target.table, &batch.key, &copied.listing).await?;
+        if let Some(reading) = reading {
+            let read = reading.end().await?;
+            check::check(self, &account.target.table, &batch.key, &copied.listing, &read)?;
             self.reach("batch.verified").await?;
         }
         Ok((false, copied))
@@ -127,7 +134,10 @@ impl Job {
             adoptables.remove(&(BatchId::new(&batch.key), slice)).unwrap_or_default()
         };
         for candidate in candidates.into_iter().filter(|candidate| candidate.listing.source == source) {
-            match check::check(self, &account.target.table, &batch.key, &candidate.listing).await {
+            let table = &account.target.table;
+            let read = check::read(self, table, candidate.listing.files.clone()).await;
+            let checked = read.and_then(|read| check::check(self, table, &batch.key, &candidate.listing, &read));
+            match checked {
                 Ok(()) => {
                     self.reach("recover.adopted").await?;
                     return Ok(Some(candidate));

@@ -12,6 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// Stages that a batch passes through.
 pub(super) const STAGES: usize = 4;
 
+/// Files that are read again at once, unless there are more cores.
+const READ_AT_ONCE: usize = 2;
+
 /// The turns of one migration.
 #[derive(Debug)]
 pub(super) struct Turns {
@@ -19,6 +22,8 @@ pub(super) struct Turns {
     completing: Semaphore,
     verifying: Semaphore,
     committing: Semaphore,
+    /// Files are read again when they are complete, whatever the stage of their batch.
+    reading: Semaphore,
 }
 
 /// The turn of one batch at one stage; the next one's begins when it is dropped.
@@ -26,10 +31,16 @@ pub(super) struct Turns {
 pub(super) struct Turn<'a>(#[expect(dead_code, reason = "held, not used")] SemaphorePermit<'a>);
 
 impl Turns {
-    /// For batches of which `parallel` may run beside each other.
-    pub fn new(parallel: usize) -> Self {
+    /// For batches of which `parallel` may run beside each other, on so many cores.
+    pub fn new(parallel: usize, cores: usize) -> Self {
         let stage = || Semaphore::new(parallel);
-        Self { copying: stage(), completing: stage(), verifying: stage(), committing: stage() }
+        Self {
+            copying: stage(),
+            completing: stage(),
+            verifying: stage(),
+            committing: stage(),
+            reading: Semaphore::new(cores.max(READ_AT_ONCE)),
+        }
     }
 
     /// Waits until a batch may be copied.
@@ -45,6 +56,11 @@ impl Turns {
     /// Waits until a batch whose files are there may be verified, and lets those of the next one be completed.
     pub async fn to_verify(&self, completing: Turn<'_>) -> Result<Turn<'_>> {
         onward(completing, &self.verifying).await
+    }
+
+    /// Waits until a file may be read again.
+    pub async fn to_read(&self) -> Result<Turn<'_>> {
+        turn(&self.reading).await
     }
 
     /// Waits until a batch that is verified may be committed, and lets the next one be verified.
@@ -73,7 +89,7 @@ mod tests {
 
     #[test]
     fn one_is_at_each_stage() {
-        let turns = Turns::new(1);
+        let turns = Turns::new(1, 1);
         let copy = || turns.to_copy().now_or_never().map(Result::unwrap);
         let first = copy().unwrap();
         assert!(copy().is_none());

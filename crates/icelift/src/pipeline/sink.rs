@@ -7,6 +7,7 @@
 //! The unit of work is the row group. Each lane encodes row groups on its own core; finished ones go to the open file of
 //! their partition, whichever lane they come from. So files come out near their target size, not one per core.
 
+mod coming;
 mod copying;
 mod delivery;
 mod encode;

@@ -18,4 +18,4 @@ pub(crate) use self::fingerprint::Fingerprint;
 pub(crate) use self::level::Level;
 pub(crate) use self::portable::{PortableFingerprint, PortableHasher};
 pub(crate) use self::prints::{Hashers, PortableColumns, Prints, is_zero};
-pub(crate) use self::read_back::{Wanted, read_back};
+pub(crate) use self::read_back::{Readback, Wanted, read_back};

@@ -8,7 +8,7 @@ use super::{PlanInput, PlannedBatch};
 use crate::migrate::batches::slices;
 use crate::migrate::price::Traffic;
 use crate::pipeline::scan::{PlannedFile, footer_prefetch_bytes};
-use crate::storage::put_requests;
+use crate::storage::{WINDOW_BYTES, put_requests};
 
 /// Where a manifest does not say how many row groups a file has: the size that most writers give them.
 const ROW_GROUP_BYTES: u64 = 128 << 20;
@@ -121,7 +121,8 @@ impl PlanInput<'_> {
 
     /// A written file is read by its footer and its row groups.
     fn reread_gets(&self, file_bytes: u64) -> u64 {
-        1 + file_bytes.div_ceil(self.sizes.row_group_bytes.max(1)).max(1)
+        let row_groups = file_bytes.div_ceil(self.sizes.row_group_bytes.max(1)).max(1);
+        1 + row_groups * row_group_gets(file_bytes / row_groups)
     }
 
     /// How long the batch's bytes are on their way: what comes and what goes pass at once.
@@ -141,13 +142,28 @@ fn slice_gets(slice: &[Arc<PlannedFile>], by_predicate: bool) -> u64 {
     files + 2 * deletes.len() as u64
 }
 
-/// The footer, with a predicate the page index where it does not come with the footer, and each row group in one piece.
+/// The footer, with a predicate the page index where it does not come with the footer, and the row groups.
 fn file_gets(planned: &PlannedFile, by_predicate: bool) -> u64 {
     let size_bytes = planned.file.file_size_in_bytes();
     let row_groups = match planned.file.split_offsets() {
-        Some(offsets) if !offsets.is_empty() => offsets.len() as u64,
-        _ => size_bytes.div_ceil(ROW_GROUP_BYTES).max(1),
+        Some(offsets) if !offsets.is_empty() => row_groups_gets(offsets, size_bytes),
+        _ => {
+            let row_groups = size_bytes.div_ceil(ROW_GROUP_BYTES).max(1);
+            row_groups * row_group_gets(size_bytes / row_groups)
+        }
     };
     let page_index = by_predicate && size_bytes > footer_prefetch_bytes(size_bytes);
     1 + u64::from(page_index) + row_groups
+}
+
+/// What row groups take that begin at these offsets of a file.
+fn row_groups_gets(offsets: &[i64], size_bytes: u64) -> u64 {
+    let starts = offsets.iter().map(|offset| u64::try_from(*offset).unwrap_or(0));
+    let ends = starts.clone().skip(1).chain(std::iter::once(size_bytes));
+    starts.zip(ends).map(|(start, end)| row_group_gets(end.saturating_sub(start))).sum()
+}
+
+/// A row group comes whole, in pieces of a window.
+fn row_group_gets(bytes: u64) -> u64 {
+    bytes.div_ceil(WINDOW_BYTES).max(1)
 }

@@ -22,7 +22,7 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 
 use super::reshape::{Reshape, identified};
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::Store;
+use crate::storage::{Rank, Store};
 
 /// Bytes read from the end of a file of this size at once, in the hope that the footer is in them. They may be data that is
 /// read again with its row group: less than a hundredth of a file that is not small.
@@ -49,7 +49,7 @@ impl Parquet {
         mapping: Option<&NameMapping>,
         page_index: bool,
     ) -> Result<Self> {
-        let mut fetch = StoreReader { store: store.clone(), location: location.to_string() };
+        let mut fetch = StoreReader { store: store.clone(), location: location.to_string(), rank: store.rank() };
         let policy = if page_index { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
         let prefetch_bytes = footer_prefetch_bytes(size_bytes) as usize;
         let reader =
@@ -70,6 +70,23 @@ impl Parquet {
         Ok(Self { store: store.clone(), location: location.to_string(), metadata, fields })
     }
 
+    /// Whether these columns can be read without keys: a footer that is plain may tell of columns that are encrypted.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] with the column that cannot.
+    pub fn check_plain(&self, roots: &[usize]) -> Result<()> {
+        let metadata = self.metadata.metadata();
+        let chunks = metadata.row_groups().iter().flat_map(|row_group| row_group.columns().iter().enumerate());
+        let mut encrypted = chunks.filter(|(_, chunk)| chunk.crypto_metadata().is_some());
+        let schema = self.metadata.parquet_schema();
+        match encrypted.find(|(leaf, _)| roots.contains(&schema.get_column_root_idx(*leaf))) {
+            Some((_, chunk)) => {
+                Err(encrypted_error(&format!("the column `{}`", chunk.column_path().string()), &self.location))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Decodes `row_groups`, or of them the selected rows, and reshapes them.
     pub fn read(
         &self,
@@ -78,7 +95,9 @@ impl Parquet {
         selection: Option<RowSelection>,
         batch_rows: usize,
     ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-        let reader = StoreReader { store: self.store.clone(), location: self.location.clone() };
+        let (store, location, rank) = (self.store.clone(), self.location.clone(), self.store.rank());
+        let reader = StoreReader { store, location, rank };
+        self.check_plain(&reshape.roots)?;
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), reshape.roots.iter().copied());
         let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, self.metadata.clone())
             .with_projection(mask)
@@ -125,8 +144,15 @@ fn parquet_error(location: &str, source: ParquetError) -> Error {
             Ok(own) => own.subject(subject),
             Err(cause) => broken(ParquetError::External(cause), subject),
         },
+        ParquetError::General(words) if words.contains("encrypted footer") => encrypted_error("the footer", location),
         other => broken(other, subject),
     }
+}
+
+fn encrypted_error(what: &str, location: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("{what} is encrypted")).subject(location).hint(
+        "icelift has no keys of files: let the engine that has them write the table anew, or leave the column out",
+    )
 }
 
 fn words_of(panic: &(dyn Any + Send)) -> String {
@@ -145,6 +171,7 @@ fn broken(source: ParquetError, subject: String) -> Error {
 struct StoreReader {
     store: Store,
     location: String,
+    rank: Rank,
 }
 
 fn external(error: Error) -> ParquetError {
@@ -157,7 +184,7 @@ impl AsyncFileReader for StoreReader {
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
-        async move { self.store.read_ranges(&self.location, &ranges).await.map_err(external) }.boxed()
+        async move { self.store.read_ranges(&self.location, &ranges, self.rank).await.map_err(external) }.boxed()
     }
 
     /// Never called: the footer is read before and handed over.

@@ -47,6 +47,7 @@ impl<'a> WholeFile<'a> {
         let place = |error: Error| error.subject(file.location()).place(context.stage(), &context.table.name);
         let parquet = file.parquet(context).await.map_err(place)?;
         let reshape = reader::reshape(context, file, parquet).map_err(place)?;
+        parquet.check_plain(&reshape.roots).map_err(place)?;
         Ok(Self { context, file, parquet, reshape })
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use iceberg::spec::DataFile;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use crate::pipeline::splice::SpliceMode;
 use crate::pipeline::verify::{PortableColumns, Prints};
@@ -30,22 +30,44 @@ pub(crate) struct Delivery {
     pub splice: Option<SpliceMode>,
     /// Notified when nothing more waits to be read; the last row groups and files are completed then.
     drained: Arc<Notify>,
+    /// Takes each file when it is complete.
+    completed: Mutex<Option<mpsc::UnboundedSender<DataFile>>>,
     rows: AtomicU64,
     written: Mutex<Option<Written>>,
 }
 
 impl Delivery {
-    pub fn new(
-        file_prefix: String,
-        portable: Option<PortableColumns>,
-        splice: Option<SpliceMode>,
-        drained: Arc<Notify>,
-    ) -> Self {
-        Self { file_prefix, portable, splice, drained, rows: AtomicU64::new(0), written: Mutex::default() }
+    pub fn new(file_prefix: String) -> Self {
+        Self {
+            file_prefix,
+            portable: None,
+            splice: None,
+            drained: Arc::default(),
+            completed: Mutex::default(),
+            rows: AtomicU64::new(0),
+            written: Mutex::default(),
+        }
+    }
+
+    /// The same with a portable fingerprint, and copying as said.
+    pub fn with(self, portable: Option<PortableColumns>, splice: Option<SpliceMode>) -> Self {
+        Self { portable, splice, ..self }
+    }
+
+    /// The same, telling when nothing more waits to be read, and each file when it is complete.
+    pub fn telling(self, drained: Arc<Notify>, completed: Option<mpsc::UnboundedSender<DataFile>>) -> Self {
+        Self { drained, completed: Mutex::new(completed), ..self }
     }
 
     pub(super) fn say_drained(&self) {
         self.drained.notify_one();
+    }
+
+    pub(super) fn say_completed(&self, file: &DataFile) {
+        if let Some(completed) = &*self.completed.lock().unwrap_or_else(PoisonError::into_inner) {
+            // Whoever does not listen any more has stopped the statement.
+            let _ = completed.send(file.clone());
+        }
     }
 
     /// Rows that have come in so far.
@@ -59,6 +81,7 @@ impl Delivery {
 
     /// Hands over. From here on the files are not the sink's to remove.
     pub(super) fn put(&self, written: Written) {
+        self.completed.lock().unwrap_or_else(PoisonError::into_inner).take();
         *self.written.lock().unwrap_or_else(PoisonError::into_inner) = Some(written);
     }
 

@@ -1,7 +1,7 @@
 //! The open files of a sink: one per partition, filled with row groups from all lanes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
@@ -12,6 +12,7 @@ use parquet::file::writer::SerializedFileWriter;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::task::TaskTracker;
 
+use super::coming::Coming;
 use super::encode::{EncodedRowGroup, Encoder, parquet_failed};
 use super::metrics::ColumnMetrics;
 use super::pending::Pending;
@@ -25,7 +26,7 @@ use crate::storage::{Store, Upload};
 const MAX_OPEN_FILES: usize = 256;
 
 /// Files that are completed at once when all rows are there: each waits for answers of its store.
-const COMPLETED_AT_ONCE: usize = 8;
+pub(super) const COMPLETED_AT_ONCE: usize = 8;
 
 /// All files of one sink. Shared by its lanes.
 pub(super) struct Files {
@@ -37,6 +38,7 @@ pub(super) struct Files {
     /// The layouts of the files so far, and how files of each are written.
     layouts: Mutex<Vec<(Arc<Layout>, WriterPropertiesPtr)>>,
     written: Mutex<Progress>,
+    coming: Coming,
     /// Uploads that are being completed: these run to their end even if the statement is cancelled, so that it is known
     /// which files there are.
     completing: TaskTracker,
@@ -90,11 +92,39 @@ impl Files {
     pub fn new(target: Arc<SinkTarget>, encoder: Arc<Encoder>, file_prefix: String, pool: Arc<dyn MemoryPool>) -> Self {
         let (partitions, written) = (Mutex::default(), Mutex::default());
         let layouts = Mutex::new(vec![(Arc::clone(&encoder.layout), Arc::clone(&encoder.properties))]);
-        Self { target, encoder, file_prefix, pool, partitions, layouts, written, completing: TaskTracker::new() }
+        let (coming, completing) = (Coming::default(), TaskTracker::new());
+        Self { target, encoder, file_prefix, pool, partitions, layouts, written, coming, completing }
     }
 
-    fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What comes still: who knows it says it.
+    pub fn coming(&self) -> &Coming {
+        &self.coming
+    }
+
+    /// Completes the files of a partition into which nothing more comes.
+    pub async fn close_partition(&self, key: &Arc<[u8]>) -> Result<()> {
+        let partition = self.partitions().remove(key);
+        self.close_all(partition.into_iter().flatten()).await
+    }
+
+    /// Completes the files of all partitions into which nothing more comes.
+    pub async fn close_over(&self) -> Result<()> {
+        let over: Vec<_> = self.partitions().extract_if(|key, _| self.coming.is_over(key)).collect();
+        self.close_all(over.into_iter().flat_map(|(_, partition)| partition)).await
+    }
+
+    fn partitions(&self) -> MutexGuard<'_, HashMap<Arc<[u8]>, Vec<SharedPartition>>> {
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn close_all(&self, partitions: impl Iterator<Item = SharedPartition>) -> Result<()> {
+        let all: Vec<_> = partitions.collect();
+        let closed = stream::iter(all).map(|partition| async move { self.close(&mut *partition.lock().await).await });
+        closed.buffer_unordered(COMPLETED_AT_ONCE).try_for_each(|()| async { Ok(()) }).await
     }
 
     /// Appends a row group to the open file of its partition and layout, and closes the file when it has reached its size.
@@ -106,7 +136,7 @@ impl Files {
         };
         let (number, properties) = self.layout(layout);
         let partition = {
-            let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut partitions = self.partitions();
             let by_layout = partitions.entry(Arc::clone(&key.bytes)).or_default();
             by_layout.resize_with(by_layout.len().max(number + 1), || {
                 Arc::new(AsyncMutex::new(PartitionFiles { key: key.clone(), open: None }))
@@ -224,10 +254,7 @@ impl Files {
 
     /// Closes the file of a partition that no lane writes to just now. False if there is none.
     async fn close_idle(&self) -> Result<bool> {
-        let all: Vec<_> = {
-            let partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
-            partitions.values().flatten().cloned().collect()
-        };
+        let all: Vec<_> = self.partitions().values().flatten().cloned().collect();
         for other in all {
             // A partition that is busy is not idle; the caller's own is locked and so passed over.
             if let Ok(mut other) = other.try_lock()
@@ -243,6 +270,9 @@ impl Files {
     async fn close(&self, partition: &mut PartitionFiles) -> Result<()> {
         let Some(open) = partition.open.take() else { return Ok(()) };
         let file = open.finish(self, &partition.key).await?;
+        if let Some(delivery) = &self.target.delivery {
+            delivery.say_completed(&file);
+        }
         let mut progress = self.progress();
         progress.open -= 1;
         progress.finished.push(file);
@@ -251,12 +281,8 @@ impl Files {
 
     /// Closes all files. To be called when no lane writes any more.
     pub async fn finish(&self) -> Result<Vec<DataFile>> {
-        let all: Vec<_> = {
-            let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
-            partitions.drain().flat_map(|(_, partitions)| partitions).collect()
-        };
-        let closed = stream::iter(all).map(|partition| async move { self.close(&mut *partition.lock().await).await });
-        closed.buffer_unordered(COMPLETED_AT_ONCE).try_for_each(|()| async { Ok(()) }).await?;
+        let all = std::mem::take(&mut *self.partitions());
+        self.close_all(all.into_values().flatten()).await?;
         let mut files = std::mem::take(&mut self.progress().finished);
         files.sort_by(|a: &DataFile, b| a.file_path().cmp(b.file_path()));
         Ok(files)

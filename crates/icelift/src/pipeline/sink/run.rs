@@ -123,7 +123,7 @@ async fn write(
         }
         None => nothing_waits.notify_one(),
     }
-    finish(target, tasks, encoding, &nothing_waits).await?;
+    finish(target, files, tasks, encoding, &nothing_waits).await?;
     let written = files.finish().await?;
     let (rows_in, rows_out) = (rows_in.load(Relaxed), written.iter().map(DataFile::record_count).sum::<u64>());
     if rows_in != rows_out {
@@ -144,6 +144,7 @@ pub(super) enum Task {
 /// copied are still on their way then, and who reads next begins with footers.
 async fn finish(
     target: &SinkTarget,
+    files: &Arc<Files>,
     mut tasks: JoinSet<Result<Task>>,
     mut encoding: usize,
     nothing_waits: &Notify,
@@ -168,7 +169,14 @@ async fn finish(
         let Some(done) = done else { break };
         let died = |source| Error::new(ErrorKind::Internal, "a task of the sink died").source(source);
         match done.map_err(died).and_then(|result| result) {
-            Ok(Task::Encoding) => encoding -= 1,
+            Ok(Task::Encoding) => {
+                encoding -= 1;
+                if encoding == 0 {
+                    files.coming().end_encoding();
+                    let files = Arc::clone(files);
+                    tasks.spawn(async move { files.close_over().await.map(|()| Task::Copying) });
+                }
+            }
             Ok(Task::Copying) => {}
             Err(error) => {
                 // The files of the others must be closed or dropped before leftovers are counted.

@@ -15,7 +15,7 @@ use crate::pipeline::splice::{Settings, Splice, SpliceMode, SpliceTarget};
 /// Row groups of less than this part of a row group of the table are small.
 const SMALL_PART: usize = 8;
 /// Row groups of less than this part are never worth a place of their own.
-const SMALLEST_PART: usize = 64;
+const SMALLEST_PART: usize = 512;
 /// Row groups of more than so many files' bytes are encoded, and so cut.
 const LARGEST_FILES: usize = 2;
 

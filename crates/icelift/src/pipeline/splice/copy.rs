@@ -16,9 +16,10 @@ use super::fetch::{Fetching, Requests};
 use super::plan::{Part, SplicedRowGroup};
 use super::{codec, constant};
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::storage::WINDOW_BYTES;
 
 /// Bytes of a request, and how many of them are under way or wait; smaller where the memory pool refuses the first.
-const WINDOWS: [(u64, usize); 3] = [(16 << 20, 4), (8 << 20, 2), (4 << 20, 2)];
+const WINDOWS: [(u64, usize); 3] = [(WINDOW_BYTES, 4), (8 << 20, 2), (4 << 20, 2)];
 
 /// A row group being copied.
 pub(crate) struct RowGroupCopy {

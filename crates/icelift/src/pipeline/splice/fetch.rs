@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::Store;
+use crate::storage::{Store, windows};
 
 /// Bytes that nobody wants and that are fetched with their neighbours: they cost less than a request of their own.
 const GAP_BYTES: u64 = 8 << 10;
@@ -36,14 +36,14 @@ impl Requests {
     pub fn new(ranges: &[Range<u64>], window_bytes: u64) -> Self {
         let mut sorted = ranges.to_vec();
         sorted.sort_by_key(|range| range.start);
-        let as_they_lie = Self::of(cut(&sorted, GAP_BYTES, window_bytes), ranges);
+        let as_they_lie = Self::of(windows(&sorted, GAP_BYTES, window_bytes), ranges);
         if as_they_lie.kept_bytes <= KEPT_BYTES {
             return as_they_lie;
         }
         // A chunk that several columns are made of comes once.
         let mut seen = BTreeSet::new();
         let once: Vec<_> = ranges.iter().filter(|range| seen.insert(range.start)).cloned().collect();
-        Self::of(cut(&once, 0, window_bytes), ranges)
+        Self::of(windows(&once, 0, window_bytes), ranges)
     }
 
     fn of(windows: Vec<Range<u64>>, ranges: &[Range<u64>]) -> Self {
@@ -81,24 +81,6 @@ impl Requests {
 
 fn length(range: &Range<u64>) -> u64 {
     range.end - range.start
-}
-
-/// Windows for ranges in their order; such that touch come together, or have a gap of at most so many bytes.
-fn cut(ranges: &[Range<u64>], gap_bytes: u64, window_bytes: u64) -> Vec<Range<u64>> {
-    let mut runs: Vec<Range<u64>> = Vec::new();
-    for range in ranges.iter().filter(|range| !range.is_empty()) {
-        match runs.last_mut() {
-            Some(last) if last.start <= range.start && range.start <= last.end.saturating_add(gap_bytes) => {
-                last.end = last.end.max(range.end);
-            }
-            _ => runs.push(range.clone()),
-        }
-    }
-    let cut = |run: Range<u64>| {
-        let starts = (run.start..run.end).step_by(window_bytes as usize);
-        starts.map(move |start| start..(start + window_bytes).min(run.end))
-    };
-    runs.into_iter().flat_map(cut).collect()
 }
 
 /// By the start of each window how many of its bytes are wanted.
@@ -158,12 +140,13 @@ impl Fetching {
         // One waits in the channel, one at its end, the others are under way.
         let under_way = ahead.saturating_sub(2).max(1);
         let (sender, coming) = mpsc::channel(1);
+        let rank = store.rank();
         let fetching = tokio::spawn(async move {
             let read = |range: Range<u64>| {
                 let (store, location) = (store.clone(), location.clone());
                 async move {
                     let start = range.start;
-                    Ok(Fetched { start, bytes: store.read_range(&location, range).await? })
+                    Ok(Fetched { start, bytes: store.read_in_turn(&location, range, rank).await? })
                 }
             };
             let mut windows = stream::iter(requests.windows).map(read).buffered(under_way);

@@ -126,7 +126,7 @@ impl Rewriting<'_> {
     pub async fn write(&self, batch: &Batch) -> Result<Uncommitted> {
         let target = self.target(batch)?;
         let files = batch.files();
-        let delivery = Arc::new(Delivery::new(format!("icelift-{}", Uuid::now_v7()), None, None, Arc::default()));
+        let delivery = Arc::new(Delivery::new(format!("icelift-{}", Uuid::now_v7())));
         let store = target.store.clone();
         let mut uncommitted = Uncommitted { store, delivery: Arc::clone(&delivery), files: Vec::new() };
         self.run(&target, &files, &delivery).await?;

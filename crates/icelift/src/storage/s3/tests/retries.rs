@@ -150,7 +150,7 @@ async fn neighbouring_ranges_are_one_request() {
     })
     .await;
     let store = store_at(&server);
-    let found = store.read_ranges("s3://b/k", &[0..2, 4..10, 8_000_000..8_000_002]).await.unwrap();
+    let found = store.read_ranges("s3://b/k", &[0..2, 4..10, 8_000_000..8_000_002], store.rank()).await.unwrap();
     assert_eq!(found, ["01", "456789", "ab"]);
     assert_eq!((store.meter().get_requests, store.meter().read_bytes), (2, 12));
 }
