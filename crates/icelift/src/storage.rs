@@ -4,7 +4,7 @@
 //! - an upload consists of parts of one size, only the last may be smaller (R2 refuses anything else at completion);
 //! - an upload that is not finished is aborted, however it ends;
 //! - every request and byte passes the [`Meter`];
-//! - parts on their way are bounded for all uploads of a store together, long reads by what the line to it carries.
+//! - long reads, and parts of all uploads together, are under way only as many as the line to the store can use.
 
 mod authorities;
 mod buffers;
@@ -29,7 +29,6 @@ use iceberg::io::{FileIO, FileIOBuilder};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt, PutPayload};
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use authorities::Authorities;
@@ -52,8 +51,8 @@ use self::s3::Buckets;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 
-/// Parts of all uploads of one store that are in flight at once. Each of them is held in memory.
-const PARTS_IN_FLIGHT: usize = 32;
+/// Parts of all uploads to local disks that are written at once. Each of them is held in memory.
+const LOCAL_PARTS_AT_ONCE: usize = 32;
 
 /// A read that is as long takes its turn.
 const LONG_BYTES: u64 = 1 << 20;
@@ -109,7 +108,8 @@ struct Inner {
     meter: Arc<Meter>,
     passed: Arc<Passed>,
     uploads: UploadSettings,
-    parts: Arc<Semaphore>,
+    /// Parts of all uploads.
+    parts: Arc<Pace>,
     reads: Arc<Pace>,
     cleanup: TaskTracker,
 }
@@ -138,7 +138,10 @@ impl Store {
     }
 
     fn new(place: Place, meter: Arc<Meter>, uploads: UploadSettings, cleanup: TaskTracker) -> Self {
-        let parts = Arc::new(Semaphore::new(PARTS_IN_FLIGHT));
+        let parts = Arc::new(match &place {
+            Place::Local(..) => Pace::steady(LOCAL_PARTS_AT_ONCE),
+            Place::S3(_) => Pace::default(),
+        });
         let (passed, reads) = (Arc::default(), Arc::default());
         let inner = Inner { place, meter, passed, uploads, parts, reads, cleanup };
         Self { inner: Arc::new(inner), account: None }

@@ -1,8 +1,8 @@
-//! How many long reads of a store are under way at once, and whose turn is next.
+//! How many long transfers from or to a store are under way at once, and whose turn is next.
 //!
 //! Too few leave a fast line idle. Too many share a slow one: all of them arrive late, and nothing can be passed on meanwhile.
-//! What must hold: who began first is served first; as many are under way as bring clearly more bytes in a second than fewer do,
-//! which is found by trying, and tried again from time to time; a read that is given up lets the next one begin.
+//! What must hold: who began first is served first; as many are under way as move clearly more bytes in a second than fewer do,
+//! which is found by trying, and tried again from time to time; a transfer that is given up lets the next one begin.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,25 +10,25 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-/// Reads under way before anything is known of the line.
+/// Transfers under way before anything is known of the line.
 const START: usize = 2;
 /// More are never tried.
 const MOST: usize = 64;
-/// Twice as many reads must bring at least this share more.
+/// Twice as many must move at least this share more.
 const GAIN: f64 = 0.25;
-/// Fewer reads must bring at least this share of what more brought.
+/// Fewer must move at least this share of what more did.
 const KEPT: f64 = 0.95;
-/// What fewer reads or shorter rounds show is chance.
-const ROUND_READS: usize = 4;
+/// What fewer transfers or shorter rounds show is chance.
+const ROUND_TRANSFERS: usize = 4;
 const ROUND_MIN: Duration = Duration::from_millis(100);
 /// So many rounds pass before other numbers are tried again.
 const REST_ROUNDS: usize = 16;
 
-/// The order of those who read: lower ranks are served first.
+/// The order of those who read or write: lower ranks are served first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank(u64);
 
-/// The reads of one store.
+/// The transfers of one direction of a store.
 #[derive(Debug, Default)]
 pub(super) struct Pace(Mutex<State>);
 
@@ -42,7 +42,7 @@ struct State {
     numbers: u64,
 }
 
-/// A read under way. The next one begins when it is dropped.
+/// A transfer under way. The next one begins when it is dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
     pace: Arc<Pace>,
@@ -50,7 +50,12 @@ pub(super) struct Turn {
 }
 
 impl Pace {
-    /// The rank of one who begins to read now.
+    /// Always so many at once.
+    pub fn steady(limit: usize) -> Self {
+        Self(Mutex::new(State { climb: Climb { limit, is_steady: true, ..Climb::default() }, ..State::default() }))
+    }
+
+    /// The rank of one who begins now.
     pub fn rank(&self) -> Rank {
         Rank(self.state().number())
     }
@@ -70,7 +75,7 @@ impl Pace {
         };
         match granted.await {
             Ok(turn) => turn,
-            // Nobody forgets who waits; if somebody did, to read is better than to wait for ever.
+            // Nobody forgets who waits; if somebody did, to go on is better than to wait for ever.
             Err(_) => {
                 self.state().under_way += 1;
                 self.granted()
@@ -113,7 +118,7 @@ impl State {
 }
 
 impl Turn {
-    /// The read has ended well, with so many bytes.
+    /// It has ended well, with so many bytes.
     pub fn arrived(mut self, bytes: u64) {
         self.arrived_bytes = Some(bytes);
     }
@@ -129,10 +134,11 @@ impl Drop for Turn {
     }
 }
 
-/// Looks for the number of reads that is worth it.
+/// Looks for the number of transfers that is worth it.
 #[derive(Debug)]
 struct Climb {
     limit: usize,
+    is_steady: bool,
     step: Step,
     best: Option<Measured>,
     round: Round,
@@ -152,26 +158,26 @@ enum Step {
     Nothing { rounds: usize },
 }
 
-/// Reads with one limit.
+/// Transfers with one limit.
 #[derive(Debug, Default)]
 struct Round {
-    /// Reads to come that began with another limit.
+    /// Those to come that began with another limit.
     passing: usize,
     begun: Option<Instant>,
-    reads: usize,
+    transfers: usize,
     bytes: u64,
 }
 
 impl Default for Climb {
     fn default() -> Self {
-        Self { limit: START, step: Step::More, best: None, round: Round::default() }
+        Self { limit: START, is_steady: false, step: Step::More, best: None, round: Round::default() }
     }
 }
 
 impl Climb {
-    /// Counts a read that has ended; `under_way` are others. What comes while nobody waits says nothing about the line.
+    /// Counts a transfer that has ended; `under_way` are others. What comes while nobody waits says nothing about the line.
     fn arrived(&mut self, bytes: u64, now: Instant, under_way: usize, somebody_waits: bool) {
-        if !somebody_waits {
+        if !somebody_waits || self.is_steady {
             self.round = Round::default();
             return;
         }
@@ -183,10 +189,10 @@ impl Climb {
             self.round.begun = Some(now);
             return;
         };
-        self.round.reads += 1;
+        self.round.transfers += 1;
         self.round.bytes += bytes;
         let elapsed = now.saturating_duration_since(begun);
-        if self.round.reads < (2 * self.limit).max(ROUND_READS) || elapsed < ROUND_MIN {
+        if self.round.transfers < (2 * self.limit).max(ROUND_TRANSFERS) || elapsed < ROUND_MIN {
             return;
         }
         let limit = self.limit;
@@ -294,6 +300,12 @@ mod tests {
             climb.arrived(BYTES, now, 0, false);
         }
         assert_eq!(climb.limit, START);
+    }
+
+    #[test]
+    fn a_steady_one_stays_as_it_is() {
+        let mut climb = Climb { limit: 7, is_steady: true, ..Climb::default() };
+        assert_eq!(after(&mut climb, 500, f64::INFINITY, 80.0), 7);
     }
 
     #[test]

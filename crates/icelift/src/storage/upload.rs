@@ -3,7 +3,7 @@
 //! What must hold:
 //! - all parts but the last have one size, decided when the upload begins: R2 refuses anything else at completion;
 //! - there are at most 10,000 parts; an object that would need more is an error before it is completed;
-//! - memory: one part is collected, and parts in flight are bounded for this upload and for its store;
+//! - memory: one part is collected, and parts in flight are bounded for this upload and by the pace of its store;
 //! - an upload is completed once. Where the answer to that is lost, or says that the upload is gone, the object itself
 //!   tells whether it was;
 //! - an upload that is not finished is aborted, however it ends.
@@ -17,7 +17,7 @@ use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, Put
 use tokio::task::JoinSet;
 
 use super::s3::Failure;
-use super::{Store, UploadSettings, errors::write_error};
+use super::{Rank, Store, UploadSettings, errors::write_error};
 use crate::error::{Error, ErrorKind, Result};
 
 /// S3 and R2 take no more parts for one object.
@@ -56,6 +56,8 @@ pub(crate) struct Upload {
     settings: UploadSettings,
     buffer: PutPayloadMut,
     started: Option<Box<dyn MultipartUpload>>,
+    /// Parts of what was begun first go first.
+    rank: Rank,
     parts: JoinSet<object_store::Result<()>>,
     part_count: u64,
     written_bytes: u64,
@@ -77,6 +79,7 @@ impl Upload {
     ) -> Self {
         let settings =
             UploadSettings { part_bytes: part_bytes(&store.inner.uploads, expected_bytes), ..store.inner.uploads };
+        let rank = store.inner.parts.rank();
         Self {
             store,
             objects,
@@ -85,6 +88,7 @@ impl Upload {
             settings,
             buffer: PutPayloadMut::new(),
             started: None,
+            rank,
             parts: JoinSet::new(),
             part_count: 0,
             written_bytes: 0,
@@ -136,11 +140,14 @@ impl Upload {
                 slot.insert(begun.map_err(|source| write_error(&self.location, source))?)
             }
         };
-        let permit = Arc::clone(&self.store.inner.parts).acquire_owned().await;
+        let (turn, bytes) = (self.store.inner.parts.turn(self.rank).await, part.content_length() as u64);
         let sent = started.put_part(part);
         self.parts.spawn(async move {
-            let _permit = permit;
-            sent.await
+            let sent = sent.await;
+            if sent.is_ok() {
+                turn.arrived(bytes);
+            }
+            sent
         });
         Ok(())
     }

@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn neighbours_come_together_and_long_ones_are_cut() {
         assert_eq!(windows(&[4..6, 6..9, 20..22], 10, 100), [4..9, 20..22]);
-        assert_eq!(windows(&[4..6, 16..17], 10, 100), [4..17]);
+        assert_eq!(windows(&[4..6, 16..17, 99..100], 10, 100), [4..17, 99..100]);
         assert_eq!(windows(&[0..4, 4..25], 0, 10), [0..10, 10..20, 20..25]);
         assert_eq!(windows(&[10..20, 0..10, 3..3], 0, 10), [10..20, 0..10]);
     }
