@@ -221,7 +221,9 @@ fn source_gets_rows() -> Result<(), Failed> {
     bench.run(With { points: "batch.listed:kill:2", ..With::default() })?.ended(-1)?;
     let last = bench.finish(With::default())?;
     bench.holds_with(&json!({"year=2021": 2, "year=2022": 2, "year=2023": 1, "year=2024": 1, "year=null": 1}))?;
-    equal("slices that were copied", last.hits.iter().filter(|hit| *hit == "batch.before_write").count(), 1)?;
+    // Two of three were listed when the run was killed, and the third one may have been.
+    let copied = last.hits.iter().filter(|hit| *hit == "batch.before_write").count();
+    equal(&format!("whether {copied} slices were copied again"), copied > 1, false)?;
     bench.files(Left::Nothing)
 }
 
@@ -321,8 +323,10 @@ fn signalled(point: &str, arrived: usize, signal: &str, code: i32) -> Result<(),
     going.wakes()?.ended(code)?;
     let audit = bench.audit()?;
     let batches: Vec<_> = audit["batches"].as_object().into_iter().flatten().map(|(batch, _)| batch.as_str()).collect();
-    // In their order; the last one may have been verified still while the next one reached the point.
-    equal("batches that arrived", &batches, &BATCHES[..batches.len().min(arrived)].to_vec())?;
+    // In their order; the last one may have been verified still while the next one reached the point. Behind a commit the next
+    // one may have begun before the signal was looked at: it is waited for.
+    let most = arrived + usize::from(point.starts_with("commit.after"));
+    equal("batches that arrived", &batches, &BATCHES[..batches.len().min(most)].to_vec())?;
     bench.finish(With::default())?;
     bench.holds(Left::Nothing).map(drop)
 }

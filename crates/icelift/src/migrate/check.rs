@@ -34,14 +34,9 @@ impl Reading {
                 if reading.is_empty() {
                     job.reach("batch.before_verify").await?;
                 }
-                let (job, table) = (Arc::clone(&job), table.clone());
-                reading.spawn(async move { read(&job, &table, vec![file]).await });
+                reading.spawn(read_one(Arc::clone(&job), table.clone(), file));
             }
-            let mut read = Vec::new();
-            while let Some(done) = reading.join_next().await {
-                read.extend(done.map_err(died)??);
-            }
-            Ok(read)
+            all(reading).await
         });
         Self(AbortOnDropHandle::new(reading))
     }
@@ -56,17 +51,30 @@ fn died(source: tokio::task::JoinError) -> Error {
     Error::new(ErrorKind::Internal, "the reading of files died").source(source)
 }
 
-/// Reads files of `table`, the target, again, when it is their turn.
+/// Reads files of `table`, the target, again.
 ///
 /// # Errors
 /// Those of reading.
-pub(super) async fn read(job: &Job, table: &Table, files: Vec<DataFile>) -> Result<Vec<Readback>> {
+pub(super) async fn read(job: &Arc<Job>, table: &Table, files: &[DataFile]) -> Result<Vec<Readback>> {
+    all(files.iter().map(|file| read_one(Arc::clone(job), table.clone(), file.clone())).collect()).await
+}
+
+async fn all(mut reading: JoinSet<Result<Vec<Readback>>>) -> Result<Vec<Readback>> {
+    let mut read = Vec::new();
+    while let Some(done) = reading.join_next().await {
+        read.extend(done.map_err(died)??);
+    }
+    Ok(read)
+}
+
+/// Reads a file when it is its turn.
+async fn read_one(job: Arc<Job>, table: Table, file: DataFile) -> Result<Vec<Readback>> {
     let _turn = job.turns.to_read().await?;
     // Where less is asked for, adopted files are read all the same: nobody has seen them since they were written.
     let pool = Arc::clone(&job.engine.session().runtime_env().memory_pool);
     let level = job.statement.options.verify.max(Level::Content);
     let wanted = Wanted { level, pool, portable: job.portable_columns() };
-    read_back(table, files, ROW_GROUPS_AT_ONCE, wanted).await
+    read_back(&table, vec![file], ROW_GROUPS_AT_ONCE, wanted).await
 }
 
 /// Compares what was read of the files with what came from the source.

@@ -128,14 +128,20 @@ impl Job {
     }
 
     /// A slice that an earlier driver wrote, if there is one and its files are still what they should be.
-    async fn adopt(&self, batch: &Batch, slice: u32, source: &str, account: &Account) -> Result<Option<Adoptable>> {
+    async fn adopt(
+        self: &Arc<Self>,
+        batch: &Batch,
+        slice: u32,
+        source: &str,
+        account: &Account,
+    ) -> Result<Option<Adoptable>> {
         let candidates = {
             let mut adoptables = self.adoptables.lock().unwrap_or_else(PoisonError::into_inner);
             adoptables.remove(&(BatchId::new(&batch.key), slice)).unwrap_or_default()
         };
         for candidate in candidates.into_iter().filter(|candidate| candidate.listing.source == source) {
             let table = &account.target.table;
-            let read = check::read(self, table, candidate.listing.files.clone()).await;
+            let read = check::read(self, table, &candidate.listing.files).await;
             let checked = read.and_then(|read| check::check(self, table, &batch.key, &candidate.listing, &read));
             match checked {
                 Ok(()) => {

@@ -22,7 +22,7 @@ use super::fingerprint::Fingerprint;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Rows are laid out so many at once, or as many as these bytes hold.
-const BLOCK_ROWS: usize = 256;
+const BLOCK_ROWS: usize = 64;
 const BLOCK_BYTES: usize = 512 << 10;
 
 /// Computes the fingerprint of rows as they pass. One for each stream of rows; their fingerprints add up.
