@@ -175,6 +175,11 @@ impl Store {
         self.inner.meter.read()
     }
 
+    /// Whether it is a file system, where a read costs no request.
+    pub fn is_local(&self) -> bool {
+        matches!(self.inner.place, Place::Local(..))
+    }
+
     /// How far those have come who read data files.
     pub fn passed(&self) -> &Passed {
         &self.inner.passed
@@ -282,7 +287,7 @@ impl Store {
 
     /// One range of the object. Over a network, a long one is asked for when it is its turn.
     pub async fn read_in_turn(&self, location: &str, range: Range<u64>, rank: Rank) -> Result<Bytes> {
-        if matches!(self.inner.place, Place::Local(..)) || range.end - range.start < LONG_BYTES {
+        if self.is_local() || range.end - range.start < LONG_BYTES {
             return self.read_range(location, range).await;
         }
         let turn = self.inner.reads.turn(rank).await;

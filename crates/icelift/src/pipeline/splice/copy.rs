@@ -18,8 +18,10 @@ use super::{codec, constant};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::storage::WINDOW_BYTES;
 
-/// Bytes of a request, and how many of them are under way or wait; smaller where the memory pool refuses the first.
-const WINDOWS: [(u64, usize); 3] = [(WINDOW_BYTES, 4), (8 << 20, 2), (4 << 20, 2)];
+/// Bytes of a request, how many of them are under way or wait, and what may be kept of a row group until it is wanted; less where
+/// the memory pool refuses the first.
+const FOOTPRINTS: [(u64, usize, u64); 4] =
+    [(WINDOW_BYTES, 4, 128 << 20), (WINDOW_BYTES, 4, 64 << 20), (8 << 20, 2, 64 << 20), (4 << 20, 2, 64 << 20)];
 
 /// A row group being copied.
 pub(crate) struct RowGroupCopy {
@@ -37,12 +39,14 @@ impl RowGroupCopy {
     /// Begins to fetch. With `digest`, one is taken of what goes into the new file.
     pub fn new(row_group: Arc<SplicedRowGroup>, digest: bool, held: MemoryReservation) -> Self {
         let wanted: Vec<_> = row_group.leaves().map(|leaf| byte_range(row_group.chunk(leaf))).collect();
-        let planned = WINDOWS.map(|(window_bytes, ahead)| {
-            let requests = Requests::new(&wanted, window_bytes);
+        let planned = FOOTPRINTS.map(|(window_bytes, ahead, kept_bytes)| {
+            let requests = Requests::new(&wanted, window_bytes, kept_bytes);
             (usize::try_from(requests.memory_bytes(ahead)).unwrap_or(usize::MAX), requests, ahead)
         });
-        let [large, small, smallest] = planned;
-        let granted = [large, small].into_iter().find(|(bytes, ..)| held.try_resize(*bytes).is_ok());
+        let [largest, large, small, smallest] = planned;
+        // To keep more saves requests, which cost nothing where the files are local.
+        let first = (!row_group.store.is_local()).then_some(largest);
+        let granted = first.into_iter().chain([large, small]).find(|(bytes, ..)| held.try_resize(*bytes).is_ok());
         let (fetching_bytes, requests, ahead) = granted.unwrap_or(smallest);
         // Less makes no progress, so the pool is told and not asked.
         held.resize(fetching_bytes);

@@ -18,8 +18,6 @@ use crate::storage::{Store, windows};
 
 /// Bytes that nobody wants and that are fetched with their neighbours: they cost less than a request of their own.
 const GAP_BYTES: u64 = 8 << 10;
-/// What may be kept of a row group until it is wanted.
-const KEPT_BYTES: u64 = 64 << 20;
 
 /// The requests for a row group, in the order in which their bytes are first wanted.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,12 +30,13 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    /// For `ranges` in the order in which they are wanted, of at most `window_bytes` each.
-    pub fn new(ranges: &[Range<u64>], window_bytes: u64) -> Self {
+    /// For `ranges` in the order in which they are wanted, of at most `window_bytes` each. Requests are cut as the bytes lie if no
+    /// more than `kept_bytes` must be kept until they are wanted.
+    pub fn new(ranges: &[Range<u64>], window_bytes: u64, kept_bytes: u64) -> Self {
         let mut sorted = ranges.to_vec();
         sorted.sort_by_key(|range| range.start);
         let as_they_lie = Self::of(windows(&sorted, GAP_BYTES, window_bytes), ranges);
-        if as_they_lie.kept_bytes <= KEPT_BYTES {
+        if as_they_lie.kept_bytes <= kept_bytes {
             return as_they_lie;
         }
         // A chunk that several columns are made of comes once.
@@ -197,11 +196,13 @@ mod tests {
     use proptest::prelude::*;
     use tokio_util::task::TaskTracker;
 
-    use super::{Fetching, GAP_BYTES, KEPT_BYTES, Requests};
+    use super::{Fetching, GAP_BYTES, Requests};
     use crate::storage::{Meter, Store, UploadSettings};
 
+    const KEPT_BYTES: u64 = 64 << 20;
+
     fn windows(ranges: &[Range<u64>], window_bytes: u64) -> Vec<Range<u64>> {
-        Requests::new(ranges, window_bytes).windows
+        Requests::new(ranges, window_bytes, KEPT_BYTES).windows
     }
 
     #[test]
@@ -220,7 +221,7 @@ mod tests {
         assert_eq!(windows(&[20..30, 0..20, 20..30], 20), [20..30, 0..20]);
         let half = KEPT_BYTES;
         let ranges = [half..2 * half, 0..half / 2, half / 2..half];
-        let kept = Requests::new(&ranges, 4 * half);
+        let kept = Requests::new(&ranges, 4 * half, KEPT_BYTES);
         assert_eq!(kept.windows, [half..2 * half, 0..half]);
         assert_eq!(kept.memory_bytes(2), 2 * half);
     }
@@ -253,7 +254,7 @@ mod tests {
             let store = Store::local(UploadSettings::default(), TaskTracker::new()).on_account(&account);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let requests = Requests::new(&ranges, window_bytes);
+                let requests = Requests::new(&ranges, window_bytes, KEPT_BYTES);
                 let (total_bytes, count) = (requests.total_bytes, requests.windows.len() as u64);
                 let location = file.path().display().to_string();
                 let mut fetching = Fetching::new(store, location, ranges.clone(), requests, ahead);

@@ -10,6 +10,7 @@
 
 mod fill;
 mod layout;
+mod null_bits;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +22,7 @@ use self::fill::Rows;
 use super::fingerprint::Fingerprint;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Rows are laid out so many at once, or as many as these bytes hold.
+/// Rows are laid out so many at once, or as many as these bytes hold: their slots stay near.
 const BLOCK_ROWS: usize = 64;
 const BLOCK_BYTES: usize = 512 << 10;
 

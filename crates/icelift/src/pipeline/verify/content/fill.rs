@@ -9,6 +9,7 @@ use arrow::datatypes::{
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::layout::{Column, Kind, Layout, Leaf};
+use super::null_bits::NullBits;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Elements of lists that are brought to their slots at once, unless one list alone has more.
@@ -20,6 +21,7 @@ const NAN_BITS: u64 = 0x7FF8_0000_0000_0000;
 pub(super) struct Rows {
     layout: Layout,
     bytes: Vec<u8>,
+    nulls: NullBits,
     scratch: Scratch,
 }
 
@@ -32,7 +34,8 @@ struct Scratch {
 
 impl Rows {
     pub fn new(fields: &Fields, above: Option<&str>) -> Result<Self> {
-        Ok(Self { layout: Layout::new(fields, above)?, bytes: Vec::new(), scratch: Scratch::default() })
+        let (bytes, nulls) = (Vec::new(), NullBits::default());
+        Ok(Self { layout: Layout::new(fields, above)?, bytes, nulls, scratch: Scratch::default() })
     }
 
     /// Bytes of one row; 0 only without columns.
@@ -50,15 +53,15 @@ impl Rows {
             let message = format!("{} columns came, {} were announced", arrays.len(), columns.len());
             return Err(Error::new(ErrorKind::Internal, message));
         }
-        // Slots are all written, bits are only set.
+        // Slots are all written, and so are the bytes of the bits.
         self.bytes.resize(count * *row_bytes, 0);
-        for row in self.bytes.chunks_exact_mut(*row_bytes) {
-            row[*bits_at..].fill(0);
-        }
-        let mut block = Block { bytes: &mut self.bytes, row_bytes: *row_bytes, bits_at: *bits_at, start, count };
+        self.nulls.clear((*row_bytes - *bits_at) * 8, count);
+        let (bytes, nulls) = (&mut self.bytes, &mut self.nulls);
+        let mut block = Block { bytes, row_bytes: *row_bytes, nulls, start, count };
         for (column, array) in columns.iter_mut().zip(arrays) {
             column.write(array, None, &mut block)?;
         }
+        self.nulls.write(&mut self.bytes, *row_bytes, *bits_at);
         Ok(&self.bytes)
     }
 
@@ -123,7 +126,7 @@ impl Column {
                 write_leaf(array, Slots { block, at: *at, bit: self.bit, nulls: nulls.as_ref() });
             }
             (Kind::Struct(columns), DataType::Struct(fields)) if columns.len() == fields.len() => {
-                block.mark(self.bit, nulls.as_ref());
+                block.nulls.mark(self.bit, nulls.as_ref());
                 for (column, child) in columns.iter_mut().zip(array.as_struct().columns()) {
                     column.write(child, nulls.as_ref(), block)?;
                 }
@@ -197,20 +200,9 @@ fn float_bits(value: f64) -> u64 {
 struct Block<'a> {
     bytes: &'a mut [u8],
     row_bytes: usize,
-    bits_at: usize,
+    nulls: &'a mut NullBits,
     start: usize,
     count: usize,
-}
-
-impl Block<'_> {
-    /// Sets the bit where `nulls` says so.
-    fn mark(&mut self, bit: usize, nulls: Option<&NullBuffer>) {
-        let Some(nulls) = nulls else { return };
-        let at = self.bits_at + bit / 8;
-        for (row, valid) in self.bytes.chunks_exact_mut(self.row_bytes).zip(nulls.iter()) {
-            row[at] |= u8::from(!valid) << (bit % 8);
-        }
-    }
 }
 
 /// The slots of one column.
@@ -231,13 +223,11 @@ impl Slots<'_, '_> {
             rows.for_each(|(row, value)| row[at..at + N].copy_from_slice(&value.bytes(1)));
             return;
         };
-        let (byte, shift) = (block.bits_at + self.bit / 8, self.bit % 8);
-        // Bit by bit and without a branch: NULLs in no order would cost 5 ns each.
+        block.nulls.mark(self.bit, Some(nulls));
+        // Without a branch: NULLs in no order would cost 5 ns each.
         for word in nulls.inner().bit_chunks().iter_padded() {
             for (index, (row, value)) in (0..64).zip(&mut rows) {
-                let valid = word >> index & 1;
-                row[at..at + N].copy_from_slice(&value.bytes(valid));
-                row[byte] |= ((valid ^ 1) as u8) << shift;
+                row[at..at + N].copy_from_slice(&value.bytes(word >> index & 1));
             }
         }
     }
