@@ -10,7 +10,6 @@
 
 mod fill;
 mod layout;
-mod null_bits;
 #[cfg(test)]
 mod tests;
 
