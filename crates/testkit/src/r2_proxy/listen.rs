@@ -74,13 +74,16 @@ async fn serve(side: Side, state: Arc<State>, request: Request<Incoming>) -> Res
         tokio::spawn(late(wait, side, state, operation, call, entry));
         return Err(Cut);
     }
-    if let Some(Hit { when: When::Before, fault }) = &hit
-        && let Some(answer) = before(side, fault, &mut call).await?
-    {
-        return Ok(finished(answer, &entry, Shape::default()));
-    }
+    let instead = match &hit {
+        Some(Hit { when: When::Before, fault }) => before(side, fault, &mut call).await?,
+        _ => None,
+    };
+    // Before any answer: a connection that is closed with bytes unread takes the answer with it.
     call.read(body).await?;
     entry.count_in(call.body.len());
+    if let Some(answer) = instead {
+        return Ok(finished(answer, &entry, Shape::default()));
+    }
     let answer = upstream(side, &state, operation, &call).await;
     match hit {
         Some(Hit { when: When::After, fault }) => after(side, fault, answer, &entry).await,
