@@ -22,6 +22,8 @@ mod read_back;
 mod report;
 
 pub(crate) use self::chunk::{Chunk, Hollow};
+pub(crate) use self::codec::PageCompressor;
+pub(crate) use self::constant::no_values;
 pub(crate) use self::copy::RowGroupCopy;
 pub(crate) use self::domain::{Domain, Nulls};
 pub(crate) use self::layout::Layout;

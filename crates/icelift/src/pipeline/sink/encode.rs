@@ -1,4 +1,16 @@
-//! Encodes rows into row groups that belong to no file yet.
+//! Encodes rows into row groups that belong to no file yet: numbers and texts that are in no group here, all else by the library.
+
+mod bounds;
+mod column;
+mod hybrid;
+mod numbers;
+mod pages;
+mod table;
+mod texts;
+mod values;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,15 +20,16 @@ use arrow::datatypes::{DataType, Field, SchemaRef};
 use iceberg::spec::{PrimitiveType, Schema};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::basic::LogicalType;
+use parquet::basic::{Compression, LogicalType};
 use parquet::file::properties::WriterPropertiesPtr;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{Type as ParquetType, TypePtr};
 
+use self::column::ColumnEncoder;
 use super::SinkTarget;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::scan::field_id;
-use crate::pipeline::splice::Layout;
+use crate::pipeline::splice::{Chunk, Layout, PageCompressor};
 
 /// A row group closes at this many rows, however few bytes they are.
 const ROW_GROUP_MAX_ROWS: usize = 1 << 24;
@@ -28,6 +41,7 @@ pub(super) struct Encoder {
     pub properties: WriterPropertiesPtr,
     factory: ArrowRowGroupWriterFactory,
     row_group_bytes: usize,
+    codec: Compression,
 }
 
 impl Encoder {
@@ -41,12 +55,29 @@ impl Encoder {
         let factory = ArrowRowGroupWriterFactory::new(&template, Arc::clone(&target.schema));
         let columns = Arc::clone(&target.schema);
         let layout = Arc::new(Layout::new(parquet_schema, true));
-        Ok(Self { columns, layout, properties, factory, row_group_bytes: target.settings.row_group_bytes })
+        let (row_group_bytes, codec) = (target.settings.row_group_bytes, target.settings.codec);
+        Ok(Self { columns, layout, properties, factory, row_group_bytes, codec })
     }
 
     pub fn open(&self) -> Result<OpenRowGroup> {
         let writers = self.factory.create_column_writers(0).map_err(parquet_failed)?;
-        Ok(OpenRowGroup { writers, rows: 0, nans: BTreeMap::new() })
+        let schema = &self.layout.schema;
+        let mut columns = Vec::with_capacity(self.columns.fields().len());
+        for (leaf, writer) in writers.into_iter().enumerate() {
+            let root = schema.get_column_root_idx(leaf);
+            if let Some(Column::Library(writers)) = columns.get_mut(root) {
+                writers.push(writer);
+                continue;
+            }
+            let own = ColumnEncoder::new(self.columns.field(root).data_type(), &schema.column(leaf), &self.properties);
+            columns.push(own.map_or_else(|| Column::Library(vec![writer]), |own| Column::Own(Box::new(own))));
+        }
+        Ok(OpenRowGroup { columns, rows: 0, nans: BTreeMap::new() })
+    }
+
+    /// What a lane compresses its pages with.
+    pub fn compressor(&self) -> PageCompressor {
+        PageCompressor::new(self.codec)
     }
 }
 
@@ -91,17 +122,30 @@ pub(super) fn parquet_failed(source: parquet::errors::ParquetError) -> Error {
 
 /// A row group being encoded.
 pub(super) struct OpenRowGroup {
-    writers: Vec<ArrowColumnWriter>,
+    columns: Vec<Column>,
     rows: usize,
     nans: BTreeMap<i32, u64>,
 }
 
+/// A column of it.
+enum Column {
+    Own(Box<ColumnEncoder>),
+    /// By leaf.
+    Library(Vec<ArrowColumnWriter>),
+}
+
 /// An encoded row group, ready to be appended to any file of the sink.
 pub(super) struct EncodedRowGroup {
-    pub chunks: Vec<ArrowColumnChunk>,
+    pub chunks: Vec<EncodedChunk>,
     pub rows: usize,
     /// NaN values by field id: Parquet has no statistics of them.
     pub nans: BTreeMap<i32, u64>,
+}
+
+/// A chunk of it.
+pub(super) enum EncodedChunk {
+    Own(Chunk),
+    Library(ArrowColumnChunk),
 }
 
 impl OpenRowGroup {
@@ -109,16 +153,17 @@ impl OpenRowGroup {
     ///
     /// # Errors
     /// NULL in a required column.
-    pub fn write(&mut self, encoder: &Encoder, batch: &RecordBatch) -> Result<()> {
-        let mut writers = self.writers.iter_mut();
-        for (field, column) in encoder.columns.fields().iter().zip(batch.columns()) {
-            check_required(field, column)?;
-            count_nans(field, column, &mut self.nans);
-            for leaf in compute_leaves(field, column).map_err(parquet_failed)? {
-                let Some(writer) = writers.next() else {
-                    return Err(Error::new(ErrorKind::Internal, "a batch has more leaves than the table"));
-                };
-                writer.write(&leaf).map_err(parquet_failed)?;
+    pub fn write(&mut self, encoder: &Encoder, batch: &RecordBatch, compressor: &mut PageCompressor) -> Result<()> {
+        for ((field, array), column) in encoder.columns.fields().iter().zip(batch.columns()).zip(&mut self.columns) {
+            check_required(field, array)?;
+            count_nans(field, array, &mut self.nans);
+            match column {
+                Column::Own(own) => own.write(array, compressor).map_err(parquet_failed)?,
+                Column::Library(writers) => {
+                    for (leaf, writer) in compute_leaves(field, array).map_err(parquet_failed)?.iter().zip(writers) {
+                        writer.write(leaf).map_err(parquet_failed)?;
+                    }
+                }
             }
         }
         self.rows += batch.num_rows();
@@ -130,17 +175,35 @@ impl OpenRowGroup {
     }
 
     fn encoded_bytes(&self) -> usize {
-        self.writers.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum()
+        let bytes = self.columns.iter().map(|column| match column {
+            Column::Own(own) => own.encoded_bytes(),
+            Column::Library(writers) => writers.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum(),
+        });
+        bytes.sum()
     }
 
     /// Bytes held in memory.
     pub fn memory_bytes(&self) -> usize {
-        self.writers.iter().map(ArrowColumnWriter::memory_size).sum()
+        let bytes = self.columns.iter().map(|column| match column {
+            Column::Own(own) => own.memory_bytes(),
+            Column::Library(writers) => writers.iter().map(ArrowColumnWriter::memory_size).sum(),
+        });
+        bytes.sum()
     }
 
-    pub fn finish(self) -> Result<EncodedRowGroup> {
-        let chunks = self.writers.into_iter().map(ArrowColumnWriter::close).collect::<Result<_, _>>();
-        Ok(EncodedRowGroup { chunks: chunks.map_err(parquet_failed)?, rows: self.rows, nans: self.nans })
+    pub fn finish(self, compressor: &mut PageCompressor) -> Result<EncodedRowGroup> {
+        let mut chunks = Vec::new();
+        for column in self.columns {
+            match column {
+                Column::Own(own) => chunks.push(EncodedChunk::Own(own.finish(compressor).map_err(parquet_failed)?)),
+                Column::Library(writers) => {
+                    for writer in writers {
+                        chunks.push(EncodedChunk::Library(writer.close().map_err(parquet_failed)?));
+                    }
+                }
+            }
+        }
+        Ok(EncodedRowGroup { chunks, rows: self.rows, nans: self.nans })
     }
 }
 

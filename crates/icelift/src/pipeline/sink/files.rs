@@ -8,12 +8,12 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReser
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat};
 use parquet::file::properties::WriterPropertiesPtr;
-use parquet::file::writer::SerializedFileWriter;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::task::TaskTracker;
 
 use super::coming::Coming;
-use super::encode::{EncodedRowGroup, Encoder, parquet_failed};
+use super::encode::{EncodedChunk, EncodedRowGroup, Encoder, parquet_failed};
 use super::metrics::ColumnMetrics;
 use super::pending::Pending;
 use super::{SinkTarget, paths};
@@ -312,9 +312,16 @@ impl OpenFile {
     }
 
     async fn append_encoded(&mut self, row_group: EncodedRowGroup) -> Result<()> {
+        let mut start = self.writer.bytes_written() as u64;
         let mut writer = self.writer.next_row_group().map_err(parquet_failed)?;
         for chunk in row_group.chunks {
-            chunk.append_to_row_group(&mut writer).map_err(parquet_failed)?;
+            match chunk {
+                EncodedChunk::Own(chunk) => start += pass(chunk, start, &mut writer, &self.pending)?,
+                EncodedChunk::Library(chunk) => {
+                    start += chunk.close().metadata.compressed_size().cast_unsigned();
+                    chunk.append_to_row_group(&mut writer).map_err(parquet_failed)?;
+                }
+            }
             send(self.pending.take_full(), &mut self.upload, &self.reservation).await?;
         }
         writer.close().map_err(parquet_failed)?;
@@ -325,12 +332,8 @@ impl OpenFile {
     async fn append_copied(&mut self, mut copy: RowGroupCopy, spliced: &SplicedRowGroup) -> Result<u128> {
         let mut start = self.writer.bytes_written() as u64;
         let mut writer = self.writer.next_row_group().map_err(parquet_failed)?;
-        while let Some(Chunk { bytes, close }) = copy.next().await? {
-            // The writer counts and describes them; the bytes themselves go past it.
-            let hollow = Hollow(bytes.length());
-            self.pending.pass(start, bytes.into_pieces());
-            start += hollow.0;
-            writer.append_column(&hollow, close).map_err(parquet_failed)?;
+        while let Some(chunk) = copy.next().await? {
+            start += pass(chunk, start, &mut writer, &self.pending)?;
             send(self.pending.take_full(), &mut self.upload, &self.reservation).await?;
         }
         writer.close().map_err(parquet_failed)?;
@@ -388,6 +391,20 @@ impl OpenFile {
         built
             .map_err(|source| Error::new(ErrorKind::Internal, "a data file's description is incomplete").source(source))
     }
+}
+
+/// Appends a chunk behind the first `start` bytes of a file. The writer counts and describes it; the bytes themselves go past it.
+/// Returns how many they are.
+fn pass(
+    chunk: Chunk,
+    start: u64,
+    writer: &mut SerializedRowGroupWriter<'_, Pending>,
+    pending: &Pending,
+) -> Result<u64> {
+    let hollow = Hollow(chunk.bytes.length());
+    pending.pass(start, chunk.bytes.into_pieces());
+    writer.append_column(&hollow, chunk.close).map_err(parquet_failed)?;
+    Ok(hollow.0)
 }
 
 /// Hands bytes to the upload, and accounts for them as they go. Where the pool refuses, no part is on its way any more when

@@ -188,7 +188,8 @@ fn truncated(bytes: Vec<u8>, mode: MetricsMode, primitive: &PrimitiveType, upper
     }
 }
 
-fn raised_text(prefix: &str) -> Option<Vec<u8>> {
+/// The shortest text above all that begin with `prefix`.
+pub(super) fn raised_text(prefix: &str) -> Option<Vec<u8>> {
     let mut chars: Vec<char> = prefix.chars().collect();
     while let Some(last) = chars.pop() {
         // Surrogates are no characters: the one after them is.
@@ -204,7 +205,8 @@ fn raised_text(prefix: &str) -> Option<Vec<u8>> {
     None
 }
 
-fn raised_bytes(prefix: &[u8]) -> Option<Vec<u8>> {
+/// The shortest bytes above all that begin with `prefix`.
+pub(super) fn raised_bytes(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte != 0xFF)?;
     let mut raised = prefix[..=last].to_vec();
     raised[last] += 1;

@@ -25,7 +25,7 @@ use crate::catalog::CommitOutcome;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::shuffle::{Lanes, PartitionKey, Partitioner};
 use crate::pipeline::snapshot;
-use crate::pipeline::splice::Splice;
+use crate::pipeline::splice::{PageCompressor, Splice};
 
 /// Batches that wait in front of a lane.
 const LANE_QUEUE_BATCHES: usize = 2;
@@ -98,7 +98,8 @@ async fn write(
     for lane in 0..target.lanes.max(1) {
         let (sender, receiver) = mpsc::channel(LANE_QUEUE_BATCHES);
         let reservation = MemoryConsumer::new(format!("IcebergSink lane {lane}")).register(context.memory_pool());
-        let lane = Lane { encoder: Arc::clone(encoder), files: Arc::clone(files), open: HashMap::new(), reservation };
+        let (encoder, files) = (Arc::clone(encoder), Arc::clone(files));
+        let lane = Lane { compressor: encoder.compressor(), encoder, files, open: HashMap::new(), reservation };
         tasks.spawn(lane.run(receiver).map_ok(|()| Task::Encoding));
         senders.push(sender);
     }
@@ -262,6 +263,7 @@ fn memory_bytes(batch: &RecordBatch) -> usize {
 /// One lane: encodes the row groups of its keys.
 struct Lane {
     encoder: Arc<Encoder>,
+    compressor: PageCompressor,
     files: Arc<Files>,
     open: HashMap<Arc<[u8]>, (PartitionKey, OpenRowGroup)>,
     reservation: MemoryReservation,
@@ -290,7 +292,7 @@ impl Lane {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(vacant) => vacant.insert((key, self.encoder.open()?)),
         };
-        open.write(&self.encoder, rows)
+        open.write(&self.encoder, rows, &mut self.compressor)
     }
 
     fn memory_bytes(&self) -> usize {
@@ -318,6 +320,6 @@ impl Lane {
 
     async fn close(&mut self, key: &Arc<[u8]>) -> Result<()> {
         let Some((key, open)) = self.open.remove(key) else { return Ok(()) };
-        self.files.append(&key, RowGroup::Encoded(open.finish()?)).await.map(|_| ())
+        self.files.append(&key, RowGroup::Encoded(open.finish(&mut self.compressor)?)).await.map(|_| ())
     }
 }

@@ -34,6 +34,7 @@ pub(super) fn is_known(codec: Compression) -> bool {
 /// The chunk with its pages compressed with `codec`.
 pub(super) fn recompressed(chunk: Chunk, codec: Compression, rows: usize) -> Result<Chunk> {
     let Chunk { bytes, mut close } = chunk;
+    let mut compressor = PageCompressor::new(codec);
     let mut pages = SerializedPageReader::new(Arc::new(bytes), &close.metadata, rows, None)?;
     let mut written = TrackedWrite::new(Vec::new());
     let mut writer = SerializedPageWriter::new(&mut written);
@@ -41,7 +42,7 @@ pub(super) fn recompressed(chunk: Chunk, codec: Compression, rows: usize) -> Res
     let mut uncompressed_bytes = 0;
     while let Some(page) = pages.get_next_page()? {
         let is_data = page.is_data_page();
-        let spec = writer.write_page(compressed(page, codec)?)?;
+        let spec = writer.write_page(compressed(page, &mut compressor)?)?;
         uncompressed_bytes += spec.uncompressed_size;
         places.add(is_data, spec.offset, spec.bytes_written)?;
     }
@@ -101,15 +102,15 @@ impl Places {
     }
 }
 
-fn compressed(page: Page, codec: Compression) -> Result<CompressedPage> {
+fn compressed(page: Page, compressor: &mut PageCompressor) -> Result<CompressedPage> {
     let uncompressed = page.buffer().len();
     let page = match page {
         Page::DataPage { buf, num_values, encoding, def_level_encoding, rep_level_encoding, statistics } => {
-            let buf = squeezed(&buf, codec)?.into();
+            let buf = compressor.compressed(&buf)?.into();
             Page::DataPage { buf, num_values, encoding, def_level_encoding, rep_level_encoding, statistics }
         }
         Page::DictionaryPage { buf, num_values, encoding, is_sorted } => {
-            Page::DictionaryPage { buf: squeezed(&buf, codec)?.into(), num_values, encoding, is_sorted }
+            Page::DictionaryPage { buf: compressor.compressed(&buf)?.into(), num_values, encoding, is_sorted }
         }
         Page::DataPageV2 {
             buf,
@@ -124,8 +125,8 @@ fn compressed(page: Page, codec: Compression) -> Result<CompressedPage> {
         } => {
             // Levels are never compressed in the second version of pages.
             let levels = (def_levels_byte_len + rep_levels_byte_len) as usize;
-            let values = squeezed(&buf[levels..], codec)?;
-            let is_compressed = !is_same(codec, Compression::UNCOMPRESSED);
+            let values = compressor.compressed(&buf[levels..])?;
+            let is_compressed = !is_same(compressor.codec(), Compression::UNCOMPRESSED);
             Page::DataPageV2 {
                 buf: [&buf[..levels], &values].concat().into(),
                 num_values,
@@ -142,22 +143,51 @@ fn compressed(page: Page, codec: Compression) -> Result<CompressedPage> {
     Ok(CompressedPage::new(page, uncompressed))
 }
 
-fn squeezed(bytes: &[u8], codec: Compression) -> Result<Vec<u8>> {
-    let failed = |source: Box<dyn std::error::Error + Send + Sync>| ParquetError::External(source);
-    match codec {
-        Compression::UNCOMPRESSED => Ok(bytes.to_vec()),
-        Compression::SNAPPY => snap::raw::Encoder::new().compress_vec(bytes).map_err(|source| failed(source.into())),
-        Compression::ZSTD(level) => {
-            zstd::bulk::compress(bytes, level.compression_level()).map_err(|source| failed(source.into()))
+/// Compresses pages one after the other, in the same working memory.
+pub(crate) struct PageCompressor {
+    codec: Compression,
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+}
+
+impl PageCompressor {
+    pub fn new(codec: Compression) -> Self {
+        Self { codec, zstd: None }
+    }
+
+    /// Whether pages can be compressed with it.
+    pub fn knows(codec: Compression) -> bool {
+        is_known(codec)
+    }
+
+    pub fn codec(&self) -> Compression {
+        self.codec
+    }
+
+    /// # Errors
+    /// What the codec says; one that is not known.
+    pub fn compressed(&mut self, bytes: &[u8]) -> Result<Vec<u8>> {
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| ParquetError::External(source);
+        match self.codec {
+            Compression::UNCOMPRESSED => Ok(bytes.to_vec()),
+            Compression::SNAPPY => {
+                snap::raw::Encoder::new().compress_vec(bytes).map_err(|source| failed(source.into()))
+            }
+            Compression::ZSTD(level) => {
+                let zstd = match &mut self.zstd {
+                    Some(zstd) => zstd,
+                    none => none.insert(zstd::bulk::Compressor::new(level.compression_level())?),
+                };
+                zstd.compress(bytes).map_err(|source| failed(source.into()))
+            }
+            Compression::GZIP(level) => {
+                use std::io::Write;
+                let level = flate2::Compression::new(level.compression_level());
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+                let done = encoder.write_all(bytes).and_then(|()| encoder.finish());
+                done.map_err(|source| failed(source.into()))
+            }
+            Compression::LZ4_RAW => Ok(lz4_flex::block::compress(bytes)),
+            other => Err(ParquetError::NYI(format!("pages are not compressed with {other}"))),
         }
-        Compression::GZIP(level) => {
-            use std::io::Write;
-            let level = flate2::Compression::new(level.compression_level());
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-            let done = encoder.write_all(bytes).and_then(|()| encoder.finish());
-            done.map_err(|source| failed(source.into()))
-        }
-        Compression::LZ4_RAW => Ok(lz4_flex::block::compress(bytes)),
-        other => Err(ParquetError::NYI(format!("pages are not compressed with {other}"))),
     }
 }

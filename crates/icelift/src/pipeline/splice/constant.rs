@@ -168,7 +168,7 @@ impl Plain {
 }
 
 /// The statistics of a chunk of NULLs.
-fn no_values(leaf: &ColumnDescPtr, rows: usize) -> Statistics {
+pub(crate) fn no_values(leaf: &ColumnDescPtr, rows: usize) -> Statistics {
     let nulls = Some(rows as u64);
     match leaf.physical_type() {
         PhysicalType::BOOLEAN => Statistics::boolean(None, None, None, nulls, false),

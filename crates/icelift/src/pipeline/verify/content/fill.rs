@@ -156,7 +156,7 @@ fn write_leaf(array: &ArrayRef, mut slots: Slots<'_, '_>) {
     match array.data_type() {
         DataType::Boolean => {
             let values = array.as_boolean().values().slice(range.start, range.len());
-            slots.put(values.iter().map(u64::from));
+            slots.put(&values.iter().collect::<Vec<_>>(), u64::from);
         }
         DataType::Int8 => slots.integers::<Int8Type>(array),
         DataType::Int16 => slots.integers::<Int16Type>(array),
@@ -168,15 +168,15 @@ fn write_leaf(array: &ArrayRef, mut slots: Slots<'_, '_>) {
         DataType::Timestamp(..) => slots.integers::<TimestampMicrosecondType>(array),
         DataType::Float32 => {
             let values = &array.as_primitive::<Float32Type>().values()[range];
-            slots.put(values.iter().map(|value| float_bits(f64::from(*value))));
+            slots.put(values, |value| float_bits(f64::from(value)));
         }
         DataType::Float64 => {
             let values = &array.as_primitive::<Float64Type>().values()[range];
-            slots.put(values.iter().map(|value| float_bits(*value)));
+            slots.put(values, float_bits);
         }
         DataType::Decimal128(..) => {
             let values = &array.as_primitive::<Decimal128Type>().values()[range];
-            slots.put(values.iter().map(|value| *value as u128));
+            slots.put(values, |value| value as u128);
         }
         DataType::Utf8 => slots.hashes(array.as_string::<i32>()),
         DataType::LargeUtf8 => slots.hashes(array.as_string::<i64>()),
@@ -224,19 +224,23 @@ struct Slots<'a, 'b> {
 impl Slots<'_, '_> {
     /// Writes one value for each row, 0 and the bit for NULL.
     #[inline]
-    fn put<const N: usize>(&mut self, values: impl Iterator<Item = impl Slot<N>>) {
+    fn put<V: Copy, S: Slot<N>, const N: usize>(&mut self, values: &[V], slot: impl Fn(V) -> S) {
         let (at, block) = (self.at, &mut *self.block);
-        let mut rows = block.bytes.chunks_exact_mut(block.row_bytes).zip(values);
+        let row_bytes = block.row_bytes;
         let Some(nulls) = self.nulls else {
-            rows.for_each(|(row, value)| row[at..at + N].copy_from_slice(&value.bytes(1)));
+            for (row, value) in block.bytes.chunks_exact_mut(row_bytes).zip(values) {
+                row[at..at + N].copy_from_slice(&slot(*value).bytes(1));
+            }
             return;
         };
         let (byte, shift) = (block.bits_at + self.bit / 8, self.bit % 8);
         // Bit by bit and without a branch: NULLs in no order would cost 5 ns each.
-        for word in nulls.inner().bit_chunks().iter_padded() {
-            for (index, (row, value)) in (0..64).zip(&mut rows) {
-                let valid = word >> index & 1;
-                row[at..at + N].copy_from_slice(&value.bytes(valid));
+        let parts = block.bytes.chunks_mut(64 * row_bytes).zip(values.chunks(64));
+        for (mut word, (rows, values)) in nulls.inner().bit_chunks().iter_padded().zip(parts) {
+            for (row, value) in rows.chunks_exact_mut(row_bytes).zip(values) {
+                let valid = word & 1;
+                word >>= 1;
+                row[at..at + N].copy_from_slice(&slot(*value).bytes(valid));
                 row[byte] |= ((valid ^ 1) as u8) << shift;
             }
         }
@@ -247,7 +251,7 @@ impl Slots<'_, '_> {
         T::Native: Into<i64>,
     {
         let values = &array.as_primitive::<T>().values()[self.block.start..self.block.start + self.block.count];
-        self.put(values.iter().map(|value| Into::<i64>::into(*value) as u64));
+        self.put(values, |value| Into::<i64>::into(value) as u64);
     }
 
     /// Writes the hash of the bytes of each row.
@@ -258,7 +262,7 @@ impl Slots<'_, '_> {
         let (start, count) = (self.block.start, self.block.count);
         let hash = |row: usize| xxh3_128(values.value(start + row).as_ref());
         let Some(nulls) = self.nulls else {
-            self.put((0..count).map(hash));
+            (0..count).for_each(|row| self.put_at(row, hash(row)));
             return;
         };
         self.hide();
@@ -270,7 +274,9 @@ impl Slots<'_, '_> {
     /// Zeroes the slots and sets the bits, where there are NULLs at all.
     fn hide(&mut self) {
         if self.nulls.is_some() {
-            self.put(std::iter::repeat_n(0_u128, self.block.count));
+            let (at, row_bytes) = (self.at, self.block.row_bytes);
+            self.block.bytes.chunks_exact_mut(row_bytes).for_each(|row| row[at..at + 16].fill(0));
+            self.block.mark(self.bit, self.nulls);
         }
     }
 
