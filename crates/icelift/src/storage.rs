@@ -54,7 +54,7 @@ use crate::options::Options;
 /// Parts of all uploads to local disks that are written at once. Each of them is held in memory.
 const LOCAL_PARTS_AT_ONCE: usize = 32;
 
-/// A read that is as long takes its turn.
+/// A read that is as long takes its turn over a network, and memory that is used again from a local disk.
 const LONG_BYTES: u64 = 1 << 20;
 /// What lies between ranges is read with them if it is no more: the default of `object_store`.
 const GAP_BYTES: u64 = 1 << 20;
@@ -269,7 +269,7 @@ impl Store {
         let options = GetOptions { range: Some(GetRange::Bounded(range.clone())), ..Default::default() };
         let failed = |source| read_error(location, source);
         let found = objects.get_opts(&path, options).await.map_err(failed)?;
-        let is_long = found.range.end - found.range.start >= buffers::LONG_BYTES;
+        let is_long = found.range.end - found.range.start >= LONG_BYTES;
         let bytes = match (&self.inner.place, found) {
             (Place::Local(_, disk), GetResult { payload: GetResultPayload::File(file, _), range, .. }) if is_long => {
                 disk.read(location, file, range).await?

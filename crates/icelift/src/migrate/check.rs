@@ -1,7 +1,6 @@
 //! Verifies the files of a slice before they are committed: read again from the target's store, they must hold the rows that
 //! came from the source, partition by partition. Each file is read as soon as it is complete, while others are written.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use iceberg::spec::DataFile;
@@ -13,9 +12,8 @@ use super::attempt::Listing;
 use super::driver::Job;
 use super::event::MigrationEvent;
 use crate::catalog::Table;
-use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::pipeline::sink::partition_folder;
-use crate::pipeline::verify::{Level, Prints, Readback, Wanted, read_back};
+use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::verify::{Level, Readback, Wanted, compare, read_back};
 
 /// Row groups of a file that are read at once. They wait for their store more than for a core.
 const ROW_GROUPS_AT_ONCE: usize = 2;
@@ -82,40 +80,12 @@ async fn read_one(job: Arc<Job>, table: Table, file: DataFile) -> Result<Vec<Rea
 /// # Errors
 /// [`ErrorKind::Difference`] with the partition.
 pub(super) fn check(job: &Job, table: &Table, batch: &str, listing: &Listing, read: &[Readback]) -> Result<()> {
-    let read: HashMap<&str, &Readback> = read.iter().map(|read| (read.location.as_str(), read)).collect();
-    let (spec, schema) = (table.metadata.default_partition_spec(), table.metadata.current_schema());
-    let mut found: BTreeMap<String, Prints> = BTreeMap::new();
-    for file in &listing.files {
-        let Some(read) = read.get(file.file_path()) else {
-            let error = Error::new(ErrorKind::Internal, "a file was not read again").subject(file.file_path());
-            return Err(error.place(Stage::Verify, &table.name));
-        };
-        found.entry(partition_folder(spec, schema, file.partition())).or_default().merge(read.prints());
-    }
-    let partitions = found.keys().chain(listing.prints.keys());
-    for partition in partitions {
-        let (there, came) = (found.get(partition).copied(), listing.prints.get(partition).copied());
-        let (there, came) = (there.unwrap_or_default(), came.unwrap_or_default());
-        if there != came {
-            return Err(differs(partition, there, came).place(Stage::Verify, &table.name));
-        }
-    }
+    let rows = compare(table, &listing.files, read, &listing.prints)?;
     job.engine.events.send(MigrationEvent::Verified {
         target: table.name.plain(),
         batch: batch.to_string(),
-        rows: found.values().map(|prints| prints.content.rows).sum(),
+        rows,
         files: listing.files.len(),
     });
     Ok(())
-}
-
-fn differs(partition: &str, there: Prints, came: Prints) -> Error {
-    let (there, came) = (there.content, came.content);
-    let place = if partition.is_empty() { String::new() } else { format!(" of `{partition}`") };
-    let message = match there.rows == came.rows {
-        true => format!("the rows{place} are not those that came from the source"),
-        false => format!("{} rows{place} came from the source, {} are in the files", came.rows, there.rows),
-    };
-    Error::new(ErrorKind::Difference, message)
-        .hint("nothing was committed; run the same statement again, and check the target's storage if it fails again")
 }

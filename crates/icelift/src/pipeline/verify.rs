@@ -4,6 +4,7 @@
 //! chance of about 2⁻¹²⁸ only if, both sides hold the same rows the same number of times. What must hold: "verified" is said
 //! of bytes that were read from the target, never of what was meant to be written.
 
+mod compare;
 mod content;
 mod emit;
 mod fingerprint;
@@ -12,6 +13,7 @@ mod portable;
 mod prints;
 mod read_back;
 
+pub(crate) use self::compare::compare;
 pub(crate) use self::content::ContentHasher;
 pub(crate) use self::emit::{Dialect, emit};
 pub(crate) use self::fingerprint::Fingerprint;

@@ -8,9 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// Shorter reads take memory of their own.
-pub(super) const LONG_BYTES: u64 = 1 << 20;
-
 /// Buffers that are kept for later.
 const KEPT: usize = 4;
 

@@ -22,8 +22,8 @@ use crate::catalog::{IcebergTable, Table};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::scan::PlannedFile;
-use crate::pipeline::sink::{self, Delivery, SinkTarget, SpliceRule, Written, partition_folder};
-use crate::pipeline::verify::{Level, Prints, Wanted, read_back};
+use crate::pipeline::sink::{self, Delivery, SinkTarget, SpliceRule, Written};
+use crate::pipeline::verify::{Level, Prints, Wanted, compare, read_back};
 use crate::storage::Store;
 
 const ROW_GROUP_PROPERTY: &str = "write.parquet.row-group-size-bytes";
@@ -182,20 +182,6 @@ impl Rewriting<'_> {
         let pool = Arc::clone(&session.runtime_env().memory_pool);
         let wanted = Wanted { level: Level::Content, pool, portable: None };
         let read = read_back(target, files.to_vec(), parallelism, wanted).await?;
-        let (spec, schema) = (target.metadata.default_partition_spec(), target.metadata.current_schema());
-        let mut found: BTreeMap<String, Prints> = BTreeMap::new();
-        for (file, read) in files.iter().zip(&read) {
-            found.entry(partition_folder(spec, schema, file.partition())).or_default().merge(read.prints());
-        }
-        for partition in found.keys().chain(came.keys()) {
-            let (found, came) = (found.get(partition), came.get(partition));
-            if found.copied().unwrap_or_default() != came.copied().unwrap_or_default() {
-                let message = format!("the rows that were written to `{partition}` are not those that were read");
-                return Err(Error::new(ErrorKind::Difference, message)
-                    .place(Stage::Verify, &target.name)
-                    .hint("nothing was committed; check the table's storage if it fails again"));
-            }
-        }
-        Ok(())
+        compare(target, files, &read, came).map(drop)
     }
 }

@@ -137,7 +137,9 @@ impl<T: Number> Known<T> {
                 }
                 return *number - 1;
             }
-            table.find_or_put(hash_of(bits), met.len(), |at| met[at].bits() == bits).unwrap_or_else(|| {
+            let is_equal = |at: usize| met[at].bits() == bits;
+            let found = table.find_or_put(hash_of(bits), met.len(), is_equal, |at| hash_of(met[at].bits()));
+            found.unwrap_or_else(|| {
                 met.push(*value);
                 met.len() as u32 - 1
             })

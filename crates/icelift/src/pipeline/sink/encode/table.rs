@@ -1,64 +1,70 @@
 //! Finds the number of a value among those met before: open addressing, one probe for a value that is known.
 
-/// What a slot knows of an entry: its hash, so that values are compared only where that is equal, and its number plus one.
-#[derive(Debug, Clone, Copy, Default)]
-struct Slot {
-    hash: u32,
-    number: u32,
-}
-
 /// Numbers of values by hash. The values themselves are with the caller.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// As many as a power of two, a quarter of them free.
-    slots: Vec<Slot>,
-    entries: u32,
-    /// How many there may be before there are more slots.
-    entries_max: u32,
+    /// As many as a power of two, a quarter of them free. The low bits of the hash are the place of an entry. Its slot holds the
+    /// other bits of the hash, so that values are compared only where those are equal, above its number plus one.
+    slots: Vec<u32>,
 }
 
 const SLOTS_AT_FIRST: usize = 64;
 
 impl Table {
     /// The number of the value with this hash for which `is_equal` holds. `None` where there was none: it is `next` from now on.
+    /// `hash_of` tells the hash of each number below `next`.
     #[inline]
-    pub fn find_or_put(&mut self, hash: u32, next: usize, is_equal: impl Fn(usize) -> bool) -> Option<u32> {
-        if self.entries >= self.entries_max {
-            self.grow();
+    pub fn find_or_put(
+        &mut self,
+        hash: u32,
+        next: usize,
+        is_equal: impl Fn(usize) -> bool,
+        hash_of: impl Fn(usize) -> u32,
+    ) -> Option<u32> {
+        if next * 4 >= self.slots.len() * 3 {
+            self.grow(next, hash_of);
         }
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         loop {
             let slot = self.slots[at];
-            if slot.number == 0 {
+            let number = slot & mask as u32;
+            if number == 0 {
                 break;
             }
-            if slot.hash == hash && is_equal(slot.number as usize - 1) {
-                return Some(slot.number - 1);
+            if (slot ^ hash) & !(mask as u32) == 0 && is_equal(number as usize - 1) {
+                return Some(number - 1);
             }
             at = (at + 1) & mask;
         }
-        self.entries += 1;
-        self.slots[at] = Slot { hash, number: next as u32 + 1 };
+        self.slots[at] = entry(hash, next, mask);
         None
     }
 
-    fn grow(&mut self) {
-        let length = (self.slots.len() * 2).max(SLOTS_AT_FIRST);
-        let old = std::mem::replace(&mut self.slots, vec![Slot::default(); length]);
-        for slot in old.into_iter().filter(|slot| slot.number > 0) {
-            let mut at = slot.hash as usize & (length - 1);
-            while self.slots[at].number > 0 {
-                at = (at + 1) & (length - 1);
+    /// More slots, and all entries in their new places.
+    #[cold]
+    fn grow(&mut self, next: usize, hash_of: impl Fn(usize) -> u32) {
+        let length = ((next + 1).next_power_of_two() * 2).max(SLOTS_AT_FIRST);
+        let mask = length - 1;
+        self.slots = vec![0; length];
+        for number in 0..next {
+            let hash = hash_of(number);
+            let mut at = hash as usize & mask;
+            while self.slots[at] != 0 {
+                at = (at + 1) & mask;
             }
-            self.slots[at] = slot;
+            self.slots[at] = entry(hash, number, mask);
         }
-        self.entries_max = u32::try_from(length / 4 * 3).unwrap_or(u32::MAX);
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.slots.len() * size_of::<Slot>()
+        self.slots.len() * size_of::<u32>()
     }
+}
+
+/// There are more slots than numbers, so that a number has room below the bits of the hash.
+fn entry(hash: u32, number: usize, mask: usize) -> u32 {
+    hash & !(mask as u32) | (number as u32 + 1)
 }
 
 /// A hash of the bits of a number: all of them decide about all of it.
@@ -88,9 +94,10 @@ mod tests {
             hash_bits in 0_u32..=32,
         ) {
             let (mut table, mut met, mut known) = (Table::default(), Vec::new(), HashMap::new());
+            let hash_of = |value| hash_of(value) & u32::MAX.checked_shr(32 - hash_bits).unwrap_or(0);
             for value in values {
-                let hash = hash_of(value) & u32::MAX.checked_shr(32 - hash_bits).unwrap_or(0);
-                let found = table.find_or_put(hash, met.len(), |number| met[number] == value);
+                let is_equal = |number: usize| met[number] == value;
+                let found = table.find_or_put(hash_of(value), met.len(), is_equal, |number| hash_of(met[number]));
                 prop_assert_eq!(found, known.get(&value).copied());
                 if found.is_none() {
                     known.insert(value, met.len() as u32);

@@ -91,9 +91,11 @@ impl Texts {
 
 impl Known {
     fn add(&mut self, value: &[u8]) {
-        let hash = xxh3_64(value) as u32;
         let next = self.values.starts.len();
-        let known = self.table.find_or_put(hash, next, |number| self.values.get(number) == value);
+        let hash_of = |value: &[u8]| xxh3_64(value) as u32;
+        let (is_equal, hash_at) =
+            (|number| self.values.get(number) == value, |number| hash_of(self.values.get(number)));
+        let known = self.table.find_or_put(hash_of(value), next, is_equal, hash_at);
         let index = known.unwrap_or_else(|| {
             append_plain(value, &mut self.values.plain);
             self.values.starts.push(self.values.plain.len() - value.len());

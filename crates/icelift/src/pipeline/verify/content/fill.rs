@@ -20,6 +20,8 @@ const NAN_BITS: u64 = 0x7FF8_0000_0000_0000;
 pub(super) struct Rows {
     layout: Layout,
     bytes: Vec<u8>,
+    /// By field that can be NULL: where it is, 64 rows in a word.
+    hidden: Vec<u64>,
     scratch: Scratch,
 }
 
@@ -32,7 +34,12 @@ struct Scratch {
 
 impl Rows {
     pub fn new(fields: &Fields, above: Option<&str>) -> Result<Self> {
-        Ok(Self { layout: Layout::new(fields, above)?, bytes: Vec::new(), scratch: Scratch::default() })
+        Ok(Self {
+            layout: Layout::new(fields, above)?,
+            bytes: Vec::new(),
+            hidden: Vec::new(),
+            scratch: Scratch::default(),
+        })
     }
 
     /// Bytes of one row; 0 only without columns.
@@ -50,15 +57,17 @@ impl Rows {
             let message = format!("{} columns came, {} were announced", arrays.len(), columns.len());
             return Err(Error::new(ErrorKind::Internal, message));
         }
-        // Slots are all written, bits are only set.
+        // All that is in them is written.
         self.bytes.resize(count * *row_bytes, 0);
-        for row in self.bytes.chunks_exact_mut(*row_bytes) {
-            row[*bits_at..].fill(0);
-        }
-        let mut block = Block { bytes: &mut self.bytes, row_bytes: *row_bytes, bits_at: *bits_at, start, count };
+        let words = count.div_ceil(64).max(1);
+        self.hidden.clear();
+        self.hidden.resize((*row_bytes - *bits_at) * 8 * words, 0);
+        let (bytes, hidden) = (&mut self.bytes, &mut self.hidden);
+        let mut block = Block { bytes, row_bytes: *row_bytes, hidden, words, start, count };
         for (column, array) in columns.iter_mut().zip(arrays) {
             column.write(array, None, &mut block)?;
         }
+        block.write_bits(*bits_at);
         Ok(&self.bytes)
     }
 
@@ -197,20 +206,48 @@ fn float_bits(value: f64) -> u64 {
 struct Block<'a> {
     bytes: &'a mut [u8],
     row_bytes: usize,
-    bits_at: usize,
+    hidden: &'a mut [u64],
+    /// Of `hidden`, for each field.
+    words: usize,
     start: usize,
     count: usize,
 }
 
 impl Block<'_> {
-    /// Sets the bit where `nulls` says so.
+    /// Remembers where `nulls` says that a field is NULL.
     fn mark(&mut self, bit: usize, nulls: Option<&NullBuffer>) {
         let Some(nulls) = nulls else { return };
-        let at = self.bits_at + bit / 8;
-        for (row, valid) in self.bytes.chunks_exact_mut(self.row_bytes).zip(nulls.iter()) {
-            row[at] |= u8::from(!valid) << (bit % 8);
+        let hidden = &mut self.hidden[bit * self.words..][..self.words];
+        for (hidden, valid) in hidden.iter_mut().zip(nulls.inner().bit_chunks().iter_padded()) {
+            *hidden = !valid;
         }
     }
+
+    /// Writes the bits of all fields to all rows, eight fields of eight rows at a time.
+    fn write_bits(&mut self, bits_at: usize) {
+        for (byte, fields) in self.hidden.chunks_exact(self.words * 8).enumerate() {
+            for (index, rows) in self.bytes.chunks_mut(self.row_bytes * 8).enumerate() {
+                let (word, shift) = (index / 8, index % 8 * 8);
+                let mut square = [0; 8];
+                for (bits, field) in square.iter_mut().zip(fields.chunks_exact(self.words)) {
+                    *bits = (field[word] >> shift) as u8;
+                }
+                for (row, bits) in rows.chunks_exact_mut(self.row_bytes).zip(turned(square)) {
+                    row[bits_at + byte] = bits;
+                }
+            }
+        }
+    }
+}
+
+/// Rows of bits as columns (Warren, "Hacker's Delight", 7-3).
+fn turned(square: [u8; 8]) -> [u8; 8] {
+    let mut bits = u64::from_le_bytes(square);
+    for (shift, mask) in [(7, 0x00AA_00AA_00AA_00AA), (14, 0x0000_CCCC_0000_CCCC), (28, 0x0000_0000_F0F0_F0F0)] {
+        let moved = (bits ^ (bits >> shift)) & mask;
+        bits ^= moved ^ (moved << shift);
+    }
+    bits.to_le_bytes()
 }
 
 /// The slots of one column.
@@ -225,23 +262,21 @@ impl Slots<'_, '_> {
     /// Writes one value for each row, 0 and the bit for NULL.
     #[inline]
     fn put<V: Copy, S: Slot<N>, const N: usize>(&mut self, values: &[V], slot: impl Fn(V) -> S) {
-        let (at, block) = (self.at, &mut *self.block);
-        let row_bytes = block.row_bytes;
-        let Some(nulls) = self.nulls else {
-            for (row, value) in block.bytes.chunks_exact_mut(row_bytes).zip(values) {
-                row[at..at + N].copy_from_slice(&slot(*value).bytes(1));
-            }
-            return;
-        };
-        let (byte, shift) = (block.bits_at + self.bit / 8, self.bit % 8);
+        self.block.mark(self.bit, self.nulls);
+        let (at, row_bytes) = (self.at, self.block.row_bytes);
+        let rows = self.block.bytes.chunks_mut(64 * row_bytes).zip(values.chunks(64));
         // Bit by bit and without a branch: NULLs in no order would cost 5 ns each.
-        let parts = block.bytes.chunks_mut(64 * row_bytes).zip(values.chunks(64));
-        for (mut word, (rows, values)) in nulls.inner().bit_chunks().iter_padded().zip(parts) {
+        let fill = |rows: &mut [u8], values: &[V], mut valid: u64| {
             for (row, value) in rows.chunks_exact_mut(row_bytes).zip(values) {
-                let valid = word & 1;
-                word >>= 1;
-                row[at..at + N].copy_from_slice(&slot(*value).bytes(valid));
-                row[byte] |= ((valid ^ 1) as u8) << shift;
+                row[at..at + N].copy_from_slice(&slot(*value).bytes(valid & 1));
+                valid >>= 1;
+            }
+        };
+        match self.nulls {
+            None => rows.for_each(|(rows, values)| fill(rows, values, u64::MAX)),
+            Some(nulls) => {
+                let words = nulls.inner().bit_chunks();
+                rows.zip(words.iter_padded()).for_each(|((rows, values), valid)| fill(rows, values, valid));
             }
         }
     }
