@@ -70,6 +70,11 @@ impl Parquet {
         Ok(Self { store: store.clone(), location: location.to_string(), metadata, fields })
     }
 
+    /// Whether it is on a local disk.
+    pub fn is_local(&self) -> bool {
+        self.store.is_local()
+    }
+
     /// Whether these columns can be read without keys: a footer that is plain may tell of columns that are encrypted.
     ///
     /// # Errors

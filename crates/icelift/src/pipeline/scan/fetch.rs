@@ -1,8 +1,8 @@
 //! How much of a row group is fetched at once.
 //!
-//! A row group is fetched whole, as far as its columns are wanted: that takes the fewest requests. Where the memory pool has no
-//! room for it, and the file tells where its pages are, it is fetched in slices of rows. What must hold: the slices are the
-//! piece, every row once and in order, and the pool knows what they hold.
+//! A row group is fetched whole, as far as its columns are wanted: that takes the fewest requests. Where requests cost nothing, or
+//! the memory pool has no room for it, and the file tells where its pages are, it is fetched in slices of rows. What must hold: the
+//! slices are the piece, every row once and in order, and the pool knows what they hold.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,6 +22,9 @@ use crate::error::Result;
 
 /// Into how many slices a row group is cut, tried in turn. More would save little: the dictionaries come with each.
 const SLICES: [usize; 4] = [2, 4, 8, 16];
+
+/// What is fetched of a file on a local disk at once, about.
+const LOCAL_FETCH_BYTES: usize = 32 << 20;
 
 /// What pages are cut at by most writers, ours among them.
 const PAGE_BYTES: usize = 1 << 20;
@@ -49,7 +52,8 @@ impl Fetch {
         let Footprint { rows, fetched_bytes, decoded_bytes } = footprint(parquet, &reshape, &row_groups);
         // Nothing smaller can be decoded, so the pool is told and not asked.
         held.grow(decoded_bytes);
-        if held.try_grow(fetched_bytes).is_ok() {
+        let wanted_bytes = if parquet.is_local() { LOCAL_FETCH_BYTES } else { usize::MAX };
+        if fetched_bytes <= wanted_bytes && held.try_grow(fetched_bytes).is_ok() {
             return Ok(accounted(parquet.read(reshape, row_groups, selection, context.batch_rows())?, held));
         }
         let parquet = file.paged(&context).await.map_err(|error| error.subject(file.location()))?.clone();
@@ -57,13 +61,14 @@ impl Fetch {
             held.grow(fetched_bytes);
             return Ok(accounted(parquet.read(reshape, row_groups, selection, context.batch_rows())?, held));
         }
-        let granted = SLICES.into_iter().find(|slices| held.try_grow(fetched_bytes / slices).is_ok());
+        let enough = |slices: &usize| fetched_bytes / slices <= wanted_bytes;
+        let granted = SLICES.into_iter().filter(enough).find(|slices| held.try_grow(fetched_bytes / slices).is_ok());
         let slices = granted.unwrap_or_else(|| {
             held.grow(fetched_bytes / SLICES[SLICES.len() - 1]);
             SLICES[SLICES.len() - 1]
         });
         let slice_rows = rows.div_ceil(slices).max(context.batch_rows());
-        tracing::debug!(file = file.location(), slices, "the memory is not enough to fetch row groups whole");
+        tracing::debug!(file = file.location(), slices, "row groups are fetched in slices");
         let batches = stream::iter(self::slices(&parquet, &row_groups, selection, slice_rows));
         let read = move |slice| parquet.read(reshape.clone(), row_groups.clone(), Some(slice), context.batch_rows());
         Ok(accounted(batches.map(read).try_flatten().boxed(), held))

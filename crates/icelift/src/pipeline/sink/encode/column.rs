@@ -1,14 +1,15 @@
 //! Encodes a column of numbers or texts that is in no group.
 //!
-//! The library's writer looks at each value four times: for its level, its index, its place in a page, its bits. Here levels are
-//! bits as Arrow has them, and what is done for each value is one look into the dictionary. Pages are cut where the library cuts
-//! them, and are of the same encodings.
+//! The library's writer makes a level and a position for each value, gathers the values by them, and looks each up. Here levels
+//! are bits as Arrow has them, and what is done for each value is one look into the dictionary. Pages and dictionaries end at the
+//! same limits, and are of the same encodings.
 
+use std::mem::discriminant;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanBufferBuilder};
 use arrow::datatypes::DataType;
-use parquet::errors::Result;
+use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::WriterPropertiesPtr;
 use parquet::schema::types::ColumnDescPtr;
 
@@ -20,6 +21,7 @@ use crate::pipeline::splice::{Chunk, PageCompressor};
 /// A chunk being encoded.
 pub(super) struct ColumnEncoder {
     leaf: ColumnDescPtr,
+    data_type: DataType,
     properties: WriterPropertiesPtr,
     values: Box<dyn PageValues>,
     /// By row of the page, where the column may be NULL.
@@ -41,6 +43,7 @@ impl ColumnEncoder {
         }
         Some(Self {
             leaf: leaf.clone(),
+            data_type: array.clone(),
             properties: Arc::clone(properties),
             values: values::of_type(array, leaf.physical_type())?,
             validity: (leaf.max_def_level() > 0).then(|| BooleanBufferBuilder::new(0)),
@@ -55,6 +58,11 @@ impl ColumnEncoder {
     /// # Errors
     /// An array of another type, a value too long for Parquet, what the codec says.
     pub fn write(&mut self, array: &ArrayRef, compressor: &mut PageCompressor) -> Result<()> {
+        // What the plan announced is what comes; a timestamp's zone may be spelt in several ways.
+        if discriminant(array.data_type()) != discriminant(&self.data_type) {
+            let message = format!("{} came for a column of {}", array.data_type(), self.data_type);
+            return Err(ParquetError::General(message));
+        }
         let path = self.leaf.path();
         let rows_max = self.properties.data_page_row_count_limit();
         let bytes_max = self.properties.column_data_page_size_limit(path);

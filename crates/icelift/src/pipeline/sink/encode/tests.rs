@@ -273,3 +273,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn another_type_than_announced_is_an_error() {
+    let (schema, limits) = (schema(&DataType::Int64, true), Arc::new(WriterProperties::default()));
+    let root = ArrowSchemaConverter::new().convert(&schema).unwrap();
+    let mut column = ColumnEncoder::new(&DataType::Int64, &root.column(0), &limits).unwrap();
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["1"]));
+    let error = column.write(&texts, &mut PageCompressor::new(Compression::SNAPPY)).unwrap_err();
+    assert!(error.to_string().contains("Utf8 came for a column of Int64"), "{error}");
+}
