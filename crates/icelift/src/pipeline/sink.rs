@@ -13,6 +13,7 @@ mod delivery;
 mod encode;
 mod files;
 mod fingerprints;
+mod lane;
 mod metrics;
 mod paths;
 mod pending;

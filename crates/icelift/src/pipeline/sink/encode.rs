@@ -40,7 +40,8 @@ pub(super) struct Encoder {
     pub layout: Arc<Layout>,
     pub properties: WriterPropertiesPtr,
     factory: ArrowRowGroupWriterFactory,
-    row_group_bytes: usize,
+    /// What a full row group has.
+    pub row_group_bytes: usize,
     codec: Compression,
 }
 
@@ -174,7 +175,8 @@ impl OpenRowGroup {
         self.rows >= ROW_GROUP_MAX_ROWS || self.encoded_bytes() >= encoder.row_group_bytes
     }
 
-    fn encoded_bytes(&self) -> usize {
+    /// About how many bytes it would have in a file.
+    pub fn encoded_bytes(&self) -> usize {
         let bytes = self.columns.iter().map(|column| match column {
             Column::Own(own) => own.encoded_bytes(),
             Column::Library(writers) => writers.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum(),

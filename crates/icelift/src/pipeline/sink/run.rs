@@ -1,7 +1,5 @@
 //! The tasks of a running sink: inputs split and route, lanes encode, one commit at the end.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};
 
@@ -17,29 +15,19 @@ use uuid::Uuid;
 use super::SinkTarget;
 use super::copying::{self, Copied};
 use super::delivery::Written;
-use super::encode::{Encoder, OpenRowGroup};
-use super::files::{self, Files, Leftovers, RowGroup};
+use super::encode::Encoder;
+use super::files::{self, Files, Leftovers};
 use super::fingerprints::{Fingerprints, SharedPrints};
+use super::lane::{Lane, Part};
 use super::paths;
 use crate::catalog::CommitOutcome;
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::pipeline::shuffle::{Lanes, PartitionKey, Partitioner};
+use crate::pipeline::shuffle::{Lanes, Partitioner};
 use crate::pipeline::snapshot;
-use crate::pipeline::splice::{PageCompressor, Splice};
+use crate::pipeline::splice::Splice;
 
 /// Batches that wait in front of a lane.
 const LANE_QUEUE_BATCHES: usize = 2;
-
-/// What the open row groups of a lane may hold without asking the pool, out of the engine's reserve: below it they would be too
-/// small to be of use to any reader.
-const LANE_FREE_BYTES: usize = 8 << 20;
-
-struct Part {
-    key: PartitionKey,
-    rows: RecordBatch,
-    /// What they hold until they are encoded.
-    held: MemoryReservation,
-}
 
 /// Writes all rows of `inputs` and of the row groups that `splice` copies, and commits them. Returns their number.
 pub(super) async fn run(
@@ -98,8 +86,7 @@ async fn write(
     for lane in 0..target.lanes.max(1) {
         let (sender, receiver) = mpsc::channel(LANE_QUEUE_BATCHES);
         let reservation = MemoryConsumer::new(format!("IcebergSink lane {lane}")).register(context.memory_pool());
-        let (encoder, files) = (Arc::clone(encoder), Arc::clone(files));
-        let lane = Lane { compressor: encoder.compressor(), encoder, files, open: HashMap::new(), reservation };
+        let lane = Lane::new(Arc::clone(encoder), Arc::clone(files), reservation);
         tasks.spawn(lane.run(receiver).map_ok(|()| Task::Encoding));
         senders.push(sender);
     }
@@ -258,68 +245,4 @@ fn memory_bytes(batch: &RecordBatch) -> usize {
     let of_column =
         |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size());
     batch.columns().iter().map(of_column).sum()
-}
-
-/// One lane: encodes the row groups of its keys.
-struct Lane {
-    encoder: Arc<Encoder>,
-    compressor: PageCompressor,
-    files: Arc<Files>,
-    open: HashMap<Arc<[u8]>, (PartitionKey, OpenRowGroup)>,
-    reservation: MemoryReservation,
-}
-
-impl Lane {
-    async fn run(mut self, mut parts: mpsc::Receiver<Part>) -> Result<()> {
-        while let Some(Part { key, rows, held }) = parts.recv().await {
-            let bytes = Arc::clone(&key.bytes);
-            self.encode(key, &rows)?;
-            drop((rows, held));
-            if self.open.get(&bytes).is_some_and(|(_, open)| open.is_full(&self.encoder)) {
-                self.close(&bytes).await?;
-            }
-            self.reserve().await?;
-        }
-        let keys: Vec<_> = self.open.keys().cloned().collect();
-        for key in keys {
-            self.close(&key).await?;
-        }
-        Ok(())
-    }
-
-    fn encode(&mut self, key: PartitionKey, rows: &RecordBatch) -> Result<()> {
-        let (_, open) = match self.open.entry(Arc::clone(&key.bytes)) {
-            Entry::Occupied(open) => open.into_mut(),
-            Entry::Vacant(vacant) => vacant.insert((key, self.encoder.open()?)),
-        };
-        open.write(&self.encoder, rows, &mut self.compressor)
-    }
-
-    fn memory_bytes(&self) -> usize {
-        self.open.values().map(|(_, open)| open.memory_bytes()).sum()
-    }
-
-    /// Accounts for the open row groups; where the pool refuses, the largest are closed early.
-    async fn reserve(&mut self) -> Result<()> {
-        loop {
-            let refused = match self.reservation.try_resize(self.memory_bytes().saturating_sub(LANE_FREE_BYTES)) {
-                Ok(()) => return Ok(()),
-                Err(refused) => refused,
-            };
-            let largest =
-                self.open.iter().max_by_key(|(_, (_, open))| open.memory_bytes()).map(|(key, _)| Arc::clone(key));
-            match largest {
-                Some(largest) => self.close(&largest).await?,
-                None => {
-                    let hint = "raise the memory limit, or lower `write.parquet.row-group-size-bytes` of the table";
-                    return Err(Error::from(refused).hint(hint));
-                }
-            }
-        }
-    }
-
-    async fn close(&mut self, key: &Arc<[u8]>) -> Result<()> {
-        let Some((key, open)) = self.open.remove(key) else { return Ok(()) };
-        self.files.append(&key, RowGroup::Encoded(open.finish(&mut self.compressor)?)).await.map(|_| ())
-    }
 }
