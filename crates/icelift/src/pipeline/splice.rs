@@ -12,6 +12,7 @@ mod copy;
 mod domain;
 mod evaluate;
 mod fetch;
+pub(crate) mod hybrid;
 mod layout;
 mod mark;
 mod mode;

@@ -2,7 +2,6 @@
 
 mod bounds;
 mod column;
-mod hybrid;
 mod numbers;
 mod pages;
 mod table;
@@ -20,10 +19,10 @@ use arrow::datatypes::{DataType, Field, SchemaRef};
 use iceberg::spec::{PrimitiveType, Schema};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::basic::{Compression, LogicalType};
+use parquet::basic::LogicalType;
 use parquet::file::properties::WriterPropertiesPtr;
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::{Type as ParquetType, TypePtr};
+use parquet::schema::types::{ColumnPath, Type as ParquetType, TypePtr};
 
 use self::column::ColumnEncoder;
 use super::SinkTarget;
@@ -42,7 +41,6 @@ pub(super) struct Encoder {
     factory: ArrowRowGroupWriterFactory,
     /// What a full row group has.
     pub row_group_bytes: usize,
-    codec: Compression,
 }
 
 impl Encoder {
@@ -56,8 +54,8 @@ impl Encoder {
         let factory = ArrowRowGroupWriterFactory::new(&template, Arc::clone(&target.schema));
         let columns = Arc::clone(&target.schema);
         let layout = Arc::new(Layout::new(parquet_schema, true));
-        let (row_group_bytes, codec) = (target.settings.row_group_bytes, target.settings.codec);
-        Ok(Self { columns, layout, properties, factory, row_group_bytes, codec })
+        let row_group_bytes = target.settings.row_group_bytes;
+        Ok(Self { columns, layout, properties, factory, row_group_bytes })
     }
 
     pub fn open(&self) -> Result<OpenRowGroup> {
@@ -78,7 +76,8 @@ impl Encoder {
 
     /// What a lane compresses its pages with.
     pub fn compressor(&self) -> PageCompressor {
-        PageCompressor::new(self.codec)
+        // No column has a codec of its own.
+        PageCompressor::new(self.properties.compression(&ColumnPath::new(Vec::new())))
     }
 }
 

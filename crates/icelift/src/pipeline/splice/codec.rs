@@ -19,18 +19,6 @@ pub(super) fn is_same(a: Compression, b: Compression) -> bool {
     discriminant(&a) == discriminant(&b)
 }
 
-/// Whether pages can be compressed with it here.
-pub(super) fn is_known(codec: Compression) -> bool {
-    matches!(
-        codec,
-        Compression::UNCOMPRESSED
-            | Compression::SNAPPY
-            | Compression::ZSTD(_)
-            | Compression::GZIP(_)
-            | Compression::LZ4_RAW
-    )
-}
-
 /// The chunk with its pages compressed with `codec`.
 pub(super) fn recompressed(chunk: Chunk, codec: Compression, rows: usize) -> Result<Chunk> {
     let Chunk { bytes, mut close } = chunk;
@@ -156,7 +144,14 @@ impl PageCompressor {
 
     /// Whether pages can be compressed with it.
     pub fn knows(codec: Compression) -> bool {
-        is_known(codec)
+        matches!(
+            codec,
+            Compression::UNCOMPRESSED
+                | Compression::SNAPPY
+                | Compression::ZSTD(_)
+                | Compression::GZIP(_)
+                | Compression::LZ4_RAW
+        )
     }
 
     pub fn codec(&self) -> Compression {

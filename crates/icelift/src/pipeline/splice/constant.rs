@@ -13,6 +13,7 @@ use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
 use super::chunk::Chunk;
+use super::hybrid;
 
 /// Whether a leaf can be one value in all rows: any can be NULL, and what is in no group can have a value.
 pub(super) fn fits(value: &ScalarValue, leaf: &ColumnDescPtr) -> bool {
@@ -43,7 +44,9 @@ pub(super) fn chunk(value: &ScalarValue, leaf: &ColumnDescPtr, rows: usize, page
         }
         // References are one bit wide, and all of them are 0.
         Some(Plain { bytes: Some(bytes), .. }) => {
-            (Some(bytes), Encoding::RLE_DICTIONARY, [vec![1], run(0, rows)].concat())
+            let mut references = vec![1];
+            hybrid::append_run(0, 1, rows, &mut references);
+            (Some(bytes), Encoding::RLE_DICTIONARY, references)
         }
     };
     if let Some(bytes) = dictionary {
@@ -184,19 +187,9 @@ pub(crate) fn no_values(leaf: &ColumnDescPtr, rows: usize) -> Statistics {
 
 /// Levels of a page: their length, then a run.
 fn level_run(level: i16, max_level: i16, rows: usize) -> Vec<u8> {
-    let bytes = run(level, rows);
-    debug_assert!(max_level < 256, "a level takes one byte");
-    [&(bytes.len() as u32).to_le_bytes()[..], &bytes].concat()
-}
-
-/// `rows` times a number of at most 8 bits, as the hybrid of runs and packed bits has it (Parquet's RLE encoding).
-fn run(value: i16, rows: usize) -> Vec<u8> {
-    let mut header = (rows as u64) << 1;
-    let mut bytes = Vec::new();
-    while header >= 0x80 {
-        bytes.push(header as u8 | 0x80);
-        header >>= 7;
-    }
-    bytes.extend([header as u8, value as u8]);
+    let mut bytes = vec![0; 4];
+    hybrid::append_run(level.cast_unsigned().into(), hybrid::width_of(max_level as usize + 1), rows, &mut bytes);
+    let length = bytes.len() as u32 - 4;
+    bytes[..4].copy_from_slice(&length.to_le_bytes());
     bytes
 }

@@ -11,11 +11,12 @@ use datafusion::common::ScalarValue;
 use iceberg::spec::{PartitionField, Transform};
 use parquet::schema::types::{SchemaDescriptor, TypePtr};
 
+use super::codec::{self, PageCompressor};
+use super::constant;
 use super::domain::Domain;
 use super::layout::{Layout, described};
 use super::plan::{Part, Splice, SplicedRowGroup};
 use super::report::Refusal;
-use super::{codec, constant};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::pipeline::scan::{Place, WholeFile, field_id};
 use crate::pipeline::shuffle::{PartitionKey, Partitioner};
@@ -159,7 +160,7 @@ impl<'a> Proof<'a> {
                 return Err(Refusal::Footer);
             }
             let other = self.splice.target.codec.filter(|wanted| !codec::is_same(*wanted, chunk.compression()));
-            if let Some(wanted) = other.filter(|wanted| !codec::is_known(*wanted)) {
+            if let Some(wanted) = other.filter(|wanted| !PageCompressor::knows(*wanted)) {
                 return Err(Refusal::Codec(wanted.to_string()));
             }
             let held = if other.is_some() { chunk.uncompressed_size() } else { chunk.compressed_size() };

@@ -13,10 +13,9 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::WriterPropertiesPtr;
 use parquet::schema::types::ColumnDescPtr;
 
-use super::hybrid;
 use super::pages::Pages;
 use super::values::{self, PageValues};
-use crate::pipeline::splice::{Chunk, PageCompressor};
+use crate::pipeline::splice::{Chunk, PageCompressor, hybrid};
 
 /// A chunk being encoded.
 pub(super) struct ColumnEncoder {
@@ -70,7 +69,7 @@ impl ColumnEncoder {
         let mut from = 0;
         while from < array.len() {
             let left = array.slice(from, (array.len() - from).min(rows_max - self.page_rows));
-            let rows = left.slice(0, self.values.rows_at_once(&left, bytes_max).min(left.len()));
+            let rows = left.slice(0, self.values.rows_at_once(&left, bytes_max));
             self.add(&rows)?;
             from += rows.len();
             if self.page_rows >= rows_max || self.values.page_bytes() >= bytes_max {

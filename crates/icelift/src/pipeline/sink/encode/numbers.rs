@@ -6,9 +6,9 @@ use arrow::datatypes::ArrowNativeType;
 use parquet::errors::Result;
 
 use super::bounds::{Bound, Bounds};
-use super::hybrid;
 use super::table::{Table, hash_of};
 use super::values::{Dictionary, EncodedValues, PageValues};
+use crate::pipeline::splice::hybrid;
 
 /// Rows that are taken in at once: what they are copied to stays in the processor's first cache.
 const ROWS_AT_ONCE: usize = 2048;
@@ -189,7 +189,7 @@ impl<T: Number> PageValues for Numbers<T> {
         let is_dictionary = self.known.is_some();
         match &mut self.known {
             Some(known) => {
-                append_indices(&known.indices, known.values.len(), into);
+                hybrid::append_references(&known.indices, known.values.len(), into);
                 known.indices.clear();
             }
             None => into.append(&mut self.plain),
@@ -207,13 +207,6 @@ impl<T: Number> PageValues for Numbers<T> {
         known.values.iter().for_each(|value| value.append_plain(&mut plain));
         Some(Dictionary { plain, entries: known.values.len() })
     }
-}
-
-/// The indices of a page, behind their width.
-pub(super) fn append_indices(indices: &[u32], entries: usize, into: &mut Vec<u8>) {
-    let width = hybrid::width_of(entries);
-    into.push(width as u8);
-    hybrid::append_numbers(indices, width, into);
 }
 
 /// Puts the values that are not NULL at the beginning of `dense`, in their order. Returns how many they are. There is no branch for

@@ -26,9 +26,7 @@ pub(super) struct Pages {
     columns: ColumnIndexBuilder,
     order: Order,
     bounds: Option<Bounds>,
-    rows: usize,
     nulls: usize,
-    unencoded_bytes: Option<usize>,
     statistics_bytes: Option<usize>,
     index_bytes: Option<usize>,
 }
@@ -75,9 +73,7 @@ impl Pages {
             columns: ColumnIndexBuilder::new(leaf.physical_type()),
             order: Order { last: None, is_ascending: true, is_descending: true },
             bounds: None,
-            rows: 0,
             nulls: 0,
-            unencoded_bytes: None,
             statistics_bytes: properties.statistics_truncate_length(),
             index_bytes: properties.column_index_truncate_length(),
         }
@@ -111,14 +107,10 @@ impl Pages {
         self.data_bytes += bytes.len();
         self.data.push(Written { bytes, rows, is_dictionary, unencoded_bytes });
         self.index(rows, nulls, bounds.as_ref())?;
-        self.rows += rows;
         self.nulls += nulls;
         match (&mut self.bounds, bounds) {
             (Some(known), Some(new)) => known.widen(&new),
             (known, new) => *known = known.take().or(new),
-        }
-        if let Some(bytes) = unencoded_bytes {
-            *self.unencoded_bytes.get_or_insert(0) += bytes;
         }
         Ok(())
     }
@@ -169,6 +161,8 @@ impl Pages {
     pub fn finish(mut self, compressor: &PageCompressor) -> Result<Chunk> {
         let start = self.dictionary.as_ref().map_or(0, Bytes::len);
         let nulls = self.nulls as u64;
+        let rows = self.data.iter().map(|page| page.rows).sum();
+        let unencoded_bytes: Option<usize> = self.data.iter().map(|page| page.unencoded_bytes).sum();
         let statistics = self.bounds.take().and_then(|bounds| {
             let (cut, exact) = bounds.truncated(self.statistics_bytes, self.is_text());
             statistics(cut, exact, nulls)
@@ -182,12 +176,12 @@ impl Pages {
             .set_page_encoding_stats(encodings)
             .set_total_compressed_size(i64::try_from(total_bytes)?)
             .set_total_uncompressed_size(i64::try_from(self.uncompressed_bytes)?)
-            .set_num_values(i64::try_from(self.rows)?)
+            .set_num_values(i64::try_from(rows)?)
             .set_data_page_offset(i64::try_from(start)?)
             .set_dictionary_page_offset(self.dictionary.as_ref().map(|_| 0))
             .set_statistics(statistics.unwrap_or_else(|| no_values(&self.leaf, self.nulls)))
-            .set_unencoded_byte_array_data_bytes(self.unencoded_bytes.map(i64::try_from).transpose()?)
-            .set_definition_level_histogram(histogram(&self.leaf, self.rows, self.nulls)?)
+            .set_unencoded_byte_array_data_bytes(unencoded_bytes.map(i64::try_from).transpose()?)
+            .set_definition_level_histogram(histogram(&self.leaf, rows, self.nulls)?)
             .build()?;
         self.columns.set_boundary_order(self.order.boundary_order());
         let column_index = self.columns.valid().then(|| self.columns.build()).transpose()?;
@@ -201,7 +195,7 @@ impl Pages {
         }
         let close = ColumnCloseResult {
             bytes_written: total_bytes as u64,
-            rows_written: self.rows as u64,
+            rows_written: rows as u64,
             metadata,
             bloom_filter: None,
             column_index,

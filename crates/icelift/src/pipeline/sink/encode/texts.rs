@@ -6,10 +6,9 @@ use parquet::errors::{ParquetError, Result};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bounds::{Bound, Bounds};
-use super::hybrid;
-use super::numbers::append_indices;
 use super::table::Table;
 use super::values::{Dictionary, EncodedValues, PageValues};
+use crate::pipeline::splice::hybrid;
 
 /// Rows that are taken in at once.
 const ROWS_AT_ONCE: usize = 1024;
@@ -167,7 +166,7 @@ impl PageValues for Texts {
         match &mut self.known {
             Some(known) => {
                 let bounds = known.bounds();
-                append_indices(&known.indices, known.values.starts.len(), into);
+                hybrid::append_references(&known.indices, known.values.starts.len(), into);
                 known.indices.clear();
                 EncodedValues { is_dictionary: true, bounds, unencoded_bytes }
             }

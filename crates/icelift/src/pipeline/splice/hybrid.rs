@@ -7,7 +7,7 @@ const RUN_MIN: usize = 8;
 const PACKED_GROUPS_MAX: usize = 63;
 
 /// Appends numbers of at most `width` bits each. Runs begin where a group of eight would.
-pub(super) fn append_numbers(numbers: &[u32], width: u32, into: &mut Vec<u8>) {
+fn append_numbers(numbers: &[u32], width: u32, into: &mut Vec<u8>) {
     let (mut packed_from, mut at) = (0, 0);
     while at < numbers.len() {
         let number = numbers[at];
@@ -16,13 +16,25 @@ pub(super) fn append_numbers(numbers: &[u32], width: u32, into: &mut Vec<u8>) {
         let lent = (8 - (at - packed_from) % 8) % 8;
         if length >= RUN_MIN + lent {
             append_packed(&numbers[packed_from..at + lent], width, into);
-            append_header(((length - lent) as u64) << 1, into);
-            into.extend_from_slice(&number.to_le_bytes()[..width.div_ceil(8) as usize]);
+            append_run(number, width, length - lent, into);
             packed_from = at + length;
         }
         at += length;
     }
     append_packed(&numbers[packed_from..], width, into);
+}
+
+/// Appends `length` times a number of at most `width` bits.
+pub(super) fn append_run(number: u32, width: u32, length: usize, into: &mut Vec<u8>) {
+    append_header((length as u64) << 1, into);
+    into.extend_from_slice(&number.to_le_bytes()[..width.div_ceil(8) as usize]);
+}
+
+/// Appends the references of a page to a dictionary of so many entries, behind their width.
+pub(crate) fn append_references(references: &[u32], entries: usize, into: &mut Vec<u8>) {
+    let width = width_of(entries);
+    into.push(width as u8);
+    append_numbers(references, width, into);
 }
 
 /// Appends whole groups; the last one is filled up.
@@ -50,7 +62,7 @@ fn append_packed(numbers: &[u32], width: u32, into: &mut Vec<u8>) {
 ///
 /// What is packed begins anew behind every run, wherever that ends: rows that come again, as those of the next day do, look the
 /// same then, and the codec finds them.
-pub(super) fn append_levels(packed: &[u8], length: usize, into: &mut Vec<u8>) {
+pub(crate) fn append_levels(packed: &[u8], length: usize, into: &mut Vec<u8>) {
     let byte = |at: usize| packed.get(at).copied().unwrap_or(0);
     let group = |at: usize| {
         let pair = u16::from_le_bytes([byte(at / 8), byte(at / 8 + 1)]);
@@ -71,8 +83,7 @@ pub(super) fn append_levels(packed: &[u8], length: usize, into: &mut Vec<u8>) {
         }
         let more = (group(end) ^ first).trailing_zeros() as usize;
         end = length.min(end + more);
-        append_header((end as u64 - at as u64) << 1, into);
-        into.push(first & 1);
+        append_run(u32::from(first & 1), 1, end - at, into);
         at = end;
     }
     append_packed_levels(&mut groups, into);
@@ -96,7 +107,7 @@ fn append_header(mut header: u64, into: &mut Vec<u8>) {
 }
 
 /// Bits that hold all numbers below `count`; none where there is one only.
-pub(super) fn width_of(count: usize) -> u32 {
+pub(crate) fn width_of(count: usize) -> u32 {
     usize::BITS - count.saturating_sub(1).leading_zeros()
 }
 
