@@ -168,6 +168,12 @@ pub(crate) trait Catalog: Debug + Send + Sync {
         }
     }
 
+    /// The table as the last commit of this process left it, where that commit's answer told: nobody is asked, so that others may have
+    /// changed it since. `known` is an earlier version of it.
+    fn committed(&self, _known: &Table) -> Option<Table> {
+        None
+    }
+
     /// Refuses a new table that the catalog would never take, without a request.
     fn check_new_table(&self, _ident: &TableIdent, _location: Option<&str>) -> Result<()> {
         Ok(())

@@ -12,6 +12,7 @@ mod auth;
 pub(super) mod call;
 mod client;
 mod commit;
+mod committed;
 mod create;
 mod endpoints;
 mod failure;
@@ -39,6 +40,7 @@ use iceberg::{NamespaceIdent, TableIdent};
 use tokio_util::task::TaskTracker;
 
 use self::client::Client;
+use self::committed::Committed;
 use self::rules::{Plain, Rules};
 use self::settings::Settings;
 use self::stores::Stores;
@@ -53,6 +55,7 @@ pub(super) struct Rest {
     client: Arc<Client>,
     stores: Stores,
     page_size: Option<u32>,
+    committed: Committed,
 }
 
 impl Rest {
@@ -68,7 +71,7 @@ impl Rest {
         let client = Arc::new(Client::connect(&mut settings, rules).await?);
         let Settings { s3, keys, page_size, .. } = settings;
         let root = Store::s3(s3.clone(), Arc::new(stores::NoTable), cleanup.clone());
-        Ok(Self { client, stores: Stores::new(root, s3, keys), page_size })
+        Ok(Self { client, stores: Stores::new(root, s3, keys), page_size, committed: Committed::default() })
     }
 }
 
@@ -104,6 +107,10 @@ impl Catalog for Rest {
 
     async fn load_table(&self, ident: &TableIdent) -> Result<Table> {
         self.load(ident).await
+    }
+
+    fn committed(&self, known: &Table) -> Option<Table> {
+        self.committed.table(known)
     }
 
     fn check_new_table(&self, ident: &TableIdent, location: Option<&str>) -> Result<()> {

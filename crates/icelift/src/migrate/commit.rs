@@ -116,7 +116,7 @@ enum Sent {
 }
 
 async fn send(job: &Job, ready: &Ready) -> Result<Sent> {
-    let base = job.load_target().await?;
+    let base = job.committed_target().await?;
     let register = Register::of(&base.metadata, job.id)?.ok_or_else(register_gone)?;
     let older = Older::due(&register, &base.metadata, job.id)?;
     if let Some(older) = &older {
@@ -130,6 +130,7 @@ async fn send(job: &Job, ready: &Ready) -> Result<Sent> {
     let change = Change {
         files: ready.files.clone(),
         remove: ready.remove.clone(),
+        holds_layout: true,
         companion: Arc::new(done),
         file_prefix: commit_prefix(job.id, job.register.birth, epoch),
         author: Some(job.id.author(epoch)),

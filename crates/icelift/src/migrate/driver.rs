@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use datafusion::catalog::TableProvider;
-use iceberg::spec::DataFile;
+use iceberg::spec::{DataFile, FormatVersion};
 use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
 
@@ -120,6 +120,15 @@ impl Job {
 
     pub async fn load_target(&self) -> Result<Table> {
         self.target.catalog().load_table(&self.target.table.name.ident).await
+    }
+
+    /// The target as the last commit of this process left it, or read anew where that is not known. A commit that is built on it
+    /// fails if others have changed the table since, and is built again on what they made of it.
+    pub async fn committed_target(&self) -> Result<Table> {
+        match self.target.catalog().committed(&self.target.table).filter(has_sequence_numbers) {
+            Some(table) => Ok(table),
+            None => self.load_target().await,
+        }
     }
 
     /// Removes what is left when all batches were tried.
@@ -321,4 +330,9 @@ impl Job {
             }
         }
     }
+}
+
+/// A branch that was moved and moved back is known by them only.
+fn has_sequence_numbers(table: &Table) -> bool {
+    table.metadata.format_version() > FormatVersion::V1
 }

@@ -16,7 +16,7 @@ use super::report::{BatchReport, BatchState, COLUMNS, MigrationReport, Verdict};
 use super::spent::Spent;
 use super::summary::Due;
 use super::tidy::tidy_behind;
-use super::turns::STAGES;
+use super::turns::UNDER_WAY_MAX;
 use crate::catalog::{Catalog, TableName};
 use crate::engine::{Engine, RowStream};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -216,7 +216,7 @@ impl Run {
         });
         // The job says whose turn it is. In order, so that one that fails while it is copied does not take with it the one
         // before, which is being verified or committed.
-        let reports = runs.buffered(STAGES * parallel).map(Next::Batch).chain(close);
+        let reports = runs.buffered(UNDER_WAY_MAX * parallel).map(Next::Batch).chain(close);
         let ending = Ending { place, on_error, failed: None, over: false };
         let reports = stream::unfold((reports.boxed(), ending), |(mut reports, mut ending)| async move {
             // Behind the end no batch goes on, whoever asks: what is under way is dropped.

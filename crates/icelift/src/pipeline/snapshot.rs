@@ -135,6 +135,9 @@ pub(crate) struct Change {
     pub remove: HashSet<String>,
     /// Deletes to take out. All of them must be in the table.
     pub remove_deletes: HashSet<DeleteId>,
+    /// Whether the schema and the default spec must be those of the base when the commit is applied, too, and not only when it is
+    /// built: the base may be old.
+    pub holds_layout: bool,
     /// How the manifests are written anew, if they are.
     pub regroup: Option<Regroup>,
     /// What must hold in each base, beside that what is removed is there.
@@ -155,6 +158,7 @@ impl Default for Change {
             data_sequence: None,
             remove: HashSet::new(),
             remove_deletes: HashSet::new(),
+            holds_layout: false,
             regroup: None,
             preconditions: Vec::new(),
             companion: Arc::new(Alone),

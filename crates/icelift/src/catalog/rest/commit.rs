@@ -74,9 +74,11 @@ impl Rest {
             Ok(call) => Call { is_fenced: request.is_fenced(), ..call },
             Err(error) => return CommitOutcome::NotLanded(error.place(Stage::Snapshot, &self.table_name(ident))),
         };
+        self.committed.forget(ident);
         match self.client.json::<TableReply>(&call).await {
             Ok(reply) if reply.metadata.is_object() => {
-                self.keep_keys(ident, reply);
+                self.keep_keys(ident, &reply);
+                self.committed.keep(ident, reply);
                 CommitOutcome::Landed
             }
             Ok(_) => {
@@ -88,11 +90,11 @@ impl Rest {
     }
 
     /// Keys that came with the answer are newer than those at hand.
-    fn keep_keys(&self, ident: &TableIdent, reply: TableReply) {
+    fn keep_keys(&self, ident: &TableIdent, reply: &TableReply) {
         let location = reply.metadata.get("location").and_then(serde_json::Value::as_str).unwrap_or_default();
         let location = location.trim_end_matches('/').to_string();
-        let credentials = reply.storage_credentials.unwrap_or_default();
-        self.stores.renew(ident, &store_config(&location, given(reply.config), &credentials));
+        let credentials = reply.storage_credentials.as_deref().unwrap_or_default();
+        self.stores.renew(ident, &store_config(&location, given(reply.config.clone()), credentials));
     }
 
     fn outcome(&self, ident: &TableIdent, failure: Failure, creates: bool) -> CommitOutcome {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use iceberg::spec::{
     FormatVersion, MAIN_BRANCH, ManifestContentType, ManifestFile, ManifestListWriter, ManifestWriter,
-    ManifestWriterBuilder, Operation, PartitionSpec, Schema, SchemaRef, Snapshot, SnapshotReference, SnapshotRetention,
-    StructType, Summary, TableMetadata, UnboundPartitionField,
+    ManifestWriterBuilder, Operation, PartitionSpec, Schema, SchemaRef, Snapshot, SnapshotRef, SnapshotReference,
+    SnapshotRetention, StructType, Summary, TableMetadata, UnboundPartitionField,
 };
 use iceberg::{TableRequirement, TableUpdate};
 use uuid::Uuid;
@@ -71,13 +71,12 @@ impl ChangeBuilder {
             precondition.check(base).await?;
         }
         let cargo = self.change.companion.on(metadata, self.snapshot_id)?;
-        if self.manifest.is_none() && !self.change.files.is_empty() {
-            self.manifest = Some(self.write_manifest(base).await?);
-        }
         let parent = metadata.current_snapshot();
+        let (written, listed) = tokio::join!(self.write_manifest(base), manifests_of(base, parent));
+        // Whatever becomes of the list, a manifest that is written must be known to whoever cleans up.
+        self.manifest = written?;
         let mut manifests: Vec<_> = self.manifest.iter().cloned().collect();
-        if let Some(parent) = parent {
-            let kept = base.manifest_list(parent).await?.consume_entries();
+        if let Some(kept) = listed? {
             let kept = kept.into_iter().filter(|it| it.has_added_files() || it.has_existing_files()).collect();
             let kept = self.without_removed(base, kept).await?;
             let kept = self.regrouped(base, kept).await?;
@@ -123,13 +122,7 @@ impl ChangeBuilder {
         let reference = SnapshotReference::new(self.snapshot_id, retention);
         let mut request = base.staged.as_deref().cloned().unwrap_or_else(|| CommitRequest {
             create: None,
-            requirements: vec![
-                TableRequirement::UuidMatch { uuid: metadata.uuid() },
-                TableRequirement::RefSnapshotIdMatch {
-                    r#ref: MAIN_BRANCH.to_string(),
-                    snapshot_id: metadata.current_snapshot_id(),
-                },
-            ],
+            requirements: self.requirements(metadata),
             updates: Vec::new(),
             author: None,
         });
@@ -140,6 +133,22 @@ impl ChangeBuilder {
             request.updates.push(TableUpdate::SetProperties { updates: properties });
         }
         Ok(request)
+    }
+
+    /// What must be as it is in the base when the commit is applied.
+    fn requirements(&self, base: &TableMetadata) -> Vec<TableRequirement> {
+        let (r#ref, snapshot_id) = (MAIN_BRANCH.to_string(), base.current_snapshot_id());
+        let mut requirements = vec![
+            TableRequirement::UuidMatch { uuid: base.uuid() },
+            TableRequirement::RefSnapshotIdMatch { r#ref, snapshot_id },
+        ];
+        if self.change.holds_layout {
+            requirements.extend([
+                TableRequirement::CurrentSchemaIdMatch { current_schema_id: base.current_schema_id() },
+                TableRequirement::DefaultSpecIdMatch { default_spec_id: base.default_partition_spec_id() },
+            ]);
+        }
+        requirements
     }
 
     /// The parent's manifests without the files that the change removes.
@@ -228,7 +237,11 @@ impl ChangeBuilder {
         &self.change.remove_deletes
     }
 
-    async fn write_manifest(&self, base: &Table) -> Result<ManifestFile> {
+    /// The manifest of the change's files, if it has any: written by its first attempt.
+    async fn write_manifest(&self, base: &Table) -> Result<Option<ManifestFile>> {
+        if self.manifest.is_some() || self.change.files.is_empty() {
+            return Ok(self.manifest.clone());
+        }
         let location = self.manifest_location(&base.metadata, 0);
         let failed = |source: iceberg::Error| write_failed("the manifest", &location, source);
         let metadata = &base.metadata;
@@ -239,7 +252,7 @@ impl ChangeBuilder {
         for file in &self.change.files {
             writer.add_file(file.clone(), given.unwrap_or(-1)).map_err(failed)?;
         }
-        writer.write_manifest_file().await.map_err(failed)
+        writer.write_manifest_file().await.map(Some).map_err(failed)
     }
 
     /// Writes the list; for format 3 returns the row ids that it assigned.
@@ -310,6 +323,14 @@ async fn remove(store: &Store, locations: impl Iterator<Item = &str>) {
         if let Err(error) = store.delete(location).await {
             tracing::warn!(location, %error, "a metadata file of a lost commit could not be removed");
         }
+    }
+}
+
+/// What the list of a snapshot names, if there is a snapshot.
+async fn manifests_of(base: &Table, snapshot: Option<&SnapshotRef>) -> Result<Option<Vec<ManifestFile>>> {
+    match snapshot {
+        Some(snapshot) => Ok(Some(base.manifest_list(snapshot).await?.consume_entries().into_iter().collect())),
+        None => Ok(None),
     }
 }
 

@@ -306,3 +306,26 @@ async fn commits_leave_the_retention_of_the_branch() {
         assert_eq!(main.retention, retention, "{sql}");
     }
 }
+
+/// Files fit one schema and one spec only, however old the base is that the commit is built on first.
+#[tokio::test]
+async fn a_change_of_columns_or_partitions_is_noticed_on_an_old_base() {
+    for (sql, changed) in [("ADD COLUMN c INT", "schema"), ("ADD PARTITION FIELD bucket(3, id)", "partition spec")] {
+        let warehouse = filled("").await;
+        let old = warehouse.table().await;
+        let (two, _) = split(&old).await;
+        let file = described(&two[0], "/one", DataContentType::Data, 15).build().unwrap();
+        warehouse.run(&format!("ALTER TABLE r2.default.t {sql}")).await;
+        let before = warehouse.table().await.metadata.current_snapshot_id();
+        let change = Change { files: vec![file], holds_layout: true, ..Change::default() };
+        match commit(&warehouse.catalog(), &old, old.clone(), change).await {
+            CommitOutcome::NotLanded(error) => {
+                let expected =
+                    format!("snapshot of `r2.default.t`: the table's {changed} was changed while the statement ran");
+                assert_eq!(error.to_string(), expected);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(warehouse.table().await.metadata.current_snapshot_id(), before);
+    }
+}

@@ -68,6 +68,32 @@ async fn the_request_is_the_specifications() {
     );
 }
 
+/// The next commit is built on what the last one was answered, and on nothing while it is not known what became of it.
+#[tokio::test]
+async fn the_table_is_known_from_the_answer() {
+    let table = loaded(json!({}), json!([]));
+    let with_property = |value: &str| {
+        let mut reply = table.clone();
+        reply["metadata"]["properties"] = json!({"k": value});
+        answer(&reply)
+    };
+    let replies =
+        [with_property("loaded"), with_property("first"), Reply::status(500), with_property("second"), landed()];
+    let (_server, rest) = attached(in_turn(replies.to_vec())).await;
+    let known = rest.load_table(&ident()).await.unwrap();
+    let told = || rest.committed(&known).map(|table| table.metadata.properties()["k"].clone());
+    assert_eq!(told(), None);
+    assert!(matches!(rest.commit(&ident(), unfenced()).await, CommitOutcome::Landed));
+    assert_eq!(told().as_deref(), Some("first"));
+    assert!(matches!(rest.commit(&ident(), unfenced()).await, CommitOutcome::Unknown(_)));
+    assert_eq!(told(), None);
+    assert!(matches!(rest.commit(&ident(), unfenced()).await, CommitOutcome::Landed));
+    assert_eq!(told().as_deref(), Some("second"));
+    let other = TableIdent::from_strs(["n", "other"]).unwrap();
+    assert!(matches!(rest.commit(&other, unfenced()).await, CommitOutcome::Landed));
+    assert_eq!(told(), None, "only the last table is kept");
+}
+
 #[tokio::test]
 async fn one_answer_tells() {
     for (reply, expected) in [
