@@ -17,9 +17,9 @@ const ROW_GROUP_BYTES: u64 = 128 << 20;
 #[derive(Debug, Clone, Copy, Default)]
 struct Habits {
     load_calls: u64,
-    /// To load it behind a commit: where the answer to that tells of the table, it takes none.
-    reload_calls: u64,
     commit_calls: u64,
+    /// Whether the answer to a commit tells the table, so that it need not be loaded for the next one.
+    commit_tells: bool,
     /// To stage a table and to create it.
     create_calls: u64,
     /// Whether the catalog keeps a pointer to a metadata file, which is then ours to read and to write.
@@ -33,15 +33,19 @@ impl Habits {
         match kind {
             "glue" => Self {
                 load_calls: 1,
-                reload_calls: 1,
                 commit_calls: 2,
                 create_calls: 4,
                 has_pointer: true,
                 reads_again: true,
+                ..Self::default()
             },
             "local" => Self { has_pointer: true, ..Self::default() },
-            _ => Self { load_calls: 1, commit_calls: 1, create_calls: 2, ..Self::default() },
+            _ => Self { load_calls: 1, commit_calls: 1, commit_tells: true, create_calls: 2, ..Self::default() },
         }
+    }
+
+    fn reload_calls(&self) -> u64 {
+        if self.commit_tells { 0 } else { self.load_calls }
     }
 
     fn pointers(&self) -> u64 {
@@ -107,7 +111,7 @@ impl PlanInput<'_> {
             }
         }
         // The parent's manifest list is read, manifest and list are written.
-        traffic.target_calls += target.reload_calls + target.commit_calls;
+        traffic.target_calls += target.reload_calls() + target.commit_calls;
         traffic.target_gets += 1 + 2 * target.repeated_gets();
         traffic.target_puts += u64::from(files > 0) + 1 + target.pointers();
         traffic

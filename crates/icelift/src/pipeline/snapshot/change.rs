@@ -72,12 +72,11 @@ impl ChangeBuilder {
         }
         let cargo = self.change.companion.on(metadata, self.snapshot_id)?;
         let parent = metadata.current_snapshot();
-        let (written, listed) = tokio::join!(self.write_manifest(base), manifests_of(base, parent));
+        let (written, listed) = tokio::join!(self.write_manifest(base), manifests_with_files(base, parent));
         // Whatever becomes of the list, a manifest that is written must be known to whoever cleans up.
         self.manifest = written?;
         let mut manifests: Vec<_> = self.manifest.iter().cloned().collect();
         if let Some(kept) = listed? {
-            let kept = kept.into_iter().filter(|it| it.has_added_files() || it.has_existing_files()).collect();
             let kept = self.without_removed(base, kept).await?;
             let kept = self.regrouped(base, kept).await?;
             manifests.extend(self.merged(base, kept).await?);
@@ -326,12 +325,11 @@ async fn remove(store: &Store, locations: impl Iterator<Item = &str>) {
     }
 }
 
-/// What the list of a snapshot names, if there is a snapshot.
-async fn manifests_of(base: &Table, snapshot: Option<&SnapshotRef>) -> Result<Option<Vec<ManifestFile>>> {
-    match snapshot {
-        Some(snapshot) => Ok(Some(base.manifest_list(snapshot).await?.consume_entries().into_iter().collect())),
-        None => Ok(None),
-    }
+/// The manifests in which a snapshot has files, if there is a snapshot.
+async fn manifests_with_files(base: &Table, snapshot: Option<&SnapshotRef>) -> Result<Option<Vec<ManifestFile>>> {
+    let Some(snapshot) = snapshot else { return Ok(None) };
+    let manifests = base.manifest_list(snapshot).await?.consume_entries().into_iter();
+    Ok(Some(manifests.filter(|it| it.has_added_files() || it.has_existing_files()).collect()))
 }
 
 /// The schema that a manifest of the spec is written with: the newest that has all columns which the spec needs. A column that

@@ -30,11 +30,11 @@ pub(super) fn chunk(value: &ScalarValue, leaf: &ColumnDescPtr, rows: usize, page
     let mut pages = SerializedPageWriter::new(&mut written);
     let mut levels = Vec::new();
     if leaf.max_rep_level() > 0 {
-        levels.extend(level_run(0, leaf.max_rep_level(), rows));
+        append_level_run(0, leaf.max_rep_level(), rows, &mut levels)?;
     }
     if leaf.max_def_level() > 0 {
         let level = if plain.is_some() { leaf.max_def_level() } else { 0 };
-        levels.extend(level_run(level, leaf.max_def_level(), rows));
+        append_level_run(level, leaf.max_def_level(), rows, &mut levels)?;
     }
     let (dictionary, encoding, values) = match &plain {
         None => (None, Encoding::PLAIN, Vec::new()),
@@ -185,11 +185,8 @@ pub(crate) fn no_values(leaf: &ColumnDescPtr, rows: usize) -> Statistics {
     }
 }
 
-/// Levels of a page: their length, then a run.
-fn level_run(level: i16, max_level: i16, rows: usize) -> Vec<u8> {
-    let mut bytes = vec![0; 4];
-    hybrid::append_run(level.cast_unsigned().into(), hybrid::width_of(max_level as usize + 1), rows, &mut bytes);
-    let length = bytes.len() as u32 - 4;
-    bytes[..4].copy_from_slice(&length.to_le_bytes());
-    bytes
+/// The same level in all rows of a page.
+fn append_level_run(level: i16, max_level: i16, rows: usize, into: &mut Vec<u8>) -> ParquetResult<()> {
+    let width = hybrid::width_of(max_level as usize + 1);
+    hybrid::append_behind_length(into, |into| hybrid::append_run(level.cast_unsigned().into(), width, rows, into))
 }

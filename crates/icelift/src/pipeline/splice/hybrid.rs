@@ -1,5 +1,10 @@
 //! Parquet's hybrid of runs and packed bits (`RLE` in "Parquet encodings", <https://parquet.apache.org/docs/file-format/data-pages/encodings/>).
 
+use parquet::errors::Result;
+
+/// Bytes of the length in front of a page's levels.
+const LENGTH_BYTES: usize = 4;
+
 /// Fewer equal values in turn take no more room as packed bits.
 const RUN_MIN: usize = 8;
 
@@ -28,6 +33,16 @@ fn append_numbers(numbers: &[u32], width: u32, into: &mut Vec<u8>) {
 pub(super) fn append_run(number: u32, width: u32, length: usize, into: &mut Vec<u8>) {
     append_header((length as u64) << 1, into);
     into.extend_from_slice(&number.to_le_bytes()[..width.div_ceil(8) as usize]);
+}
+
+/// Appends levels as the first version of data pages has them: what `append` appends, behind its length.
+pub(crate) fn append_behind_length(into: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+    let start = into.len();
+    into.extend_from_slice(&[0; LENGTH_BYTES]);
+    append(into);
+    let length = u32::try_from(into.len() - start - LENGTH_BYTES)?;
+    into[start..start + LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
+    Ok(())
 }
 
 /// Appends the references of a page to a dictionary of so many entries, behind their width.

@@ -102,11 +102,8 @@ impl ColumnEncoder {
         }
         let mut page = Vec::with_capacity(self.page_rows / 4 + self.values.page_bytes());
         if let Some(validity) = &mut self.validity {
-            // The levels, behind their length.
-            page.extend_from_slice(&[0; 4]);
-            hybrid::append_levels(validity.as_slice(), self.page_rows, &mut page);
-            let length = u32::try_from(page.len() - 4)?;
-            page[..4].copy_from_slice(&length.to_le_bytes());
+            let append = |into: &mut Vec<u8>| hybrid::append_levels(validity.as_slice(), self.page_rows, into);
+            hybrid::append_behind_length(&mut page, append)?;
             validity.truncate(0);
         }
         let values = self.values.take_page(&mut page);
