@@ -6,11 +6,13 @@
 mod lanes;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array, make_array};
 use arrow::buffer::NullBuffer;
-use arrow::compute::take_record_batch;
+use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, Rows, SortField};
 use iceberg::spec::{
@@ -80,18 +82,20 @@ impl Partitioner {
         });
         let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
         let keys = self.converter.convert_columns(&columns)?;
-        let runs = runs(&keys);
-        let mut by_key: Vec<(PartitionKey, Vec<(usize, usize)>)> = Vec::new();
-        let mut index: HashMap<Arc<[u8]>, usize> = HashMap::new();
-        for (start, end) in runs {
-            let key = self.key(keys.row(start).as_ref(), &columns, start)?;
-            let slot = *index.entry(Arc::clone(&key.bytes)).or_insert(by_key.len());
-            if slot == by_key.len() {
-                by_key.push((key, Vec::new()));
-            }
-            by_key[slot].1.push((start, end));
+        let (mut found, mut runs_of) = (Vec::new(), Vec::new());
+        let mut index: HashMap<&[u8], usize> = HashMap::new();
+        for run in runs(&keys) {
+            let part = match index.entry(keys.row(run.start).data()) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => {
+                    found.push(self.key(new.key(), &columns, run.start)?);
+                    runs_of.push(Vec::new());
+                    *new.insert(found.len() - 1)
+                }
+            };
+            runs_of[part].push(run);
         }
-        by_key.into_iter().map(|(key, runs)| Ok((key, gather(&batch, &runs)?))).collect()
+        Ok(found.into_iter().zip(gather(&batch, runs_of)?).collect())
     }
 
     fn key(&mut self, bytes: &[u8], columns: &[ArrayRef], row: usize) -> Result<PartitionKey> {
@@ -118,25 +122,51 @@ pub(crate) fn refuse_uuid_partitions(spec: &PartitionSpec, schema: &Schema) -> R
 }
 
 /// The maximal runs of equal keys.
-fn runs(keys: &Rows) -> Vec<(usize, usize)> {
+fn runs(keys: &Rows) -> Vec<Range<usize>> {
     let mut runs = Vec::new();
     let mut start = 0;
     for row in 1..=keys.num_rows() {
         if row == keys.num_rows() || keys.row(row) != keys.row(start) {
-            runs.push((start, row));
+            runs.push(start..row);
             start = row;
         }
     }
     runs
 }
 
-/// The rows of some runs, without a copy where they are one.
-fn gather(batch: &RecordBatch, runs: &[(usize, usize)]) -> Result<RecordBatch> {
-    if let [(start, end)] = runs {
-        return Ok(batch.slice(*start, end - start));
+/// Which rows of a batch belong to a part of it.
+enum PartRows {
+    Run(Range<usize>),
+    Scattered(UInt32Array),
+}
+
+impl PartRows {
+    fn new(runs: Vec<Range<usize>>) -> Self {
+        match <[_; 1]>::try_from(runs) {
+            Ok([run]) => Self::Run(run),
+            Err(runs) => Self::Scattered(runs.into_iter().flat_map(|run| run.start as u32..run.end as u32).collect()),
+        }
     }
-    let rows: UInt32Array = runs.iter().flat_map(|(start, end)| *start as u32..*end as u32).collect();
-    Ok(take_record_batch(batch, &rows)?)
+
+    /// Without a copy where they lie together.
+    fn of(&self, column: &ArrayRef) -> Result<ArrayRef> {
+        match self {
+            Self::Run(run) => Ok(column.slice(run.start, run.len())),
+            Self::Scattered(rows) => Ok(take(column, rows, None)?),
+        }
+    }
+}
+
+/// The rows of each part. It goes column by column, so that each stays in the cache until all parts have their rows of it.
+fn gather(batch: &RecordBatch, parts: Vec<Vec<Range<usize>>>) -> Result<Vec<RecordBatch>> {
+    let parts: Vec<_> = parts.into_iter().map(PartRows::new).collect();
+    let mut gathered = vec![Vec::with_capacity(batch.num_columns()); parts.len()];
+    for column in batch.columns() {
+        for (rows, columns) in parts.iter().zip(&mut gathered) {
+            columns.push(rows.of(column)?);
+        }
+    }
+    gathered.into_iter().map(|columns| Ok(RecordBatch::try_new(batch.schema(), columns)?)).collect()
 }
 
 /// Where a field is: the index of its top-level column, then of its ancestors' children.

@@ -257,7 +257,9 @@ fn count_nans(field: &Field, array: &ArrayRef, nans: &mut BTreeMap<i32, u64>) {
         }
         _ => None,
     };
-    if let (Some(found), Some(id)) = (found, field_id(field)) {
+    if let Some(found) = found
+        && let Some(id) = field_id(field)
+    {
         *nans.entry(id).or_default() += found as u64;
     }
 }

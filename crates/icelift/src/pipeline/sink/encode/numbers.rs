@@ -6,12 +6,15 @@ use arrow::datatypes::ArrowNativeType;
 use parquet::errors::Result;
 
 use super::bounds::{Bound, Bounds};
-use super::table::{Table, hash_of};
+use super::table::{NO_GUESS, Table, hash_of};
 use super::values::{Dictionary, EncodedValues, PageValues};
 use crate::pipeline::splice::hybrid;
 
 /// Rows that are taken in at once: what they are copied to stays in the processor's first cache.
 const ROWS_AT_ONCE: usize = 2048;
+
+/// Values that are looked for together.
+const SOUGHT_AT_ONCE: usize = 256;
 
 /// Values whose bits are below this are found by them.
 const SMALL: usize = 256;
@@ -127,8 +130,14 @@ impl<T: Number> Numbers<T> {
 
 impl<T: Number> Known<T> {
     fn add(&mut self, values: &[T]) {
+        values.chunks(SOUGHT_AT_ONCE).for_each(|values| self.add_few(values));
+    }
+
+    fn add_few(&mut self, values: &[T]) {
         let Self { table, small, values: met, indices } = self;
-        indices.extend(values.iter().map(|value| {
+        let mut guesses = [NO_GUESS; SOUGHT_AT_ONCE];
+        table.guess(values.iter().map(|value| hash_of(value.bits())), &mut guesses);
+        indices.extend(values.iter().zip(guesses).map(|(value, guess)| {
             let bits = value.bits();
             if let Some(number) = usize::try_from(bits).ok().and_then(|bits| small.get_mut(bits)) {
                 if *number == 0 {
@@ -136,6 +145,9 @@ impl<T: Number> Known<T> {
                     *number = met.len() as u32;
                 }
                 return *number - 1;
+            }
+            if met.get(guess as usize).is_some_and(|met| met.bits() == bits) {
+                return guess;
             }
             let is_equal = |at: usize| met[at].bits() == bits;
             let found = table.find_or_put(hash_of(bits), met.len(), is_equal, |at| hash_of(met[at].bits()));

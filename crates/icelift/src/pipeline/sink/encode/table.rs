@@ -10,7 +10,26 @@ pub(super) struct Table {
 
 const SLOTS_AT_FIRST: usize = 64;
 
+/// No number: there are fewer values.
+pub(super) const NO_GUESS: u32 = u32::MAX;
+
 impl Table {
+    /// For each hash the number that its value has if it is known and nothing else has taken its place.
+    ///
+    /// A large table is not in the cache, and its places are fetched all at once here. To look for one value after the other is to
+    /// wait for memory each time.
+    pub fn guess(&self, hashes: impl Iterator<Item = u32>, guesses: &mut [u32]) {
+        if self.slots.is_empty() {
+            return guesses.fill(NO_GUESS);
+        }
+        let mask = self.slots.len() - 1;
+        for (hash, guess) in hashes.zip(guesses) {
+            let slot = self.slots[hash as usize & mask];
+            let is_alike = (slot ^ hash) & !(mask as u32) == 0;
+            *guess = (slot & mask as u32 & u32::from(is_alike).wrapping_neg()).wrapping_sub(1);
+        }
+    }
+
     /// The number of the value with this hash for which `is_equal` holds. `None` where there was none: it is `next` from now on.
     /// `hash_of` tells the hash of each number below `next`.
     #[inline]
@@ -82,9 +101,9 @@ mod tests {
 
     use proptest::collection::vec;
     use proptest::prelude::{any, prop_oneof};
-    use proptest::{prop_assert_eq, proptest};
+    use proptest::{prop_assert, prop_assert_eq, proptest};
 
-    use super::{Table, hash_of};
+    use super::{NO_GUESS, Table, hash_of};
 
     proptest! {
         /// Whatever the hashes are, a value keeps its number.
@@ -99,11 +118,30 @@ mod tests {
                 let is_equal = |number: usize| met[number] == value;
                 let found = table.find_or_put(hash_of(value), met.len(), is_equal, |number| hash_of(met[number]));
                 prop_assert_eq!(found, known.get(&value).copied());
+                let mut guesses = [0];
+                table.guess([hash_of(value)].into_iter(), &mut guesses);
+                prop_assert!(guesses[0] == NO_GUESS || guesses[0] as usize <= met.len());
                 if found.is_none() {
                     known.insert(value, met.len() as u32);
                     met.push(value);
                 }
             }
         }
+    }
+
+    #[test]
+    fn known_values_are_guessed_unless_another_is_in_their_place() {
+        let (mut table, mut guesses) = (Table::default(), [0; 1500]);
+        let hashes = || (0..1500).map(hash_of);
+        table.guess(hashes(), &mut guesses);
+        assert_eq!(guesses, [NO_GUESS; 1500]);
+        for number in 0..1000_u32 {
+            table.find_or_put(hash_of(number.into()), number as usize, |_| false, |at| hash_of(at as u64));
+        }
+        table.guess(hashes(), &mut guesses);
+        let guessed = (0..1000).filter(|number| guesses[*number as usize] == *number).count();
+        assert!(guessed > 600, "{guessed}");
+        let (known, unknown) = guesses.split_at(1000);
+        assert!(known.iter().chain(unknown).all(|guess| *guess == NO_GUESS || *guess < 1000));
     }
 }
