@@ -1,5 +1,6 @@
 """Whether a contender did the work: rows and sums of every quarter, by DuckDB over the Parquet files, against the source's."""
 
+import json
 import sys
 
 import places
@@ -48,11 +49,16 @@ def check(wanted, folder, adds_quarter):
 
 
 def table_rows(folder):
-    """What the newest metadata file counts; None where there is no table, or where its files are named by S3 addresses."""
-    found = list(folder.rglob("*.metadata.json"))
-    newest = max(found, key=lambda file: file.stat().st_mtime_ns, default=None)
-    if newest is None or '"s3://' in newest.read_text():
+    """What the last metadata file counts; None where there is no table, or where its files are named by S3 addresses."""
+    last = max(folder.rglob("*.metadata.json"), key=version, default=None)
+    if last is None or '"s3://' in last.read_text():
         return None
     session = duckdb_session.connect(places.cores())
-    [(rows,)] = session.execute(f"SELECT count(*) FROM iceberg_scan('{newest}')").fetchall()
+    [(rows,)] = session.execute(f"SELECT count(*) FROM iceberg_scan('{last}')").fetchall()
     return rows
+
+
+def version(metadata_file):
+    """Rises from one metadata file of a table to the next; a copy of them may have been written in any order."""
+    metadata = json.loads(metadata_file.read_text())
+    return metadata.get("last-sequence-number", 0), metadata["last-updated-ms"]
