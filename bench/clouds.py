@@ -98,15 +98,15 @@ def fill(cloud, folder):
     catalog = RestCatalog("src", uri=cloud.address, **job.REST_OPTIONS)
     made = table.create(catalog, codec="zstd")
     for year in drive_stats.YEARS:
-        paths = [share(cloud, file) for file in sorted(folder.rglob(f"data/year={year}/*.parquet"))]
+        paths = [share(cloud, file, made.location()) for file in sorted(folder.rglob(f"data/year={year}/*.parquet"))]
         table.append(made, paths)
 
 
-def share(cloud, file):
-    """Puts a file into the bucket without copying it; returns its address."""
-    key = f"source/{file.parent.name}/{file.name}"
-    there = cloud.folder / key
+def share(cloud, file, location):
+    """Puts a file into the table's folder of the bucket without copying it; returns its address. Elsewhere DuckDB has no keys."""
+    address = f"{location}/data/{file.parent.name}/{file.name}"
+    there = cloud.folder / address.removeprefix(f"s3://{servers.BUCKET}/")
     there.parent.mkdir(parents=True, exist_ok=True)
     if not there.exists():
         os.link(file, there)
-    return f"s3://{servers.BUCKET}/{key}"
+    return address
